@@ -1,0 +1,99 @@
+"""Reading single files: RGB images, raw depth, ground-truth masks. Every failure names the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.errors import ImageError
+from data.sample import BACKGROUND, UNLABELLED, Sample
+
+
+def _decode(path: Path, mode: str | None = None) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return np.asarray(image.convert(mode) if mode else image)
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: file is missing; restore it or take its image out of the data set") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(
+            f"{path}: cannot be decoded ({error}); replace the file or take it out of the data set"
+        ) from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels from the file's header.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or is not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: file is missing; restore it or take its image out of the data set") from error
+    except OSError as error:
+        raise ImageError(f"{path}: is not an image ({error}); replace it or take it out of the data set") from error
+
+
+def read_image(path: Path) -> np.ndarray:
+    """RGB image, (H, W, 3) uint8.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, truncated or not an image.
+    """
+    return _decode(path, "RGB")
+
+
+def read_depth(sample: Sample) -> np.ndarray:
+    """Depth as stored, (H, W) float32 in metres; 0 where the sensor saw nothing.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be decoded, has more than one channel, or holds no depth at all.
+    """
+    raw = _decode(sample.depth)
+    if raw.ndim != 2:
+        raise ImageError(f"{sample.depth}: depth must have one channel, got shape {raw.shape}; convert it to 16 bits")
+    if not raw.any():
+        raise ImageError(
+            f"{sample.depth}: depth of {sample.image_id} is zero everywhere; record it again or take the image out"
+        )
+    return raw.astype(np.float32) * np.float32(sample.depth_unit)
+
+
+def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
+    """Ground-truth label map, (H, W) uint8: 0 background, 1..K, 255 ignored; None if there is none.
+
+    Only scoring and pictures of the ground truth may call this; no training stage does
+    (``tests/pipeline/test_ground_truth.py``).
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be decoded, differs in size from the image, or holds an unknown class.
+    """
+    if not sample.truth:
+        return None
+    shape = image_size(sample.image)
+    truth = np.full(shape, BACKGROUND, np.uint8)
+    for layer in sample.truth:
+        mask = _decode(layer.path)
+        if mask.shape != shape:
+            raise ImageError(f"{layer.path}: mask is {mask.shape}, image {sample.image_id} is {shape}; they must agree")
+        if layer.class_index is not None:
+            truth[mask > 0] = layer.class_index
+            continue
+        unknown = np.setdiff1d(mask, [*range(num_classes + 1), UNLABELLED])
+        if unknown.size:
+            raise ImageError(f"{layer.path}: class id {unknown[0]} is unknown; use 0..{num_classes} or {UNLABELLED}")
+        truth = mask.astype(np.uint8)
+    return truth

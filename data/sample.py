@@ -1,0 +1,169 @@
+"""What a data set is to this project: an index of samples, whatever the folder layout it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import DatasetError
+
+TRAIN = "train"
+EVALUATION = "evaluation"
+BACKGROUND = 0
+UNLABELLED = 255
+
+
+@dataclass(frozen=True)
+class TruthLayer:
+    """One ground-truth file: a binary mask of ``class_index``, or a label map when that is None."""
+
+    path: Path
+    class_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its image-level tags and, where there are some, depth and ground truth.
+
+    Attributes
+    ----------
+    image_id : str
+        Unique in the data set; a path-like name such as ``onboarding_static/obj_000001_up/000000``.
+    split : {"train", "evaluation"}
+    image : Path
+        RGB file.
+    labels : tuple of int
+        Classes present (1..K, sorted): the image-level tags, all the supervision there is.
+    depth : Path or None
+        16-bit depth file.
+    depth_unit : float
+        Metres per stored unit.
+    truth : tuple of TruthLayer
+        Pixel-level ground truth; only scoring and pictures of it may open these.
+    size : (int, int) or None
+        Height and width in pixels, once IndexDataset has looked.
+    """
+
+    image_id: str
+    split: str
+    image: Path
+    labels: tuple[int, ...]
+    depth: Path | None = None
+    depth_unit: float = 0.001
+    truth: tuple[TruthLayer, ...] = ()
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """All samples of a data set.
+
+    Attributes
+    ----------
+    root : Path
+    class_names : tuple of str
+        ``class_names[0]`` is "background".
+    samples : tuple of Sample
+        Sorted by split (train first) and image id.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+    def __post_init__(self):
+        seen = set()
+        for sample in self.samples:
+            if sample.image_id in seen:
+                raise DatasetError(f"{self.root}: two images are called {sample.image_id}; rename one of them")
+            seen.add(sample.image_id)
+        train = self.split(TRAIN)
+        if not train:
+            raise DatasetError(f"{self.root}: the train split is empty; put images there or choose another --data-root")
+        if not any(sample.labels for sample in train):
+            raise DatasetError(f"{self.root}: no training image has a label; image-level tags are needed to learn from")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of foreground classes K."""
+        return len(self.class_names) - 1
+
+    @property
+    def has_depth(self) -> bool:
+        """True if every sample has a depth file."""
+        return all(sample.depth is not None for sample in self.samples)
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """Samples of one split, in the order in which every artifact holds them."""
+        return tuple(sample for sample in self.samples if sample.split == name)
+
+    def to_json(self) -> dict:
+        """Plain data, paths relative to the root where they are below it."""
+
+        def relative(path: Path | None) -> str | None:
+            return path and (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+
+        rows = [
+            {
+                **{key: getattr(sample, key) for key in ("image_id", "split", "labels", "depth_unit", "size")},
+                "image": relative(sample.image),
+                "depth": relative(sample.depth),
+                "truth": [[relative(layer.path), layer.class_index] for layer in sample.truth],
+            }
+            for sample in self.samples
+        ]
+        return {"class_names": self.class_names, "samples": rows}
+
+    @classmethod
+    def from_json(cls, root: Path, content: dict) -> DatasetIndex:
+        """The index that `to_json` wrote, for a data set that now lies at `root`."""
+        samples = tuple(
+            Sample(
+                image_id=row["image_id"],
+                split=row["split"],
+                image=root / row["image"],
+                labels=tuple(row["labels"]),
+                depth=row["depth"] and root / row["depth"],
+                depth_unit=row["depth_unit"],
+                truth=tuple(TruthLayer(root / path, number) for path, number in row["truth"]),
+                size=tuple(row["size"]),
+            )
+            for row in content["samples"]
+        )
+        return cls(root, tuple(content["class_names"]), samples)
+
+    def files(self, truth: bool = False) -> list[Path]:
+        """The image and depth files; with ``truth`` the ground-truth files instead."""
+        if truth:
+            return [layer.path for sample in self.samples for layer in sample.truth]
+        return [path for sample in self.samples for path in (sample.image, sample.depth) if path is not None]
+
+    def fingerprint(self, hash_file, truth: bool = False) -> str:
+        """Content hash of what a stage can learn from: tags, depth units and file contents.
+
+        The place of the data set is left out, so that moving it changes nothing. With ``truth`` the
+        hash covers the ground truth only: that is the business of scoring alone.
+
+        Parameters
+        ----------
+        hash_file : callable
+            Path -> hex digest (`data.fingerprint.FileHashes`).
+        """
+        rows = []
+        for sample in self.samples:
+            if truth:
+                row = [sample.image_id, [[layer.class_index, hash_file(layer.path)] for layer in sample.truth]]
+            else:
+                row = [
+                    sample.image_id,
+                    sample.split,
+                    sample.labels,
+                    hash_file(sample.image),
+                    sample.depth and hash_file(sample.depth),
+                    sample.depth_unit,
+                ]
+            rows.append(row)
+        text = json.dumps([self.class_names, rows])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

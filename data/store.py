@@ -1,0 +1,401 @@
+"""The artifact store: one folder an artifact, sharded Zarr v3 inside, complete only with its marker.
+
+An artifact holds arrays whose first dimension is the image. One chunk is one image, one shard is some
+dozens of images and one file. Three things can go wrong with such files, and the API leaves no way
+to meet them: two writers in one shard lose data (zarr-python issue 3682), so a shard is only ever
+written whole, in one piece, by the holder of the artifact's lock; a missing chunk reads as fill value,
+so nothing is read without the marker, and missing files are errors; a flipped bit may decode to wrong
+numbers, so every chunk carries a checksum.
+
+Layout::
+
+    <identity>.zarr/zarr.json          group: attrs hold stage, parameters, parents; consolidated
+    <identity>.zarr/<array>/c/<shard>/0/0...
+    <identity>.zarr/COMPLETE.json      marker, written last: content hash of every file
+
+The bytes are a function of inputs and parameters alone: no time, host or version is inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
+
+from data.errors import DamagedShardError, StoreError
+from data.fingerprint import hash_file
+
+MARKER = "COMPLETE.json"
+IMAGE = "image_id"
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of an artifact.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        Names of the dimensions after ``image_id``.
+    shape : tuple of int
+        Their sizes; images that are smaller are padded with `fill`.
+    dtype : str
+    fill : int or float
+        A value that no pixel can have (255, NaN, ...), or one that means "nothing".
+    attrs : dict
+        units, long_name, ... shown by xarray.
+    """
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: str
+    fill: int | float
+    attrs: Mapping[str, object]
+
+
+def write_json(path: Path, content) -> None:
+    """Write JSON atomically and durably: temporary file, fsync, rename."""
+    write_bytes(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically and durably: temporary file, fsync, rename."""
+    temporary = path.with_name(f"{path.name}.partial")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+class _writing:
+    """Turns a refused write (full disk, read-only folder) into one clear line."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"{self.path}: cannot be written ({error.strerror or error}); free space or choose another folder "
+                "with --artifacts, then run the same command again: what is finished stays"
+            ) from error
+
+
+class Artifact:
+    """A folder of results with a marker: what store and model artifacts have in common.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+
+    @property
+    def marker(self) -> dict | None:
+        """The marker's content; None while the artifact is not complete."""
+        try:
+            return json.loads((self.path / MARKER).read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return None  # a marker is written atomically; one that does not parse was damaged later
+
+    def is_complete(self) -> bool:
+        """True if the marker is there and every file it lists still has its size."""
+        marker = self.marker
+        if marker is None:
+            return False
+        try:
+            return all(os.path.getsize(self.path / name) == size for name, (size, _) in marker["files"].items())
+        except OSError:
+            return False
+
+    def digest(self) -> str | None:
+        """Content hash of the whole artifact as the marker records it; None if not complete."""
+        marker = self.marker
+        return marker and marker["digest"]
+
+    def files(self) -> list[Path]:
+        """All files of the artifact except marker and leftovers of interrupted writes, sorted."""
+        return sorted(
+            path
+            for path in self.path.rglob("*")
+            if path.is_file() and path.name != MARKER and not path.name.endswith(".partial")
+        )
+
+    def finish(self, parents: Mapping[str, str]) -> None:
+        """Write the marker: from here on the artifact is complete.
+
+        Parameters
+        ----------
+        parents : dict
+            Stage name -> digest of the artifacts that were read. They are kept beside the digest, so
+            that an artifact is only current while its parents still are what they were.
+        """
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink()
+        files = {
+            path.relative_to(self.path).as_posix(): [path.stat().st_size, hash_file(path)] for path in self.files()
+        }
+        digest = hash_text(json.dumps(files, sort_keys=True))
+        write_json(self.path / MARKER, {"digest": digest, "files": files, "parents": dict(parents)})
+
+    def damaged_files(self) -> list[Path]:
+        """Files whose content is not what the marker says (reads every byte)."""
+        marker = self.marker or {"files": {}}
+        damaged = []
+        for name, (_, digest) in marker["files"].items():
+            path = self.path / name
+            if not path.exists() or hash_file(path) != digest:
+                damaged.append(path)
+        return damaged
+
+    def reopen(self) -> None:
+        """Take the marker away, so that the next run completes the artifact again."""
+        (self.path / MARKER).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the artifact from disk."""
+        self.reopen()  # first: a half-deleted artifact must not look complete
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def size(self) -> tuple[int, int]:
+        """(number of files, bytes) on disk."""
+        sizes = [path.stat().st_size for path in self.path.rglob("*") if path.is_file()]
+        return len(sizes), sum(sizes)
+
+
+def hash_text(text: str) -> str:
+    """BLAKE2b digest (32 hex characters) of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class ShardedStore(Artifact):
+    """Arrays over images, written shard by shard and read image by image.
+
+    Examples
+    --------
+    >>> store = ShardedStore(path).create(ids, {"label": spec}, attrs, shard_size=32)
+    >>> for shard in store.missing_shards():
+    ...     store.write_shard(shard, {"label": labels[store.images_of(shard)]})
+    >>> store.finish(parents={})
+    >>> ShardedStore(path).read("label", 7)
+    """
+
+    def create(
+        self,
+        image_ids: Sequence[str],
+        arrays: Mapping[str, ArraySpec],
+        attrs: Mapping[str, object],
+        shard_size: int,
+        coords: Mapping[str, tuple[tuple[str, ...], np.ndarray]] | None = None,
+    ) -> ShardedStore:
+        """Lay the arrays out, or go on with the ones that an interrupted run left.
+
+        Parameters
+        ----------
+        image_ids : sequence of str
+        arrays : dict of name -> ArraySpec
+        attrs : dict
+            Everything that explains the artifact: stage, parameters, parents.
+        shard_size : int
+            Images a shard.
+        coords : dict of name -> (dims, values), optional
+            Small coordinate arrays, e.g. ``class_name`` or the height of each image.
+        """
+        if not (self.path / "zarr.json").exists():
+            with _writing(self.path):
+                self._write_layout(image_ids, arrays, attrs, shard_size, coords or {})
+        return self
+
+    def _write_layout(self, image_ids, arrays, attrs, shard_size, coords):
+        """Lay out beside, then move in; zarr.json comes last, so that where it is all the rest is."""
+        aside = self.path.with_name(f"{self.path.name}.partial")
+        shutil.rmtree(aside, ignore_errors=True)
+        count = len(image_ids)
+        coords = {IMAGE: ((IMAGE,), np.asarray(image_ids, dtype=str)), **coords}
+        with warnings.catch_warnings():
+            # Two zarr features outside the v3 core are meant here and read by xarray: text and consolidation.
+            warnings.simplefilter("ignore")
+            group = zarr.open_group(str(aside), mode="w", zarr_format=3)
+            group.attrs.update({**attrs, "shard_size": shard_size, "coordinates": " ".join(coords)})
+            for name, (dims, values) in coords.items():
+                values = np.asarray(values)
+                target = group.create_array(
+                    name,
+                    shape=values.shape,
+                    chunks=values.shape,
+                    dtype=values.dtype,
+                    dimension_names=dims,
+                    compressors=[ZstdCodec(level=5, checksum=True)],
+                )
+                target[...] = values
+            for name, spec in arrays.items():
+                group.create_array(
+                    name,
+                    shape=(count, *spec.shape),
+                    chunks=(1, *spec.shape),
+                    shards=(shard_size, *spec.shape),
+                    dtype=spec.dtype,
+                    fill_value=spec.fill,
+                    dimension_names=(IMAGE, *spec.dims),
+                    compressors=_codecs(spec.dtype),
+                    attributes=dict(spec.attrs),
+                )
+            zarr.consolidate_metadata(str(aside))
+        self.path.mkdir(parents=True, exist_ok=True)
+        for child in sorted(aside.iterdir(), key=lambda path: path.name == "zarr.json"):
+            target = self.path / child.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            child.replace(target)
+        aside.rmdir()
+
+    @property
+    def group(self) -> zarr.Group:
+        """The open Zarr group (read it as you like; write only through `write_shard`)."""
+        if not hasattr(self, "_group"):
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", category=UserWarning)
+                self._group = zarr.open_group(str(self.path), mode="r", use_consolidated=True)
+        return self._group
+
+    @property
+    def image_ids(self) -> list[str]:
+        return [str(name) for name in self.group[IMAGE][:]]
+
+    @property
+    def attrs(self) -> dict:
+        return dict(self.group.attrs)
+
+    @property
+    def shard_size(self) -> int:
+        return int(self.group.attrs["shard_size"])
+
+    def array_names(self) -> list[str]:
+        """The arrays over images (coordinates left out)."""
+        return sorted(name for name, array in self.group.arrays() if array.shards is not None)
+
+    def num_images(self) -> int:
+        return int(self.group[IMAGE].shape[0])
+
+    def num_shards(self) -> int:
+        return -(-self.num_images() // self.shard_size)
+
+    def images_of(self, shard: int) -> range:
+        """Numbers of the images of a shard."""
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.num_images()))
+
+    def missing_shards(self) -> list[int]:
+        """Shards that are not yet, or no longer, on disk in all arrays."""
+        names = self.array_names()
+        return [
+            shard
+            for shard in range(self.num_shards())
+            if not all(self._shard_file(name, shard).exists() for name in names)
+        ]
+
+    def write_shard(self, shard: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write one whole shard of every array; each file appears at once, by rename.
+
+        Parameters
+        ----------
+        shard : int
+        arrays : dict of name -> ndarray, (images of the shard, ...)
+            All arrays of the artifact. Values smaller than the layout are padded with the fill value.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or the folder cannot be written.
+        """
+        if sorted(arrays) != self.array_names():
+            raise ValueError(f"a shard has the arrays {self.array_names()}; got {sorted(arrays)}")
+        images = self.images_of(shard)
+        with _writing(self.path):
+            group = zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
+            for name, values in arrays.items():
+                target = group[name].with_config({"write_empty_chunks": True})
+                if len(values) != len(images):
+                    raise ValueError(f"shard {shard} has {len(images)} images; '{name}' got {len(values)}")
+                whole = np.full((len(images), *target.shape[1:]), target.fill_value, target.dtype)
+                whole[tuple(slice(size) for size in values.shape)] = values
+                target[images.start : images.stop] = whole
+
+    def read(self, name: str, image: int) -> np.ndarray:
+        """One image's values of an array (padded as in the layout).
+
+        Raises
+        ------
+        DamagedShardError
+            If the shard is missing or fails its checksum; the message names artifact and shard.
+        """
+        return self._checked(name, image // self.shard_size, slice(image, image + 1))[0]
+
+    def read_shard(self, name: str, shard: int) -> np.ndarray:
+        """All images of one shard, (images, ...); raises as `read`."""
+        images = self.images_of(shard)
+        return self._checked(name, shard, slice(images.start, images.stop))
+
+    def iterate(self, *names: str) -> Iterator[tuple]:
+        """Images in order as tuples of the named arrays' values, one shard in memory at a time."""
+        for shard in range(self.num_shards()):
+            yield from zip(*(self.read_shard(name, shard) for name in names), strict=True)
+
+    def _checked(self, name: str, shard: int, where: slice) -> np.ndarray:
+        if not self._shard_file(name, shard).exists():
+            raise DamagedShardError(self.path, shard, name, "its file is not there")
+        try:
+            return self.group[name][where]
+        except Exception as error:  # each codec has its own way to say that bytes are wrong
+            raise DamagedShardError(self.path, shard, name, str(error).splitlines()[0] or type(error).__name__) from error
+
+    def _shard_file(self, name: str, shard: int) -> Path:
+        array = self.group[name]
+        return self.path / name / "c" / "/".join([str(shard), *["0"] * (array.ndim - 1)])
+
+    def reopen_shard(self, shard: int) -> None:
+        """Take a damaged shard out, so that the next run computes this shard and only this."""
+        self.reopen()
+        for name in self.array_names():
+            self._shard_file(name, shard).unlink(missing_ok=True)
+
+    def damaged_shards(self) -> list[DamagedShardError]:
+        """Read every chunk of every shard; the errors found."""
+        found = []
+        for name in self.array_names():
+            for shard in range(self.num_shards()):
+                try:
+                    self.read_shard(name, shard)
+                except DamagedShardError as error:
+                    found.append(error)
+        return found
+
+
+def _codecs(dtype: str):
+    """Compression and checksum of one chunk, as measured (DESIGN): floats shuffle well, label maps do not need it.
+
+    zstd with its own checksum, or blosc followed by CRC32C: without them a flipped bit decodes to wrong
+    numbers in most trials.
+    """
+    if np.dtype(dtype).kind == "f":
+        return [BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"), Crc32cCodec()]
+    return [ZstdCodec(level=5, checksum=True)]

@@ -1,0 +1,46 @@
+"""CAMs over several scales and mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.cam.classifier import CamClassifier
+
+
+def extract_cams(
+    classifier: CamClassifier, images: Tensor, labels: Tensor, size: tuple[int, int], scales: Sequence[float], flip: bool
+) -> Tensor:
+    """Normalised CAMs of the present classes (eqs. 3.2, 3.3): M_c = CAM_c / max CAM_c, 0 for absent ones.
+
+    ReLU(s_c) is averaged over scales and mirror images before it is normalised.
+
+    Parameters
+    ----------
+    classifier : CamClassifier
+    images : Tensor, (B, 3, H, W), normalised as the backbone expects
+    labels : Tensor, (B, K), {0, 1}
+    size : (height, width) of the result
+    scales : sequence of float
+    flip : bool
+        Also the mirror image of every scale.
+
+    Returns
+    -------
+    Tensor, (B, K, height, width), float32 in [0, 1]; all 0 for a class whose score is nowhere positive.
+    """
+    total = images.new_zeros(len(images), labels.shape[1], *size)
+    for scale in scales:
+        scaled = images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+        batch = torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
+        maps = F.relu(classifier(batch)[1])
+        if flip:
+            straight, mirrored = maps.chunk(2)
+            maps = straight + mirrored.flip(-1)
+        total += F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    total = total * labels[:, :, None, None]
+    peak = total.amax(dim=(-2, -1), keepdim=True)
+    return torch.where(peak > 0, total / peak.clamp(min=torch.finfo(total.dtype).tiny), torch.zeros_like(total))

@@ -1,0 +1,103 @@
+"""Patch features for superpixel discovery: keys of a ViT's last attention block, or a CNN's stage."""
+
+from __future__ import annotations
+
+import timm
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.backbones import check_backbone
+
+
+def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Height and width rounded up to a multiple (of the patch size)."""
+    return tuple(-(-side // multiple) * multiple for side in size)
+
+
+class VitKeys(nn.Module):
+    """Keys of the last self-attention block, all heads concatenated, without class and register tokens.
+
+    Parameters
+    ----------
+    name : str
+        timm ViT, e.g. ``vit_base_patch8_224.dino``; any image size works, the position embedding is
+        resized with the image.
+    """
+
+    def __init__(self, name: str):
+        super().__init__()
+        check_backbone(name)
+        self.network = timm.create_model(name, num_classes=0, dynamic_img_size=True)
+        self.patch = self.network.patch_embed.patch_size[0]
+        self.dim = self.network.embed_dim
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Patch rows and columns of an image of `size` (H, W)."""
+        height, width = round_up(size, self.patch)
+        return height // self.patch, width // self.patch
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> keys (B, rows, columns, dim); resized (bicubic) up to whole patches."""
+        size = round_up(images.shape[-2:], self.patch)
+        if size != tuple(images.shape[-2:]):
+            images = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+        attention = self.network.blocks[-1].attn
+        caught = []
+        hook = attention.qkv.register_forward_hook(lambda module, inputs, output: caught.append(output))
+        try:
+            self.network.forward_features(images)
+        finally:
+            hook.remove()
+        queries_keys_values = caught[0]  # (B, prefix + rows * columns, 3 * dim)
+        keys = queries_keys_values.chunk(3, dim=-1)[1][:, self.network.num_prefix_tokens :]
+        return keys.reshape(len(images), *self.grid(size), self.dim)
+
+
+class CnnFeatures(nn.Module):
+    """Features of one stage of a CNN.
+
+    Parameters
+    ----------
+    name : str
+        timm CNN.
+    stride : int
+        Input pixels a feature cell: the deepest stage of this stride is taken.
+    """
+
+    def __init__(self, name: str, stride: int):
+        super().__init__()
+        check_backbone(name)
+        strides = timm.create_model(name, features_only=True).feature_info.reduction()
+        if stride not in strides:
+            raise ValueError(f"backbone '{name}' has stages of stride {strides}; got {stride}")
+        stage = max(number for number, value in enumerate(strides) if value == stride)
+        self.network = timm.create_model(name, features_only=True, out_indices=(stage,))
+        self.patch = stride
+        self.dim = self.network.feature_info.channels()[0]
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Feature rows and columns of an image of `size` (H, W)."""
+        height, width = round_up(size, self.patch)
+        return height // self.patch, width // self.patch
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> features (B, rows, columns, dim); resized (bicubic) up to whole cells."""
+        size = round_up(images.shape[-2:], self.patch)
+        if size != tuple(images.shape[-2:]):
+            images = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+        return self.network(images)[0].permute(0, 2, 3, 1)
+
+
+def build_key_extractor(name: str, stride: int) -> nn.Module:
+    """`VitKeys` for a timm ViT, `CnnFeatures` at `stride` for anything else; no weights loaded."""
+    check_backbone(name)
+    return VitKeys(name) if name.startswith(("vit_", "deit")) else CnnFeatures(name, stride)
+
+
+def centre(keys: Tensor) -> Tensor:
+    """Keys less their mean over the image, (B, N, D).
+
+    CNN features are positive after their activation, so that all cosine similarities are too; only
+    the deviation from the image's mean tells its parts apart. ViT keys need no centring.
+    """
+    return keys - keys.mean(dim=1, keepdim=True)

@@ -1,0 +1,149 @@
+"""DEAL, the depth edge alignment loss (Schmidt, Belagiannis, Nalpantidis, arXiv 2509.17702).
+
+The edges of a class activation map shall lie where depth has edges. The paper leaves open how
+edges are brought into (0, 1) and at which size they meet; those choices are keyword arguments here.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.depth_edges import inverse_depth, inverse_depth_curvature, sobel_magnitude
+
+EPSILON = 1e-5
+"""Edge strengths are kept this far from 0 and 1, where the gate's logarithm ends."""
+
+
+def gate(edges: Tensor, mu: float) -> Tensor:
+    """tanh(mu + logit(e)): about -1 for a non-edge, +1 for an edge, 0 at e = 1/(1 + exp(mu))."""
+    return torch.tanh(mu + torch.logit(edges, eps=EPSILON))
+
+
+def curvature_edge_strength(depth: Tensor, valid: Tensor, stride: int, floor: float, span: float) -> tuple[Tensor, Tensor]:
+    """Depth edges in [0, 1] from second differences of inverse depth (ours: 0 on every plane).
+
+    Inverse depth is averaged to half size, its second differences over 2 cells are max-pooled to
+    ``1/stride`` of the image, and the noise `floor` [1/m] up to ``floor + span`` is mapped to [0, 1].
+
+    Returns
+    -------
+    edges, known : Tensor, (B, 1, H/stride, W/stride); known is bool
+    """
+    curvature, defined = inverse_depth_curvature(*inverse_depth(depth, valid, factor=2))
+    pool = max(stride // 2, 1)
+    edges = F.max_pool2d(curvature, pool, ceil_mode=True)
+    known = F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
+    return ((edges - floor) / span).clamp(0.0, 1.0), known
+
+
+def sobel_edge_strength(depth: Tensor, valid: Tensor, stride: int, floor: float, span: float) -> tuple[Tensor, Tensor]:
+    """Depth edges in [0, 1] from the Sobel magnitude of depth (the paper's form).
+
+    Depth is resampled to ``1/stride`` by bicubic interpolation; `floor` and `span` are in metres a cell.
+
+    Returns
+    -------
+    edges, known : Tensor, (B, 1, H/stride, W/stride); known is bool, false where any pixel is invalid
+    """
+    size = tuple(-(-side // stride) for side in depth.shape[-2:])
+    filled = depth.where(valid, torch.zeros_like(depth))
+    edges = sobel_magnitude(F.interpolate(filled, size=size, mode="bicubic", align_corners=False))
+    holes = F.adaptive_max_pool2d((~valid).to(depth.dtype), size)
+    known = F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel stencil sees the neighbours too
+    return ((edges - floor) / span).clamp(0.0, 1.0), known
+
+
+EDGE_STRENGTHS = {"curvature": curvature_edge_strength, "sobel": sobel_edge_strength}
+
+
+def cam_edge_strength(cam: Tensor, size: tuple[int, int]) -> Tensor:
+    """Edges of each class's CAM in [0, 1]: rectified, divided by its maximum, Sobel, divided by its maximum.
+
+    The second maximum is taken as a constant, so that the loss cannot lower it by flattening the
+    one strongest edge.
+
+    Parameters
+    ----------
+    cam : Tensor, (B, K, h, w), class scores
+    size : (height, width) of the result
+    """
+    rectified = F.relu(cam)
+    normalised = rectified / rectified.amax(dim=(-2, -1), keepdim=True).clamp(min=EPSILON)
+    edges = sobel_magnitude(F.interpolate(normalised, size=size, mode="bilinear", align_corners=False))
+    return edges / edges.detach().amax(dim=(-2, -1), keepdim=True).clamp(min=EPSILON)
+
+
+class DepthEdgeAlignmentLoss(nn.Module):
+    r"""Depth edge alignment loss.
+
+    .. math:: L = -\frac{1}{H'W'} \sum_{ij} \frac{1}{\sum_k y_k} \sum_k y_k\, a'_{k,ij}\, d'_{ij},
+       \quad e' = \tanh(\mu + \log\frac{e}{1-e})
+
+    with the CAM's edges a and the depth's edges d on a common grid (METHODS section 1).
+
+    Parameters
+    ----------
+    mu : float
+        Gate offset; with the paper's 2.5 a strength above 0.076 counts as an edge.
+    edges : {"curvature", "sobel"}
+        How depth edges are found: second differences of inverse depth (ours), or the paper's Sobel.
+    stride : int
+        The common grid has 1/stride of the depth map's height and width.
+    floor, span : float
+        Strengths up to `floor` are 0, from ``floor + span`` on 1 (1/m for curvature, m for Sobel).
+
+    Examples
+    --------
+    >>> loss = DepthEdgeAlignmentLoss(mu=2.5)
+    >>> cam, depth = torch.rand(2, 3, 15, 20), torch.ones(2, 1, 240, 320)
+    >>> loss(cam, depth, torch.tensor([[1, 0, 0], [0, 1, 1]])).shape
+    torch.Size([])
+    """
+
+    def __init__(self, mu: float = 2.5, edges: str = "curvature", stride: int = 8, floor: float = 0.04, span: float = 0.3):
+        super().__init__()
+        if edges not in EDGE_STRENGTHS:
+            raise ValueError(f"edges must be one of {sorted(EDGE_STRENGTHS)}; got {edges!r}")
+        self.mu, self.edges, self.stride, self.floor, self.span = mu, edges, stride, floor, span
+
+    def forward(self, cam: Tensor, depth: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Loss of a batch.
+
+        Parameters
+        ----------
+        cam : Tensor, (B, K, h, w)
+            Class scores of any resolution (before ReLU).
+        depth : Tensor, (B, 1, H, W), metres
+        labels : Tensor, (B, K), {0, 1}
+            Image-level tags; absent classes get no gradient, an image without a tag adds 0.
+        valid : Tensor, (B, 1, H, W), bool, optional
+            Pixels whose depth counts; default: depth > 0.
+
+        Returns
+        -------
+        Tensor, scalar in [-1, 1], float32 (float64 for float64 CAMs) also under autocast.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        if cam.ndim != 4 or depth.ndim != 4 or labels.shape != cam.shape[:2] or depth.shape[:2] != (cam.shape[0], 1):
+            raise ValueError(
+                "expected cam (B, K, h, w), depth (B, 1, H, W), labels (B, K); "
+                f"got {tuple(cam.shape)}, {tuple(depth.shape)}, {tuple(labels.shape)}"
+            )
+        with torch.autocast(cam.device.type, enabled=False):
+            cam = cam if cam.dtype == torch.float64 else cam.float()
+            depth = depth.to(cam.dtype)
+            valid = depth > 0 if valid is None else valid.bool() & (depth > 0)
+            labels = labels.to(cam.dtype)
+            with torch.no_grad():
+                strength, known = EDGE_STRENGTHS[self.edges](depth, valid, self.stride, self.floor, self.span)
+                depth_gate = gate(strength, self.mu) * known
+            cam_gate = gate(cam_edge_strength(cam, depth_gate.shape[-2:]), self.mu)
+            alignment = (cam_gate * depth_gate).mean(dim=(-2, -1))  # (B, K)
+            present = labels.sum(1).clamp(min=1.0)
+            return -((alignment * labels).sum(1) / present).mean()

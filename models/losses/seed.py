@@ -1,0 +1,60 @@
+"""Balanced seed loss of superpixel-guided WSSS (S. Kim, dissertation, SNU 2022, eq. 3.8)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = 255) -> Tensor:
+    """L = -(1/|L_b|) sum_{L_b} log H_0 - (1/|L_f|) sum_{L_f} log H_c, H the softmax of the logits.
+
+    Background and foreground seeds weigh the same however many pixels they have; an image set
+    without one of the two, or with neither, simply lacks that term.
+
+    Parameters
+    ----------
+    logits : Tensor, (B, K+1, H, W)
+        Class scores, class 0 = background.
+    seeds : Tensor, (B, H, W), integer
+        0 background, 1..K foreground class, `unlabelled` elsewhere. |L_b| and |L_f| count the batch.
+    unlabelled : int
+
+    Returns
+    -------
+    Tensor, scalar; 0 with zero gradient when no pixel is labelled.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    if logits.ndim != 4 or seeds.shape != logits.shape[:1] + logits.shape[2:]:
+        raise ValueError(f"seeds must be (B, H, W) of logits (B, K+1, H, W); got {tuple(seeds.shape)}, {tuple(logits.shape)}")
+    losses = F.cross_entropy(logits, seeds.long(), ignore_index=unlabelled, reduction="none")  # 0 where unlabelled
+    background = seeds == 0
+    foreground = (seeds != 0) & (seeds != unlabelled)
+    return sum(
+        (losses * mask).sum() / mask.sum().clamp(min=1) for mask in (background, foreground)
+    )
+
+
+class BalancedSeedLoss(nn.Module):
+    """Module form of `balanced_seed_loss`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = BalancedSeedLoss()
+    >>> seeds = torch.full((1, 4, 4), 255)
+    >>> seeds[0, 0], seeds[0, 3] = 0, 2
+    >>> float(loss(torch.zeros(1, 3, 4, 4), seeds).round(decimals=4))
+    2.1972
+    """
+
+    def __init__(self, unlabelled: int = 255):
+        super().__init__()
+        self.unlabelled = unlabelled
+
+    def forward(self, logits: Tensor, seeds: Tensor) -> Tensor:
+        return balanced_seed_loss(logits, seeds, self.unlabelled)

@@ -1,0 +1,5 @@
+"""Segmentation networks."""
+
+from models.segmentation.deeplab import DeepLabAspp
+
+__all__ = ["DeepLabAspp"]

@@ -1,0 +1,53 @@
+"""DeepLab with an atrous spatial pyramid head (Chen et al., TPAMI 2018: DeepLab-ASPP, "v2")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.backbones import dense_features
+
+
+class DeepLabAspp(nn.Module):
+    """timm CNN followed by parallel dilated 3x3 convolutions whose class scores are summed.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        As from `models.backbones.build_backbone`; stride 8 in the paper, 16 is four times cheaper.
+    num_classes : int
+        K+1, background included.
+    rates : sequence of int
+        Dilation of each branch, in feature cells; (6, 12, 18, 24) at stride 8 in the paper.
+    """
+
+    def __init__(self, backbone: nn.Module, num_classes: int, rates: Sequence[int] = (6, 12, 18, 24)):
+        super().__init__()
+        self.backbone = backbone
+        self.branches = nn.ModuleList(
+            nn.Conv2d(backbone.num_features, num_classes, kernel_size=3, padding=rate, dilation=rate) for rate in rates
+        )
+        for branch in self.branches:
+            nn.init.normal_(branch.weight, std=0.01)
+            nn.init.zeros_(branch.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) -> class logits (B, K+1, h, w) at the backbone's stride."""
+        features = dense_features(self.backbone, images)
+        return sum(branch(features) for branch in self.branches)
+
+    def predict(self, images: Tensor, scales: Sequence[float], flip: bool) -> Tensor:
+        """Softmax probabilities (B, K+1, H, W), averaged over scales and mirror images."""
+        size = images.shape[-2:]
+        total = images.new_zeros(())
+        for scale in scales:
+            scaled = images if scale == 1 else F.interpolate(
+                images, size=[max(1, round(side * scale)) for side in size], mode="bilinear", align_corners=False
+            )
+            for mirrored in (False, True) if flip else (False,):
+                logits = self(scaled.flip(-1) if mirrored else scaled)
+                logits = F.interpolate(logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False)
+                total = total + logits.softmax(1)
+        return total / (len(scales) * (2 if flip else 1))

@@ -1,0 +1,87 @@
+"""Superpixel discovery on patch features and its refinement to pixels (S. Kim, SNU 2022, ch. 3)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SEED_RULES = ("lowest", "highest")
+
+
+def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "lowest") -> Tensor:
+    """Group the patches of each image by the similarity of their features (eq. 3.1, table 3.1).
+
+    With A the cosine similarities of all patch pairs and B = [A > 0], as long as patches are left:
+    the patch p* of lowest degree d_p = sum over the patches left of B_pq is the seed (ties go to the
+    lower index), and the patches left with A_{p*q} > tau, p* among them, are its superpixel.
+    The degrees are never recomputed: what a superpixel removes is subtracted from them, so the whole
+    costs one matrix product and one pass over B.
+
+    Parameters
+    ----------
+    features : Tensor, (B, N, D), float
+        One vector a patch.
+    tau : float
+        Similarity above which a patch joins the seed's superpixel.
+    seed_rule : {"lowest", "highest"}
+        Take the patch of lowest (the paper's) or highest degree (its ablation) as seed.
+
+    Returns
+    -------
+    Tensor, (B, N), int64
+        Superpixel of each patch, numbered in order of discovery.
+
+    Raises
+    ------
+    ValueError
+        If the features are not (B, N, D) or the rule is unknown.
+    """
+    if features.ndim != 3:
+        raise ValueError(f"features must be (B, N, D); got {tuple(features.shape)}")
+    if seed_rule not in SEED_RULES:
+        raise ValueError(f"seed_rule must be one of {SEED_RULES}; got {seed_rule!r}")
+    return torch.stack([_discover_one(patches, tau, seed_rule) for patches in features])
+
+
+def _discover_one(features: Tensor, tau: float, seed_rule: str) -> Tensor:
+    unit = F.normalize(features.float(), dim=1)
+    similarity = unit @ unit.T  # (N, N)
+    linked = similarity > 0
+    count = len(features)
+    degree = linked.sum(1)
+    # Patches already taken must never be the seed: their degree is pushed beyond any real one.
+    taken_degree = 2 * count + 1 if seed_rule == "lowest" else -2 * count - 1
+    labels = torch.full((count,), -1, dtype=torch.int64, device=features.device)
+    left = torch.ones(count, dtype=torch.bool, device=features.device)
+    number = 0
+    while True:
+        ranked = torch.where(left, degree, taken_degree)
+        seed = ranked.argmin() if seed_rule == "lowest" else ranked.argmax()  # both give the first of equals
+        if not left[seed]:
+            return labels
+        members = (left & (similarity[seed] > tau)).index_fill(0, seed, True)
+        labels[members] = number
+        left &= ~members
+        degree -= linked[members].sum(0)  # B is symmetric: its rows are its columns
+        number += 1
+
+
+def superpixels_at_pixels(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Superpixel of each pixel by nearest patch.
+
+    Parameters
+    ----------
+    labels : Tensor, (h, w), integer
+    size : (H, W)
+
+    Returns
+    -------
+    Tensor, (H, W), int64
+    """
+    return F.interpolate(labels[None, None].float(), size=size, mode="nearest-exact")[0, 0].long()
+
+
+def renumber(labels: Tensor) -> Tensor:
+    """The same partition with consecutive numbers from 0, the order kept (refinement may empty some)."""
+    return torch.unique(labels, return_inverse=True)[1]

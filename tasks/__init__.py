@@ -1,0 +1,1 @@
+"""The stages, one Luigi task a file, in the order of the DAG."""

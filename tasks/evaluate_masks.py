@@ -1,0 +1,135 @@
+"""Stage 10: scores of every intermediate result against the ground truth, where there is some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import luigi
+import numpy as np
+
+from data.images import read_truth
+from data.sample import EVALUATION, TRAIN, Sample
+from data.store import ShardedStore, write_json
+from tasks.base import StageTask
+from tasks.extract_cams import ExtractCams, read_cam
+from tasks.generate_seeds import GenerateSeeds
+from tasks.index_dataset import IndexDataset
+from tasks.predict_masks import PredictMasks
+
+SCORES = "scores.json"
+
+
+class EvaluateMasks(StageTask):
+    """Writes ``scores.json``. The only stage that opens ground truth, together with the report's pictures."""
+
+    suffix = ""
+
+    threshold_step = luigi.FloatParameter(default=0.05, description="step of the sweep of the CAM's background threshold")
+
+    def requires(self):
+        return [
+            self.upstream(IndexDataset),
+            self.upstream(ExtractCams),
+            self.upstream(GenerateSeeds),
+            self.upstream(PredictMasks, split=TRAIN),
+            self.upstream(PredictMasks, split=EVALUATION),
+        ]
+
+    def content_identity(self):
+        return {"ground truth": self.upstream(IndexDataset).fingerprint(truth=True)}
+
+    def work(self) -> int:
+        from models.metrics import best_threshold
+        from tasks.workers import map_shards
+
+        index = self.index
+        steps = max(1, round(1 / self.threshold_step))
+        thresholds = [round(number * self.threshold_step, 6) for number in range(steps)]
+        paths = {
+            "cam_seed": self.upstream(ExtractCams).artifact.path,
+            "initial_seed": self.upstream(GenerateSeeds).artifact.path,
+            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN).artifact.path,
+            "predictions": self.upstream(PredictMasks, split=EVALUATION).artifact.path,
+        }
+        jobs = []
+        for result, path in paths.items():
+            samples = index.split(EVALUATION if result == "predictions" else TRAIN)
+            store = ShardedStore(path)
+            for shard in range(store.num_shards()):
+                numbers = store.images_of(shard)
+                here = [samples[number] for number in numbers]
+                jobs.append((result, path, numbers, here, index.num_classes, thresholds))
+        confusions: dict[str, np.ndarray] = {}
+        counts = dict.fromkeys(paths, 0)
+        for result, confusion, count in self.progress(map_shards(count_shard, jobs, self.processes), len(jobs), "shard"):
+            confusions[result] = confusions.get(result, 0) + confusion
+            counts[result] += count
+        scores = {}
+        for result in paths:
+            if not counts[result]:
+                scores[result] = None
+                continue
+            confusion, threshold = confusions[result], None
+            if result == "cam_seed":
+                best = best_threshold(confusion, thresholds)
+                confusion, threshold = confusion[best], thresholds[best]
+            scores[result] = summary(confusion, index.class_names, counts[result])
+            if threshold is not None:
+                scores[result]["threshold"] = threshold
+        write_json(self.artifact.path / SCORES, scores)
+        return sum(counts.values())
+
+    def read(self) -> dict:
+        """The scores as written."""
+        import json
+
+        return json.loads((self.artifact.path / SCORES).read_text())
+
+
+def count_shard(
+    result: str, path: Path, numbers: Sequence[int], samples: Sequence[Sample], num_classes: int, thresholds: Sequence[float]
+) -> tuple[str, np.ndarray, int]:
+    """Confusion matrix of one shard of one result; for CAMs one a threshold. Images without truth do not count."""
+    from models.metrics import cam_segmentation, confusion_matrix
+
+    store = ShardedStore(path)
+    maps: Callable[[int, Sample], list[np.ndarray]]
+    if result == "cam_seed":
+
+        def maps(number, sample):
+            cam, classes = (values.numpy() for values in read_cam(store, number, sample.size))
+            return [cam_segmentation(cam, classes, threshold) for threshold in thresholds]
+    else:
+        array = "seed" if result == "initial_seed" else "label"
+
+        def maps(number, sample):
+            height, width = sample.size
+            return [store.read(array, number)[:height, :width]]
+
+    total = np.zeros((len(thresholds) if result == "cam_seed" else 1, num_classes + 1, num_classes + 2), np.int64)
+    count = 0
+    for number, sample in zip(numbers, samples, strict=True):
+        truth = read_truth(sample, num_classes)
+        if truth is None:
+            continue
+        total += np.stack([confusion_matrix(truth, labels, num_classes + 1) for labels in maps(number, sample)])
+        count += 1
+    return result, total if result == "cam_seed" else total[0], count
+
+
+def summary(confusion: np.ndarray, class_names: Sequence[str], images: int) -> dict:
+    """mIoU and per-class IoU in percent, coverage, and the confusion matrix they come from."""
+    from models.metrics import class_iou, coverage, mean_iou
+
+    def percent(value: float) -> float | None:
+        return round(100 * float(value), 2) if np.isfinite(value) else None
+
+    return {
+        "miou": percent(mean_iou(confusion)),
+        "miou_of_labelled": percent(mean_iou(confusion, unlabelled_is_wrong=False)),
+        "labelled": percent(coverage(confusion)),
+        "per_class": {name: percent(value) for name, value in zip(class_names, class_iou(confusion), strict=True)},
+        "images": images,
+        "confusion": confusion.tolist(),
+    }

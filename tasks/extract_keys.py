@@ -1,0 +1,84 @@
+"""Stage 5: one feature vector a patch of the training images, without any training."""
+
+from __future__ import annotations
+
+import luigi
+import numpy as np
+
+from data.sample import TRAIN
+from data.store import ArraySpec
+from tasks.base import StageTask
+from tasks.index_dataset import IndexDataset
+from tasks.layout import SHARD_SIZE, create_store, pad
+
+
+class ExtractKeys(StageTask):
+    """Keys of a ViT's last attention block, or features of a CNN's stage."""
+
+    resources = {"gpu": 1}
+
+    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a ViT or a CNN")
+    weights = luigi.Parameter(default="package", description="hub, package, random, or a file of weights")
+    stride = luigi.IntParameter(default=16, description="CNN: the deepest stage of this stride")
+    image_scale = luigi.FloatParameter(default=2.0, description="size of the image, relative; finer patches above 1")
+    batch_size = luigi.IntParameter(default=8, significant=False)
+    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
+
+    def requires(self):
+        return self.upstream(IndexDataset)
+
+    def content_identity(self):
+        from tasks.weights import weights_identity
+
+        return {"weights": weights_identity(self.weights, self.backbone)}
+
+    def work(self) -> int:
+        import torch
+        import torch.nn.functional as F
+
+        from tasks.batches import batches_of_one_size, image_tensor
+        from tasks.networks import build_keys, normalisation_of
+        from tasks.training import choose_device
+
+        index, samples = self.index, self.index.split(TRAIN)
+        device = choose_device(self.device)
+        torch.manual_seed(0)  # weights=random
+        network = build_keys(self).to(device).eval()
+        normalise = normalisation_of(self.backbone)
+        grids = [network.grid(self.scaled(sample.size)) for sample in samples]
+        grid = tuple(max(sizes) for sizes in zip(*grids))
+        arrays = {
+            "key": ArraySpec(
+                ("patch_y", "patch_x", "channel"), (*grid, network.dim), "float16", float("nan"),
+                {"long_name": f"features of {self.backbone}"},
+            ),
+            "grid": ArraySpec(("axis",), (2,), "int32", 0, {"long_name": "patch rows and columns of the image"}),
+        }  # fmt: skip
+        store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
+        missing = store.missing_shards()
+        done = 0
+        for shard in self.progress(missing, len(missing), "shard"):
+            here = [samples[number] for number in store.images_of(shard)]
+            keys: dict[int, np.ndarray] = {}
+            for numbers in batches_of_one_size(here, self.batch_size):
+                images = torch.stack([image_tensor(here[number]) for number in numbers])
+                size = self.scaled(tuple(images.shape[-2:]))
+                if size != tuple(images.shape[-2:]):
+                    images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
+                with torch.inference_mode():
+                    values = network(normalise(images.clamp(0, 1)).to(device)).cpu().half().numpy()
+                keys.update(zip(numbers, values, strict=True))
+            whole = [keys[number] for number in range(len(here))]
+            store.write_shard(
+                shard,
+                {
+                    "key": pad(whole, arrays["key"]),
+                    "grid": np.array([values.shape[:2] for values in whole], np.int32),
+                },
+            )
+            done += len(here)
+        return done
+
+    def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width at which the network sees an image."""
+        return tuple(max(1, round(side * self.image_scale)) for side in size)

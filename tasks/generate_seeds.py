@@ -1,0 +1,66 @@
+"""Stage 7: the initial seed, from CAMs and superpixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import luigi
+import numpy as np
+
+from data.sample import TRAIN, UNLABELLED, Sample
+from data.store import ArraySpec, ShardedStore
+from tasks.base import StageTask
+from tasks.discover_superpixels import DiscoverSuperpixels
+from tasks.extract_cams import ExtractCams, read_cam
+from tasks.index_dataset import IndexDataset
+from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+
+
+class GenerateSeeds(StageTask):
+    """Foreground where the CAM exceeds alpha (eq. 3.4), background from one superpixel (eq. 3.5)."""
+
+    alpha = luigi.FloatParameter(default=0.5, description="CAM above which a pixel is foreground")
+    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
+
+    def requires(self):
+        return [self.upstream(IndexDataset), self.upstream(ExtractCams), self.upstream(DiscoverSuperpixels)]
+
+    def work(self) -> int:
+        from tasks.workers import map_shards
+
+        samples = self.index.split(TRAIN)
+        arrays = {
+            "seed": ArraySpec(
+                ("y", "x"), padded_size(samples), "uint8", UNLABELLED,
+                {"long_name": "initial seed: 0 background, 1.. class, 255 unlabelled"},
+            )
+        }  # fmt: skip
+        store = create_store(self.artifact, self.index, samples, arrays, self.description(), self.shard_size)
+        paths = [store.path, *(self.upstream(stage).artifact.path for stage in (ExtractCams, DiscoverSuperpixels))]
+        shards = [
+            (*paths, shard, store.images_of(shard), [samples[i] for i in store.images_of(shard)], self.alpha)
+            for shard in store.missing_shards()
+        ]
+        # A shard takes a fraction of a second: processes would cost more than they give.
+        return sum(self.progress(map_shards(seed_shard, shards, workers=1), len(shards), "shard"))
+
+
+def seed_shard(
+    path: Path, cams: Path, superpixels: Path, shard: int, numbers: Sequence[int], samples: Sequence[Sample], alpha: float
+) -> int:
+    """Compute and write the seeds of one shard; returns its number of images."""
+    import torch
+
+    from models.seeds import initial_seed
+
+    cam_store, superpixel_store, target = ShardedStore(cams), ShardedStore(superpixels), ShardedStore(path)
+    seeds = []
+    for number, sample in zip(numbers, samples, strict=True):
+        height, width = sample.size
+        regions = superpixel_store.read("superpixel", number)[:height, :width].astype(np.int64)
+        cam, classes = read_cam(cam_store, number, sample.size)
+        seeds.append(initial_seed(cam, classes, torch.from_numpy(regions), alpha).numpy())
+    size = target.group["seed"].shape[1:]
+    target.write_shard(shard, {"seed": pad(seeds, ArraySpec((), size, "uint8", UNLABELLED, {}))})
+    return len(samples)

