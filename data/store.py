@@ -244,7 +244,7 @@ class ShardedStore(Artifact):
                     chunks=values.shape,
                     dtype=values.dtype,
                     dimension_names=dims,
-                    compressors=[ZstdCodec(level=5, checksum=True)],
+                    compressors=_codecs(values.dtype),
                 )
                 target[...] = values
             for name, spec in arrays.items():
@@ -391,11 +391,11 @@ class ShardedStore(Artifact):
 
 
 def _codecs(dtype: str):
-    """Compression and checksum of one chunk, as measured (DESIGN): floats shuffle well, label maps do not need it.
+    """Compression of one chunk as measured (DESIGN): floats shuffle well, label maps do not need it.
 
-    zstd with its own checksum, or blosc followed by CRC32C: without them a flipped bit decodes to wrong
-    numbers in most trials.
+    CRC32C comes last, over the compressed bytes: without it a flipped bit decodes to wrong numbers in
+    most trials, and zstd's own checksum can be switched off by a flip in its header.
     """
     if np.dtype(dtype).kind == "f":
         return [BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"), Crc32cCodec()]
-    return [ZstdCodec(level=5, checksum=True)]
+    return [ZstdCodec(level=5), Crc32cCodec()]

@@ -89,7 +89,7 @@ def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.
     crf.addPairwiseBilateral(
         sxy=constants.bilateral_sxy,
         srgb=constants.bilateral_srgb,
-        rgbim=np.ascontiguousarray(image),
+        rgbim=np.array(image, order="C"),  # a copy: it refuses read-only arrays, as Pillow and Dask give them
         compat=constants.bilateral_compat,
     )
     return np.asarray(crf.inference(constants.iterations), np.float32)

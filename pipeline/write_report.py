@@ -1,11 +1,144 @@
-"""Stage 11: stub during construction."""
+"""Stage 11: one HTML page with scores, pictures, curves, timings and parameters."""
+
 from __future__ import annotations
+
+import json
+
+import luigi
+
+from data.sample import EVALUATION, TRAIN
+from data.store import write_bytes
+from pipeline.dag import stages
 from tasks.base import StageTask
+from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.extract_cams import ExtractCams
+from tasks.generate_seeds import GenerateSeeds
+from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth
+from tasks.predict_masks import PredictMasks
+from tasks.train_classifier import TrainClassifier
+from tasks.train_segmenter import TrainSegmenter
+
 REPORT = "report.html"
+TITLES = {
+    "cam_seed": "CAM seed",
+    "initial_seed": "initial seed",
+    "pseudo_labels": "pseudo-labels",
+    "predictions": "predictions",
+}
+
+
 class WriteReport(StageTask):
+    """Writes ``report.html``: self-contained, to be opened anywhere."""
+
     suffix = ""
+
+    images = luigi.IntParameter(default=12, description="training images shown")
+    evaluation_images = luigi.IntParameter(default=9, description="evaluation images shown")
+
     def requires(self):
-        return [self.upstream(EvaluateMasks)]
-    def work(self):
-        (self.artifact.path / REPORT).write_text("x")
+        single = [
+            IndexDataset,
+            LoadDepth,
+            TrainClassifier,
+            ExtractCams,
+            DiscoverSuperpixels,
+            GenerateSeeds,
+            TrainSegmenter,
+            EvaluateMasks,
+        ]
+        masks = [self.upstream(PredictMasks, split=split) for split in (TRAIN, EVALUATION)]
+        return [*(self.upstream(stage) for stage in single), *masks]
+
+    def work(self) -> int:
+        from pipeline.report.charts import curves_svg
+        from pipeline.report.colours import palette
+        from pipeline.report.page import render_page
+
+        index = self.index
+        training, evaluation = self._strips()
+        scores = self.upstream(EvaluateMasks).read()
+        colours = ["#%02x%02x%02x" % tuple(colour) for colour in palette(len(index.class_names))]
+        content = {
+            "dataset": self.dataset,
+            "profile": self.profile,
+            "seed": self.seed,
+            "has_depth": index.has_depth,
+            "train_count": len(index.split(TRAIN)),
+            "evaluation_count": len(index.split(EVALUATION)),
+            "class_names": index.class_names,
+            "legend": [*zip(index.class_names, colours), ("unlabelled", "#e8e8e8")],
+            "results": [{"title": TITLES[name], "score": score} for name, score in scores.items()],
+            "per_class": self._per_class(scores, index.class_names),
+            "confusion": self._confusion(scores, index.class_names),
+            "training": training,
+            "evaluation": evaluation,
+            "curves": [
+                {"stage": stage.__name__, "svg": curves_svg(self._history(stage))}
+                for stage in (TrainClassifier, TrainSegmenter)
+            ],
+            "stages": [self._describe(stage) for stage in stages(self) if stage is not self],
+        }
+        write_bytes(self.artifact.path / REPORT, render_page(content).encode())
+        return len(training) + len(evaluation)
+
+    def _strips(self) -> tuple[list[dict], list[dict]]:
+        from pipeline.report.colours import data_uri
+        from pipeline.report.strips import choose, evaluation_strip, training_strip
+
+        index = self.index
+        stores = {stage.label: stage.artifact for stage in self.stages_above()}
+        strips: dict[str, list[dict]] = {TRAIN: [], EVALUATION: []}
+        plan = [(TRAIN, self.images, training_strip), (EVALUATION, self.evaluation_images, evaluation_strip)]
+        jobs = [
+            (split, make, sample, number)
+            for split, count, make in plan
+            for samples in [index.split(split)]
+            for number in choose(samples, count)
+            for sample in [samples[number]]
+        ]
+        for split, make, sample, number in self.progress(jobs, len(jobs)):
+            panels = make(index, sample, number, stores)
+            strips[split].append(
+                {
+                    "image_id": sample.image_id,
+                    "tags": [index.class_names[label] for label in sample.labels],
+                    "panels": [(title, data_uri(picture)) for title, picture in panels.items()],
+                }
+            )
+        return strips[TRAIN], strips[EVALUATION]
+
+    def _history(self, stage: type[StageTask]) -> list[dict]:
+        return json.loads((self.upstream(stage).artifact.path / "history.json").read_text())
+
+    @staticmethod
+    def _per_class(scores: dict, class_names) -> list[dict]:
+        scored = [score for score in scores.values() if score]
+        return [
+            {"name": name, "ious": [score["per_class"][name] for score in scored]} for name in class_names if scored
+        ]
+
+    @staticmethod
+    def _confusion(scores: dict, class_names) -> dict | None:
+        from pipeline.report.charts import confusion_shares
+
+        for name in ("predictions", "pseudo_labels"):
+            if scores[name]:
+                square = [row[:-1] for row in scores[name]["confusion"]]  # these label every pixel
+                shares = confusion_shares(square)
+                rows = [{"name": label, "shares": row} for label, row in zip(class_names, shares, strict=True)]
+                return {"title": TITLES[name], "rows": rows}
+        return None
+
+    @staticmethod
+    def _describe(stage: StageTask) -> dict:
+        files, size = stage.artifact.size()
+        return {
+            "label": stage.label,
+            "identity": stage.identity,
+            "record": stage.record(),
+            "files": files,
+            "megabytes": size / 1e6,
+            "parameters": stage.parameters(),
+        }

@@ -141,9 +141,9 @@ def train(
                     torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
                 optimizer.step()
                 for key, value in losses.items():
-                    sums[key] = sums.get(key, 0.0) + float(value)
+                    sums[key] = sums.get(key, 0.0) + float(value.detach())
                 bar.update()
-                bar.set_postfix(epoch=epoch + 1, loss=f"{float(losses['loss']):.3f}")
+                bar.set_postfix(epoch=epoch + 1, loss=f"{float(losses['loss'].detach()):.3f}")
             history.append({key: value / plan.steps_per_epoch for key, value in sums.items()})
             _save_checkpoint(folder / CHECKPOINT, network, optimizer, history)
             report(epoch + 1, plan.epochs, "epoch")

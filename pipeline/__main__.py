@@ -1,0 +1,97 @@
+"""``python -m pipeline status | show | scores | verify``: look into the cached stores; nothing is computed.
+
+All commands take the flags of the luigi command, ``--dataset --data-root --artifacts --profile --seed``
+and those of any stage (``--GenerateSeeds-alpha 0.6``), and look at the artifacts that it would use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import luigi.cmdline_parser
+
+import pipeline
+import pipeline.dag
+from data.errors import DepthseedError
+from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
+from tasks.base import StageTask
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("status", help="every stage: done, partial or missing; identity, size, seconds, images/s")
+    show = commands.add_parser("show", help="parameters, shapes, statistics and a picture of one artifact")
+    show.add_argument("artifact", help="path of an artifact, or the name of a stage")
+    show.add_argument("--image", help="image id; default: the first images")
+    show.add_argument("--output", type=Path, help="PNG file; default: <stage>-<identity>.png here")
+    scores = commands.add_parser("scores", help="mIoU and IoU by class of every result")
+    scores.add_argument("--json", action="store_true", help="one JSON object on stdout, percent")
+    commands.add_parser("verify", help="read every byte of every artifact; exit 1 if one is damaged")
+    return parser
+
+
+def task_of(stage: str, flags: list[str]) -> StageTask:
+    """The task that ``luigi --module pipeline STAGE flags`` would run."""
+    if stage not in pipeline.__all__:
+        raise DepthseedError(f"'{stage}' is neither a path nor a stage; stages: {', '.join(pipeline.__all__)}")
+    with luigi.cmdline_parser.CmdlineParser.global_instance(["--module", "pipeline", stage, *flags]) as parser:
+        task = parser.get_task_obj()
+        task.stages_above()  # stage flags hold while this parser does: build the whole chain now
+        for above in pipeline.dag.stages(task):
+            above.identity  # noqa: B018
+        return task
+
+
+def print_scores(task: StageTask, as_json: bool) -> None:
+    if not task.complete():
+        raise DepthseedError(
+            f"no scores yet for this data set and these parameters; run: luigi --module pipeline EvaluateMasks "
+            f"--dataset {task.dataset}"
+        )
+    scores = task.read()
+    if as_json:
+        kept = ("miou", "threshold", "miou_of_labelled", "labelled", "images", "per_class")
+        print(json.dumps({name: score and {key: score[key] for key in kept if key in score} for name, score in scores.items()}))
+        return
+    names = list(next((score["per_class"] for score in scores.values() if score), {}))
+    print(f"{'':24}" + "".join(f"{name:>16}" for name in scores))
+    rows = [("mIoU", lambda s: s["miou"]), ("mIoU of labelled pixels", lambda s: s["miou_of_labelled"])]
+    rows += [("labelled pixels", lambda s: s["labelled"]), ("threshold", lambda s: s.get("threshold"))]
+    rows += [(name, lambda s, name=name: s["per_class"][name]) for name in names]
+    for title, value in rows:
+        cells = ["–" if score is None or value(score) is None else f"{value(score):.2f}" for score in scores.values()]
+        print(f"{title:24}" + "".join(f"{cell:>16}" for cell in cells))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options, flags = build_parser().parse_known_args(arguments)
+    try:
+        if options.command == "status":
+            print(status_table(task_of("WriteReport", flags)))
+        elif options.command == "scores":
+            print_scores(task_of("EvaluateMasks", flags), options.json)
+        elif options.command == "verify":
+            damaged = verify_artifacts(task_of("WriteReport", flags))
+            print("\n".join(damaged) if damaged else "every artifact is as it was written")
+            return 1 if damaged else 0
+        else:
+            path = Path(options.artifact)
+            if not path.exists():
+                path = task_of(options.artifact, flags).artifact.path
+            print(artifact_report(path, options.image))
+            output = options.output or Path(f"{path.parent.name}-{path.stem}.png")
+            if contact_sheet(path, options.image, output):
+                print(f"picture: {output}")
+    except DepthseedError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The stages above a task, and where each of them stands."""
+
+from __future__ import annotations
+
+from data.store import ShardedStore
+from tasks.base import StageTask
+
+
+def stages(task: StageTask) -> list[StageTask]:
+    """All stages that `task` needs and itself, each once, in the order in which they can run."""
+    ordered: dict[str, StageTask] = {}
+
+    def visit(stage: StageTask) -> None:
+        for above in stage.stages_above():
+            visit(above)
+        ordered.setdefault(f"{stage.label}-{stage.identity}", stage)
+
+    visit(task)
+    return list(ordered.values())
+
+
+def state(stage: StageTask) -> str:
+    """``done``, ``stale`` (an artifact above was lost or changed), ``partial 3/15`` or ``missing``."""
+    artifact = stage.artifact
+    if stage.complete():
+        return "done"
+    if artifact.is_complete():
+        return "stale"
+    if not artifact.path.exists():
+        return "missing"
+    if isinstance(artifact, ShardedStore) and (artifact.path / "zarr.json").exists():
+        total = artifact.num_shards()
+        return f"partial {total - len(artifact.missing_shards())}/{total}"
+    return "partial"

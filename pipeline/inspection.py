@@ -1,0 +1,187 @@
+"""What ``python -m pipeline`` prints and draws of artifacts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.errors import StoreError
+from data.store import MARKER, Artifact, ShardedStore
+from pipeline.dag import stages, state
+from pipeline.report.colours import colour_heat, colour_labels, palette, sheet
+from tasks.base import STAGE_FILE, StageTask
+
+SHEET_IMAGES = 12
+
+
+def status_table(task: StageTask) -> str:
+    """One line a stage: state, identity, size on disk, seconds, images per second."""
+    lines = [f"{'stage':26}{'state':16}{'identity':16}{'files':>6}{'MB':>10}{'seconds':>10}{'images/s':>10}"]
+    for stage in stages(task):
+        files, size = stage.artifact.size() if stage.artifact.path.exists() else (0, 0)
+        record = stage.record()
+        seconds = f"{record['seconds']:.1f}" if record else "–"
+        rate = f"{record['images_per_second']:.1f}" if record.get("images_per_second") else "–"
+        lines.append(
+            f"{stage.label:26}{state(stage):16}{stage.identity:16}{files:>6}{size / 1e6:>10.1f}{seconds:>10}{rate:>10}"
+        )
+    return "\n".join(lines)
+
+
+def verify_artifacts(task: StageTask) -> list[str]:
+    """Read every byte of every complete artifact; one line a damaged file. Damaged shards are taken out."""
+    found = []
+    for stage in stages(task):
+        artifact = stage.artifact
+        for path in artifact.damaged_files():
+            name = path.relative_to(artifact.path).as_posix()
+            shard = shard_number(artifact, path)
+            if shard is None:
+                artifact.discard()
+                found.append(f"{artifact.path}: {name} is damaged; the next run computes the artifact anew")
+                break
+            artifact.reopen_shard(shard)
+            found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run computes this shard anew")
+    return found
+
+
+def shard_number(artifact: Artifact, path: Path) -> int | None:
+    """Number of the shard that a file holds; None for metadata and for files of model artifacts."""
+    parts = path.relative_to(artifact.path).parts
+    if isinstance(artifact, ShardedStore) and len(parts) > 2 and parts[1] == "c" and parts[0] in artifact.array_names():
+        return int(parts[2])
+    return None
+
+
+def artifact_report(path: Path, image: str | None = None) -> str:
+    """Parameters, shapes and statistics of an artifact as text."""
+    if not (path / STAGE_FILE).exists():
+        raise StoreError(f"{path}: is no artifact (it has no {STAGE_FILE}); 'status' lists them")
+    described = json.loads((path / STAGE_FILE).read_text())
+    complete = "complete" if (path / MARKER).exists() else "not complete"
+    lines = [f"{described['stage']} version {described['version']}, {complete}: {path}", "parameters:"]
+    lines += [f"  {name} = {value}" for name, value in sorted(described["parameters"].items())]
+    if (path / "zarr.json").exists():
+        lines += _array_lines(ShardedStore(path), image)
+    for file in sorted(path.glob("*.safetensors")):
+        lines += _tensor_lines(file)
+    if (path / "history.json").exists():
+        lines.append("last epoch: " + ", ".join(f"{k} {v:.4f}" for k, v in _history(path)[-1].items()))
+    return "\n".join(lines)
+
+
+def _history(path: Path) -> list[dict]:
+    return json.loads((path / "history.json").read_text())
+
+
+def _numbers(store: ShardedStore, image: str | None) -> list[int]:
+    """Numbers of the images to show; those of shards that are not there are left out."""
+    ids = store.image_ids
+    if image is not None:
+        if image not in ids:
+            raise StoreError(f"{store.path}: no image '{image}'; the first ones are {ids[:3]}")
+        return [ids.index(image)]
+    missing = set(store.missing_shards())
+    there = [number for number in range(len(ids)) if number // store.shard_size not in missing]
+    picks = np.linspace(0, len(there) - 1, min(SHEET_IMAGES, len(there))).round().astype(int)
+    return [there[pick] for pick in picks]
+
+
+def _array_lines(store: ShardedStore, image: str | None) -> list[str]:
+    numbers = _numbers(store, image)
+    shards = f"{store.num_shards() - len(store.missing_shards())} of {store.num_shards()} shards of {store.shard_size}"
+    lines = [f"images: {store.num_images()} in {shards}", f"arrays (statistics over {len(numbers)} of the images):"]
+    for name in store.array_names():
+        array = store.group[name]
+        dims = ", ".join(f"{dim} {size}" for dim, size in zip(array.metadata.dimension_names, array.shape))
+        lines.append(f"  {name} ({dims}) {array.dtype}{_statistics(store, name, numbers)}")
+    return lines
+
+
+def _statistics(store: ShardedStore, name: str, numbers: list[int]) -> str:
+    if not numbers:
+        return ""
+    values = np.stack([store.read(name, number) for number in numbers]).astype(np.float64)
+    fill = float(store.group[name].fill_value)
+    values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
+    if not values.size:
+        return ": nothing but the fill value"
+    return f": min {values.min():.4g}, mean {values.mean():.4g}, max {values.max():.4g}"
+
+
+def _tensor_lines(file: Path) -> list[str]:
+    from safetensors import safe_open
+
+    with safe_open(file, "numpy") as tensors:
+        shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
+    total = sum(int(np.prod(shape)) for shape in shapes.values())
+    lines = [f"{file.name}: {len(shapes)} tensors, {total} values"]
+    return lines + [f"  {name} {tuple(shape)}" for name, shape in shapes.items() if name.startswith(("head", "branches"))]
+
+
+def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
+    """Draw an artifact into a PNG file; False if there is nothing to draw."""
+    if (path / "zarr.json").exists():
+        pictures = _pictures(ShardedStore(path), image)
+    elif (path / "history.json").exists():
+        pictures = [_curves(_history(path))]
+    else:
+        pictures = []
+    if pictures:
+        Image.fromarray(sheet(pictures)).save(output)
+    return bool(pictures)
+
+
+def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
+    """One picture an image (all its maps when a single image is asked for)."""
+    names = [name for name in store.array_names() if store.group[name].ndim >= 3]
+    numbers = _numbers(store, image)
+    if image is None:
+        names = names[:1] if "depth" not in names else ["depth"]
+    return [_picture(name, store, number) for number in numbers for name in names]
+
+
+def _picture(name: str, store: ShardedStore, number: int) -> np.ndarray:
+    values = store.read(name, number)
+    if values.dtype == np.uint8:
+        classes = store.group["class_name"].shape[0]
+        return colour_labels(values, classes)
+    if name == "superpixel":
+        colours = palette(21)[1:]
+        return np.where((values == 65535)[..., None], 255, colours[values % 20]).astype(np.uint8)
+    if name == "cam":
+        slots = [slot for slot in values.astype(np.float32) if np.isfinite(slot).any()]
+        return colour_heat(np.concatenate(slots, 1) if slots else np.zeros(values.shape[1:]))
+    if name == "key":
+        return _principal_colours(values.astype(np.float32))
+    values = values.astype(np.float32)
+    seen = np.isfinite(values)
+    low, high = (values[seen].min(), values[seen].max()) if seen.any() else (0.0, 1.0)
+    return colour_heat((values - low) / max(high - low, 1e-6))
+
+
+def _principal_colours(keys: np.ndarray) -> np.ndarray:
+    """The three main directions of the keys as red, green and blue, each patch 8 pixels."""
+    flat = np.nan_to_num(keys.reshape(-1, keys.shape[-1]))
+    flat = flat - flat.mean(0)
+    main = flat @ np.linalg.svd(flat, full_matrices=False)[2][:3].T
+    low, high = np.percentile(main, (2, 98), axis=0)
+    colours = (np.clip((main - low) / np.maximum(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
+    return colours.reshape(*keys.shape[:2], 3).repeat(8, 0).repeat(8, 1)
+
+
+def _curves(history: list[dict]) -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3 * len(history[0]), 2.6), layout="constrained")
+    for number, name in enumerate(sorted(history[0]), start=1):
+        axes = figure.add_subplot(1, len(history[0]), number)
+        axes.plot(range(1, len(history) + 1), [epoch[name] for epoch in history], marker=".")
+        axes.set(title=name, xlabel="epoch")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]

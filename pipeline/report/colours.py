@@ -1,0 +1,95 @@
+"""Arrays of the artifacts as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import matplotlib
+import numpy as np
+from PIL import Image
+from skimage.segmentation import find_boundaries
+
+UNLABELLED = 255
+UNLABELLED_COLOUR = (232, 232, 232)
+PANEL_WIDTH = 240
+
+
+def palette(count: int) -> np.ndarray:
+    """Colours of classes 0..count-1, (count, 3) uint8; background is near black."""
+    colours = np.array([matplotlib.colormaps["tab20"](i % 20)[:3] for i in _spread(count - 1)]).reshape(-1, 3)
+    return np.concatenate([[[32, 32, 36]], (colours * 255)]).astype(np.uint8)
+
+
+def _spread(count: int) -> list[int]:
+    """Strong colours of tab20 first (even numbers), then the pale ones."""
+    order = [*range(0, 20, 2), *range(1, 20, 2)]
+    return [order[i % 20] for i in range(count)]
+
+
+def colour_labels(labels: np.ndarray, num_classes: int, image: np.ndarray | None = None) -> np.ndarray:
+    """Label map (H, W) -> (H, W, 3) uint8; over `image`, where given, half transparent."""
+    table = np.tile(np.array(UNLABELLED_COLOUR, np.uint8), (256, 1))
+    table[:num_classes] = palette(num_classes)
+    coloured = table[labels]
+    if image is None:
+        return coloured
+    return (0.4 * image + 0.6 * coloured).astype(np.uint8)
+
+
+def colour_depth(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Depth in metres -> viridis between its 2nd and 98th percentile, near = bright; unmeasured pixels black."""
+    if not valid.any():
+        return np.zeros((*depth.shape, 3), np.uint8)
+    low, high = np.percentile(depth[valid], (2, 98))
+    scaled = np.clip((high - np.nan_to_num(depth, nan=high)) / max(high - low, 1e-6), 0, 1)
+    coloured = (matplotlib.colormaps["viridis"](scaled)[..., :3] * 255).astype(np.uint8)
+    coloured[~valid] = 0
+    return coloured
+
+
+def colour_heat(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
+    """Values in [0, 1] -> heat, over `image` where given."""
+    heat = matplotlib.colormaps["inferno"](np.nan_to_num(values))[..., :3] * 255
+    return (heat if image is None else 0.35 * image + 0.65 * heat).astype(np.uint8)
+
+
+def colour_superpixels(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Each superpixel in its mean colour, borders white."""
+    flat = labels.ravel()
+    counts = np.maximum(np.bincount(flat), 1)
+    means = np.stack([np.bincount(flat, weights=image[..., channel].ravel()) / counts for channel in range(3)], 1)
+    coloured = means[labels].astype(np.uint8)
+    coloured[find_boundaries(labels, mode="inner")] = 255
+    return coloured
+
+
+def png(picture: np.ndarray) -> bytes:
+    """PNG file of an (H, W, 3) uint8 picture."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(picture: np.ndarray, width: int = PANEL_WIDTH) -> str:
+    """The picture for an <img>, no wider than `width`; photographs as JPEG would blur label borders, so PNG."""
+    image = Image.fromarray(picture)
+    if image.width > width:
+        image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.BOX)
+    # 128 colours are enough for a panel of this size and a third of the bytes.
+    reduced = image.quantize(128, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    reduced.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def sheet(pictures: list[np.ndarray], columns: int = 4, gap: int = 4) -> np.ndarray:
+    """Pictures of any sizes on one white sheet, row by row."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    whole = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for number, picture in enumerate(pictures):
+        y, x = (gap + (number // columns) * (height + gap), gap + (number % columns) * (width + gap))
+        whole[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    return whole

@@ -1,0 +1,58 @@
+"""Rows of pictures: one image through all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data.images import read_image, read_truth
+from data.sample import DatasetIndex, Sample
+from data.store import ShardedStore
+from pipeline.report.colours import (
+    colour_depth,
+    colour_heat,
+    colour_labels,
+    colour_superpixels,
+)
+from tasks.extract_cams import read_cam
+
+
+def choose(samples: Sequence[Sample], count: int) -> list[int]:
+    """Numbers of `count` images spread evenly over the split."""
+    count = min(count, len(samples))
+    return [int(number) for number in np.linspace(0, len(samples) - 1, count).round()]
+
+
+def training_strip(index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]) -> dict[str, np.ndarray]:
+    """Pictures of one training image by stage; a stage without anything to show is left out."""
+    height, width = sample.size
+    image = read_image(sample.image)
+    classes = index.num_classes + 1
+
+    def read(stage: str, array: str) -> np.ndarray:
+        return stores[stage].read(array, number)[:height, :width]
+
+    pictures = {"image": image}
+    if sample.depth is not None:
+        pictures["depth"] = colour_depth(read("LoadDepth", "depth"), read("LoadDepth", "valid"))
+    cam = read_cam(stores["ExtractCams"], number, sample.size)[0].numpy()
+    pictures["CAM"] = colour_heat(cam.max(0) if len(cam) else np.zeros(sample.size), image)
+    pictures["superpixels"] = colour_superpixels(read("DiscoverSuperpixels", "superpixel").astype(np.int64), image)
+    pictures["initial seed"] = colour_labels(read("GenerateSeeds", "seed"), classes)
+    pictures["pseudo-label"] = colour_labels(read("PredictMasks-train", "label"), classes, image)
+    return pictures | _truth(sample, classes, image)
+
+
+def evaluation_strip(index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]) -> dict[str, np.ndarray]:
+    """Pictures of one evaluation image: image, prediction, ground truth."""
+    height, width = sample.size
+    image = read_image(sample.image)
+    classes = index.num_classes + 1
+    prediction = stores["PredictMasks-evaluation"].read("label", number)[:height, :width]
+    return {"image": image, "prediction": colour_labels(prediction, classes, image)} | _truth(sample, classes, image)
+
+
+def _truth(sample: Sample, classes: int, image: np.ndarray) -> dict[str, np.ndarray]:
+    truth = read_truth(sample, classes - 1)
+    return {} if truth is None else {"ground truth": colour_labels(truth, classes, image)}

@@ -1,0 +1,60 @@
+import dataclasses
+
+import pytest
+
+from data.bop import read_bop
+from data.errors import DatasetError
+from data.fingerprint import hash_file
+from data.sample import EVALUATION, TRAIN, DatasetIndex
+
+SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
+
+
+@pytest.fixture
+def index(bop_root):
+    index = read_bop(bop_root, SPLITS)
+    samples = tuple(dataclasses.replace(sample, size=(144, 192)) for sample in index.samples)
+    return dataclasses.replace(index, samples=samples)
+
+
+def test_json_and_back(index):
+    assert DatasetIndex.from_json(index.root, index.to_json()) == index
+
+
+def test_moving_a_set_changes_nothing_but_the_place(index, tmp_path):
+    elsewhere = index.root.rename(tmp_path / "moved")
+    moved = read_bop(elsewhere, SPLITS)
+    again = DatasetIndex.from_json(elsewhere, index.to_json())
+    assert again.samples[0].image == moved.samples[0].image
+    assert moved.fingerprint(hash_file) == again.fingerprint(hash_file)
+
+
+def test_masks_do_not_enter_the_fingerprint_of_what_is_learnt_from(index):
+    before, truth_before = index.fingerprint(hash_file), index.fingerprint(hash_file, truth=True)
+    index.samples[0].truth[0].path.write_bytes(b"another mask")
+    assert index.fingerprint(hash_file) == before
+    assert index.fingerprint(hash_file, truth=True) != truth_before
+
+
+def test_images_depth_and_tags_do(index):
+    before = index.fingerprint(hash_file)
+    other = dataclasses.replace(index.samples[0], labels=(1, 2, 3, 4, 5))
+    assert dataclasses.replace(index, samples=(other, *index.samples[1:])).fingerprint(hash_file) != before
+    index.samples[0].depth.write_bytes(b"another depth")
+    changed = index.fingerprint(hash_file)
+    assert changed != before
+    index.samples[0].image.write_bytes(b"another image")
+    assert index.fingerprint(hash_file) not in (before, changed)
+
+
+def test_files_are_split_into_inputs_and_truth(index):
+    assert not set(index.files()) & set(index.files(truth=True))
+    assert all("mask_visib" in path.parts for path in index.files(truth=True))
+
+
+def test_a_set_without_labels_or_images_is_refused(index):
+    blank = tuple(dataclasses.replace(sample, labels=()) for sample in index.samples)
+    with pytest.raises(DatasetError, match="no training image has a label"):
+        dataclasses.replace(index, samples=blank)
+    with pytest.raises(DatasetError, match="train split is empty"):
+        dataclasses.replace(index, samples=index.split(EVALUATION))

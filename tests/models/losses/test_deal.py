@@ -1,0 +1,180 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.losses import DepthEdgeAlignmentLoss
+from models.losses.deal import EPSILON, EDGE_STRENGTHS, cam_edge_strength, gate
+
+
+def reference_gate(e, mu):
+    e = min(max(e, EPSILON), 1 - EPSILON)
+    return math.tanh(mu + math.log(e / (1 - e)))
+
+
+def reference_loss(cam_edges, depth_edges, known, labels, mu):
+    """Equation of METHODS section 1, step 4, in loops over pixels and classes."""
+    batch, classes, height, width = cam_edges.shape
+    total = 0.0
+    for b in range(batch):
+        present = sum(int(y) for y in labels[b])
+        value = 0.0
+        for i in range(height):
+            for j in range(width):
+                if not known[b, 0, i, j]:
+                    continue
+                d = reference_gate(float(depth_edges[b, 0, i, j]), mu)
+                for k in range(classes):
+                    if labels[b, k]:
+                        value += reference_gate(float(cam_edges[b, k, i, j]), mu) * d / present
+        total += -value / (height * width)
+    return total / batch
+
+
+def scene(shift=0, dtype=torch.float64):
+    """A box 10 cm high on a table seen from 0.6 m above, and a CAM of the same outline moved by `shift` cells."""
+    depth = torch.full((1, 1, 96, 128), 0.6, dtype=dtype)
+    depth[..., 32:64, 40:88] = 0.5
+    cam = torch.full((1, 2, 24, 32), -1.0, dtype=dtype)
+    cam[:, 0, 8:16, 10 + shift : 22 + shift] = 1.0
+    return cam, depth, torch.tensor([[1, 0]])
+
+
+@pytest.mark.parametrize("edges", sorted(EDGE_STRENGTHS))
+def test_equals_the_loops(edges):
+    generator = torch.Generator().manual_seed(0)
+    cam = torch.randn(2, 3, 6, 8, generator=generator, dtype=torch.float64)
+    depth = 0.3 + torch.rand(2, 1, 48, 64, generator=generator, dtype=torch.float64)
+    valid = torch.rand(2, 1, 48, 64, generator=generator) > 0.05
+    labels = torch.tensor([[1, 0, 1], [0, 1, 0]])
+    loss = DepthEdgeAlignmentLoss(edges=edges)
+    strength, known = EDGE_STRENGTHS[edges](depth, valid, 8, loss.floor, loss.span)
+    expected = reference_loss(cam_edge_strength(cam, (6, 8)), strength, known, labels, 2.5)
+    assert float(loss(cam, depth, labels, valid)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_gate_is_zero_at_the_papers_strength():
+    assert float(gate(torch.tensor(1 / (1 + math.exp(2.5))), 2.5)) == pytest.approx(0, abs=1e-6)
+    assert 1 / (1 + math.exp(2.5)) == pytest.approx(0.076, abs=5e-4)
+
+
+def test_aligned_cam_scores_lower_than_a_shifted_one():
+    loss = DepthEdgeAlignmentLoss(stride=4)
+    assert float(loss(*scene(0))) < float(loss(*scene(2))) < float(loss(*scene(6)))
+
+
+def test_tilted_plane_has_no_curvature_edge():
+    # inverse depth of a plane is affine in pixel coordinates
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
+    depth = (1 / (1.0 + 0.004 * rows + 0.002 * columns))[None, None].double()
+    strength, known = EDGE_STRENGTHS["curvature"](depth, depth > 0, 4, 0.04, 0.3)
+    assert not strength[known].any()
+
+
+@pytest.mark.parametrize("edges", sorted(EDGE_STRENGTHS))
+def test_constant_depth_prefers_no_place(edges):
+    cam, _, labels = scene(0)
+    moved, _, _ = scene(6)
+    depth = torch.full((1, 1, 96, 128), 0.7, dtype=torch.float64)
+    loss = DepthEdgeAlignmentLoss(edges=edges, stride=4)
+    assert float(loss(cam, depth, labels)) == pytest.approx(float(loss(moved, depth, labels)), abs=1e-9)
+
+
+def test_absent_classes_get_no_gradient():
+    cam, depth, labels = scene()
+    cam.requires_grad_()
+    DepthEdgeAlignmentLoss(stride=4)(cam, depth, labels).backward()
+    assert cam.grad[:, 0].any()
+    assert not cam.grad[:, 1].any()
+
+
+def test_no_present_class_gives_zero():
+    cam, depth, _ = scene()
+    cam.requires_grad_()
+    loss = DepthEdgeAlignmentLoss()(cam, depth, torch.zeros(1, 2))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert not cam.grad.any()
+
+
+def test_masked_out_depth_changes_nothing():
+    cam, depth, labels = scene()
+    valid = torch.ones_like(depth, dtype=torch.bool)
+    valid[..., :24, :24] = False
+    loss = DepthEdgeAlignmentLoss(stride=4)
+    clean = loss(cam, depth, labels, valid)
+    depth[..., :24, :24] = torch.rand(24, 24, dtype=depth.dtype)
+    assert torch.equal(loss(cam, depth, labels, valid), clean)
+
+
+def test_where_no_depth_is_valid_there_is_no_gradient():
+    cam, depth, labels = scene()
+    cam.requires_grad_()
+    DepthEdgeAlignmentLoss()(cam, depth, labels, torch.zeros_like(depth, dtype=torch.bool)).backward()
+    assert not cam.grad.any()
+
+
+def test_gradcheck():
+    generator = torch.Generator().manual_seed(3)
+    cam = torch.rand(1, 2, 5, 6, generator=generator, dtype=torch.float64) + 0.2
+    depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([[1, 1]])
+    # The two maxima divide as constants or have a kink; the check runs on the smooth rest.
+    strength, _ = EDGE_STRENGTHS["curvature"](depth, depth > 0, 8, 0.04, 0.3)
+    target = gate(strength, 2.5)
+
+    def smooth(values):
+        from models.depth_edges import sobel_magnitude
+
+        edges = sobel_magnitude(F.interpolate(values, size=(5, 6), mode="bilinear", align_corners=False))
+        return -(gate(edges / 4, 2.5) * target * labels[:, :, None, None]).mean()
+
+    assert torch.autograd.gradcheck(smooth, cam.requires_grad_())
+
+
+def test_gradient_of_the_whole_loss_by_differences():
+    """Central differences of the loss with the detached maximum held fixed."""
+    generator = torch.Generator().manual_seed(4)
+    cam = (torch.rand(1, 1, 5, 6, generator=generator, dtype=torch.float64) + 0.2).requires_grad_()
+    depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
+    labels = torch.tensor([[1]])
+    loss = DepthEdgeAlignmentLoss()
+    loss(cam, depth, labels).backward()
+    strongest = _edge_maximum(cam.detach())
+    strength, known = EDGE_STRENGTHS["curvature"](depth, depth > 0, 8, 0.04, 0.3)
+    target = gate(strength, 2.5) * known
+
+    def held(values):
+        edges = cam_edge_strength(values, (5, 6)) * _edge_maximum(values) / strongest
+        return float(-(gate(edges, 2.5) * target).mean())
+
+    for i, j in ((1, 2), (3, 4), (2, 0)):
+        step = torch.zeros_like(cam)
+        step[0, 0, i, j] = 1e-6
+        slope = (held(cam.detach() + step) - held(cam.detach() - step)) / 2e-6
+        assert float(cam.grad[0, 0, i, j]) == pytest.approx(slope, rel=1e-4, abs=1e-7)
+
+
+def _edge_maximum(cam):
+    from models.depth_edges import sobel_magnitude
+
+    return sobel_magnitude(F.relu(cam) / F.relu(cam).amax()).amax()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_under_autocast_it_computes_in_float32(dtype):
+    cam, depth, labels = scene(dtype=torch.float32)
+    full = DepthEdgeAlignmentLoss()(cam, depth, labels)
+    with torch.autocast("cpu", dtype=dtype):
+        half = DepthEdgeAlignmentLoss()(cam.to(dtype), depth, labels)
+    assert half.dtype == torch.float32
+    assert float(half) == pytest.approx(float(full), abs=1e-3)
+
+
+def test_wrong_shapes_and_names_are_named():
+    cam, depth, labels = scene()
+    with pytest.raises(ValueError, match="expected cam"):
+        DepthEdgeAlignmentLoss()(cam, depth[:, 0], labels)
+    with pytest.raises(ValueError, match="edges must be one of"):
+        DepthEdgeAlignmentLoss(edges="canny")

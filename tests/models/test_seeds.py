@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from models.seeds import BACKGROUND, UNLABELLED, grow_seeds, initial_seed
+
+
+def reference_initial(cam, classes, superpixels, alpha):
+    """Eqs. 3.4 and 3.5 in loops."""
+    height, width = superpixels.shape
+    means = {}
+    for number in sorted(set(superpixels.flatten().tolist())):
+        values = [float(cam[:, i, j].max()) for i in range(height) for j in range(width) if superpixels[i, j] == number]
+        means[number] = sum(values) / len(values)
+    background = min(means, key=means.get)
+    seed = torch.full((height, width), 255, dtype=torch.uint8)
+    for i in range(height):
+        for j in range(width):
+            values = [float(value) for value in cam[:, i, j]]
+            if max(values) > alpha:
+                seed[i, j] = int(classes[values.index(max(values))])
+            elif superpixels[i, j] == background:
+                seed[i, j] = 0
+    return seed
+
+
+def reference_grow(probabilities, seeds, superpixels, labels, beta_bg, beta_fg):
+    """Eqs. 3.6 and 3.7 in loops."""
+    grown = seeds.clone()
+    for b in range(len(seeds)):
+        for number in set(superpixels[b].flatten().tolist()) - {-1}:
+            pixels = ((superpixels[b] == number) & (seeds[b] == 255)).nonzero().tolist()
+            if not pixels:
+                continue
+            allowed = [0, *(k + 1 for k in range(labels.shape[1]) if labels[b, k])]
+            means = {c: sum(float(probabilities[b, c, i, j]) for i, j in pixels) / len(pixels) for c in allowed}
+            best = max(means, key=means.get)
+            if means[best] > (beta_bg if best == 0 else beta_fg):
+                for i, j in pixels:
+                    grown[b, i, j] = best
+    return grown
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_initial_seed_equals_the_loops(seed):
+    generator = torch.Generator().manual_seed(seed)
+    cam = torch.rand(2, 6, 7, generator=generator)
+    superpixels = torch.randint(5, (6, 7), generator=generator)
+    classes = torch.tensor([2, 7])
+    expected = reference_initial(cam, classes, superpixels, 0.8)
+    assert torch.equal(initial_seed(cam, classes, superpixels, 0.8), expected)
+
+
+def test_image_without_a_class_is_background():
+    seed = initial_seed(torch.zeros(0, 3, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(3, 3, dtype=torch.int64), 0.5)
+    assert (seed == BACKGROUND).all()
+
+
+def test_foreground_wins_inside_the_background_superpixel():
+    cam = torch.zeros(1, 4, 4)
+    cam[0, 0, 0] = 1.0  # a 1-pixel object
+    seed = initial_seed(cam, torch.tensor([3]), torch.zeros(4, 4, dtype=torch.int64), 0.5)
+    assert seed[0, 0] == 3
+    assert (seed.flatten()[1:] == BACKGROUND).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_growing_equals_the_loops(seed):
+    generator = torch.Generator().manual_seed(seed)
+    probabilities = (3 * torch.randn(2, 4, 6, 6, generator=generator)).softmax(1)
+    seeds = torch.tensor([0, 2, 255, 255, 255])[torch.randint(5, (2, 6, 6), generator=generator)]
+    superpixels = torch.randint(-1, 9, (2, 6, 6), generator=generator)
+    labels = torch.tensor([[0, 1, 0], [1, 1, 1]])
+    arguments = (probabilities, seeds, superpixels, labels, 0.5, 0.4)
+    grown = grow_seeds(*arguments)
+    assert torch.equal(grown, reference_grow(*arguments))
+    assert not torch.equal(grown, seeds)
+
+
+def test_growing_keeps_the_seed_and_the_absent_classes_out():
+    probabilities = torch.zeros(1, 3, 2, 2)
+    probabilities[:, 2] = 1.0  # the network is sure of class 2, which the tags do not name
+    seeds = torch.tensor([[[1, 255], [255, 255]]])
+    grown = grow_seeds(probabilities, seeds, torch.zeros(1, 2, 2, dtype=torch.int64), torch.tensor([[1, 0]]), 0.7, 0.7)
+    assert torch.equal(grown, seeds)
+
+
+def test_all_unlabelled_padding_stays_unlabelled():
+    seeds = torch.full((1, 3, 3), UNLABELLED)
+    grown = grow_seeds(torch.ones(1, 2, 3, 3), seeds, torch.full((1, 3, 3), -1), torch.ones(1, 1), 0.1, 0.1)
+    assert torch.equal(grown, seeds)

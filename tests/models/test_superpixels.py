@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from models.superpixels import discover_superpixels, renumber, superpixels_at_pixels
+
+
+def reference(features, tau, rule="lowest"):
+    """Table 3.1 as it stands: degrees are recomputed over the patches left, for every superpixel."""
+    features = features.double()
+    count = len(features)
+    norms = [float(vector.norm()) for vector in features]
+
+    def similarity(p, q):
+        return float(features[p] @ features[q]) / max(norms[p] * norms[q], 1e-300)
+
+    table = [[similarity(p, q) for q in range(count)] for p in range(count)]
+    labels, left, number = [-1] * count, list(range(count)), 0
+    while left:
+        degrees = {p: sum(table[p][q] > 0 for q in left) for p in left}
+        extreme = min(degrees.values()) if rule == "lowest" else max(degrees.values())
+        seed = next(p for p in left if degrees[p] == extreme)
+        members = [q for q in left if table[seed][q] > tau or q == seed]
+        for q in members:
+            labels[q] = number
+        left = [q for q in left if q not in members]
+        number += 1
+    return labels
+
+
+@pytest.mark.parametrize("rule", ["lowest", "highest"])
+@pytest.mark.parametrize("tau", [0.0, 0.3, 0.6])
+def test_equals_the_pseudocode(tau, rule):
+    features = torch.randn(3, 40, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = discover_superpixels(features.float(), tau, rule)
+    assert found.dtype == torch.int64
+    for image, labels in zip(features.float(), found, strict=True):
+        assert labels.tolist() == reference(image, tau, rule)
+
+
+def test_equals_the_pseudocode_on_clustered_features():
+    generator = torch.Generator().manual_seed(1)
+    centres = torch.randn(4, 8, generator=generator)
+    features = centres[torch.arange(60) % 4] + 0.3 * torch.randn(60, 8, generator=generator)
+    assert discover_superpixels(features[None], 0.5)[0].tolist() == reference(features, 0.5)
+
+
+def test_one_patch_is_one_superpixel():
+    assert discover_superpixels(torch.ones(1, 1, 4)).tolist() == [[0]]
+
+
+def test_a_patch_without_features_ends_as_its_own_superpixel():
+    features = torch.zeros(1, 3, 2)
+    features[0, 1] = torch.tensor([1.0, 0.0])
+    labels = discover_superpixels(features)[0]
+    assert sorted(labels.tolist()) == [0, 1, 2]
+
+
+def test_every_patch_is_labelled_and_numbers_have_no_gap():
+    labels = discover_superpixels(torch.randn(1, 200, 16, generator=torch.Generator().manual_seed(2)), 0.4)[0]
+    assert sorted(set(labels.tolist())) == list(range(int(labels.max()) + 1))
+
+
+def test_more_than_255_superpixels_keep_their_numbers():
+    assert int(discover_superpixels(torch.eye(300)[None], 0.3).max()) == 299
+
+
+def test_wrong_input_is_named():
+    with pytest.raises(ValueError, match="features must be"):
+        discover_superpixels(torch.zeros(3, 4))
+    with pytest.raises(ValueError, match="seed_rule must be one of"):
+        discover_superpixels(torch.zeros(1, 3, 4), seed_rule="middle")
+
+
+def test_pixels_take_the_nearest_patch():
+    labels = torch.tensor([[0, 1], [2, 300]])
+    pixels = superpixels_at_pixels(labels, (4, 6))
+    assert pixels.tolist() == [[0, 0, 0, 1, 1, 1]] * 2 + [[2, 2, 2, 300, 300, 300]] * 2
+
+
+def test_renumber_closes_gaps_in_order():
+    assert renumber(torch.tensor([[7, 2], [2, 9]])).tolist() == [[1, 0], [0, 2]]
