@@ -9,6 +9,10 @@ class DatasetError(DepthseedError, ValueError):
     """The data set as a whole cannot be used (wrong root, empty split, unknown class)."""
 
 
+class SettingError(DepthseedError, ValueError):
+    """A parameter has a value that nothing can be done with."""
+
+
 class ImageError(DepthseedError, ValueError):
     """One file of the data set cannot be used (unreadable, wrong size, no depth in it)."""
 

@@ -48,7 +48,9 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
             raise DatasetError(f"{image}: image file is missing, though {table.name} lists it")
         unknown = [tag for tag in row["tags"].split() if tag not in class_of]
         if unknown:
-            raise DatasetError(f"{table}: {row['image']} has the unknown class '{unknown[0]}'; classes.txt knows {names[1:]}")
+            raise DatasetError(
+                f"{table}: {row['image']} has the unknown class '{unknown[0]}'; classes.txt knows {names[1:]}"
+            )
         split = row.get("split") or TRAIN
         if split not in (TRAIN, EVALUATION):
             raise DatasetError(f"{table}: {row['image']} has the split '{split}'; use {TRAIN} or {EVALUATION}")

@@ -92,15 +92,15 @@ TABLE_COLOURS = ((0.55, 0.42, 0.3), (0.5, 0.5, 0.5), (0.62, 0.55, 0.45), (0.42, 
 
 
 def _place(rng: np.random.Generator, count: int) -> list[tuple[int, Primitive]]:
-    """Objects of different classes on the table, apart from each other; (class number, primitive)."""
+    """Objects of different classes on the table, none inside another; (class number, primitive)."""
     placed: list[tuple[int, Primitive]] = []
     for number in rng.choice(len(CLASSES), size=count, replace=False):
         name = list(CLASSES)[number]
         shape, least, greatest = CLASSES[name]
         size = np.array(least) + (np.array(greatest) - least) * (rng.random() if shape != "box" else rng.random(3))
-        for _ in range(50):
-            position = rng.uniform(-0.16, 0.16, 2)
-            if all(np.linalg.norm(position - other.position) > 0.13 for _, other in placed):
+        while True:
+            position = rng.uniform(-0.18, 0.18, 2)
+            if all(np.linalg.norm(position - other.position) > 0.15 for _, other in placed):
                 break
         placed.append((int(number) + 1, Primitive(shape, size, position, rng.uniform(0, np.pi), name)))
     return placed

@@ -35,7 +35,9 @@ def build_backbone(name: str, output_stride: int) -> nn.Module:
     try:
         return timm.create_model(name, num_classes=0, global_pool="", output_stride=output_stride)
     except (TypeError, AssertionError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"backbone '{name}' cannot have output stride {output_stride} ({error}); choose a CNN") from error
+        raise ValueError(
+            f"backbone '{name}' cannot have output stride {output_stride} ({error}); choose a CNN"
+        ) from error
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -61,5 +63,7 @@ def dense_features(backbone: nn.Module, images: Tensor) -> Tensor:
     """Feature map (B, C, h, w) of a timm CNN; ValueError if the network gives tokens instead."""
     features = backbone.forward_features(images)
     if features.ndim != 4:
-        raise ValueError(f"a feature map (B, C, h, w) is needed, the network gives {tuple(features.shape)}; choose a CNN")
+        raise ValueError(
+            f"a feature map (B, C, h, w) is needed, the network gives {tuple(features.shape)}; choose a CNN"
+        )
     return features

@@ -29,7 +29,9 @@ def sobel_magnitude(maps: Tensor) -> Tensor:
     squared = F.conv2d(padded, kernels).square().sum(1)
     # sqrt has an infinite slope at 0: take the root only where there is an edge.
     flat = squared == 0
-    magnitude = torch.where(flat, torch.zeros_like(squared), torch.where(flat, torch.ones_like(squared), squared).sqrt())
+    magnitude = torch.where(
+        flat, torch.zeros_like(squared), torch.where(flat, torch.ones_like(squared), squared).sqrt()
+    )
     return magnitude.reshape(batch, channels, height, width)
 
 

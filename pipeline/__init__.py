@@ -5,6 +5,7 @@ from pipeline.surroundings import prepare
 prepare()  # before luigi reads its settings
 
 from pipeline.run_all import RunAll  # noqa: E402
+from pipeline.write_report import WriteReport  # noqa: E402
 from tasks.discover_superpixels import DiscoverSuperpixels  # noqa: E402
 from tasks.evaluate_masks import EvaluateMasks  # noqa: E402
 from tasks.extract_cams import ExtractCams  # noqa: E402
@@ -15,7 +16,6 @@ from tasks.load_depth import LoadDepth  # noqa: E402
 from tasks.predict_masks import PredictMasks  # noqa: E402
 from tasks.train_classifier import TrainClassifier  # noqa: E402
 from tasks.train_segmenter import TrainSegmenter  # noqa: E402
-from pipeline.write_report import WriteReport  # noqa: E402
 
 __all__ = [
     "IndexDataset",

@@ -21,7 +21,9 @@ from tasks.base import StageTask
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="every stage: done, partial or missing; identity, size, seconds, images/s")
     show = commands.add_parser("show", help="parameters, shapes, statistics and a picture of one artifact")
@@ -55,7 +57,11 @@ def print_scores(task: StageTask, as_json: bool) -> None:
     scores = task.read()
     if as_json:
         kept = ("miou", "threshold", "miou_of_labelled", "labelled", "images", "per_class")
-        print(json.dumps({name: score and {key: score[key] for key in kept if key in score} for name, score in scores.items()}))
+        print(
+            json.dumps(
+                {name: score and {key: score[key] for key in kept if key in score} for name, score in scores.items()}
+            )
+        )
         return
     names = list(next((score["per_class"] for score in scores.values() if score), {}))
     print(f"{'':24}" + "".join(f"{name:>16}" for name in scores))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.artifact import MARKER, Artifact
 from data.errors import StoreError
-from data.store import MARKER, Artifact, ShardedStore
+from data.store import ShardedStore
 from pipeline.dag import stages, state
 from pipeline.report.colours import colour_heat, colour_labels, palette, sheet
 from tasks.base import STAGE_FILE, StageTask
@@ -119,7 +120,9 @@ def _tensor_lines(file: Path) -> list[str]:
         shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
     total = sum(int(np.prod(shape)) for shape in shapes.values())
     lines = [f"{file.name}: {len(shapes)} tensors, {total} values"]
-    return lines + [f"  {name} {tuple(shape)}" for name, shape in shapes.items() if name.startswith(("head", "branches"))]
+    return lines + [
+        f"  {name} {tuple(shape)}" for name, shape in shapes.items() if name.startswith(("head", "branches"))
+    ]
 
 
 def contact_sheet(path: Path, image: str | None, output: Path) -> bool:

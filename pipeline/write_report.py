@@ -6,8 +6,8 @@ import json
 
 import luigi
 
+from data.artifact import write_bytes
 from data.sample import EVALUATION, TRAIN
-from data.store import write_bytes
 from pipeline.dag import stages
 from tasks.base import StageTask
 from tasks.discover_superpixels import DiscoverSuperpixels
@@ -59,7 +59,7 @@ class WriteReport(StageTask):
         index = self.index
         training, evaluation = self._strips()
         scores = self.upstream(EvaluateMasks).read()
-        colours = ["#%02x%02x%02x" % tuple(colour) for colour in palette(len(index.class_names))]
+        colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette(len(index.class_names))]
         content = {
             "dataset": self.dataset,
             "profile": self.profile,
@@ -69,7 +69,7 @@ class WriteReport(StageTask):
             "evaluation_count": len(index.split(EVALUATION)),
             "class_names": index.class_names,
             "legend": [*zip(index.class_names, colours), ("unlabelled", "#e8e8e8")],
-            "results": [{"title": TITLES[name], "score": score} for name, score in scores.items()],
+            "results": [{"title": title, "score": scores[name]} for name, title in TITLES.items()],
             "per_class": self._per_class(scores, index.class_names),
             "confusion": self._confusion(scores, index.class_names),
             "training": training,
@@ -114,7 +114,7 @@ class WriteReport(StageTask):
 
     @staticmethod
     def _per_class(scores: dict, class_names) -> list[dict]:
-        scored = [score for score in scores.values() if score]
+        scored = [scores[name] for name in TITLES if scores[name]]
         return [
             {"name": name, "ious": [score["per_class"][name] for score in scored]} for name in class_names if scored
         ]

@@ -8,9 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import platform
-import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -22,9 +20,11 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from data import DATASETS
-from data.errors import DamagedShardError, DatasetError, StoreError
+from data.artifact import Artifact, hash_text, write_json
+from data.errors import DamagedShardError, SettingError, StoreError
 from data.sample import DatasetIndex
-from data.store import Artifact, ShardedStore, hash_text, write_json
+from data.store import ShardedStore
+from tasks.memory import peak_memory_mb, reset_peak_memory
 from tasks.presets import PROFILES
 
 log = logging.getLogger("depthseed")
@@ -43,7 +43,7 @@ class ScalesParameter(luigi.Parameter):
         try:
             return tuple(float(part) for part in text.split(","))
         except ValueError:
-            raise DatasetError(f"'{text}' is not a list of numbers; write them as 1,0.75,0.5") from None
+            raise SettingError(f"'{text}' is not a list of numbers; write them as 1,0.75,0.5") from None
 
     def serialize(self, value: tuple[float, ...]) -> str:
         return ",".join(f"{number:g}" for number in value)
@@ -70,7 +70,9 @@ class StageTask(luigi.Task):
         default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
     )
     seed = luigi.IntParameter(default=0, description="seed of everything random")
-    processes = luigi.IntParameter(default=0, description="processes of the CPU stages, 0 = all cores", significant=False)
+    processes = luigi.IntParameter(
+        default=0, description="processes of the CPU stages, 0 = all cores", significant=False
+    )
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one", significant=False)
 
     uses_seed = False
@@ -96,9 +98,7 @@ class StageTask(luigi.Task):
         """The parameters that the result depends on."""
         skipped = {"dataset", *(() if self.uses_seed else ("seed",))}
         return {
-            name: getattr(self, name)
-            for name, param in self.get_params()
-            if param.significant and name not in skipped
+            name: getattr(self, name) for name, param in self.get_params() if param.significant and name not in skipped
         }
 
     def content_identity(self) -> dict[str, str]:
@@ -165,6 +165,7 @@ class StageTask(luigi.Task):
             self._begin()
             log.info("%s: started, %s", self.label, self.artifact.path)
             start = time.perf_counter()
+            reset_peak_memory()
             try:
                 images = self.work()
             except DamagedShardError as error:
@@ -221,12 +222,16 @@ class StageTask(luigi.Task):
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate with a progress bar, and tell Luigi's scheduler."""
-        for number, item in enumerate(tqdm(items, desc=type(self).__name__, total=total, unit=unit, dynamic_ncols=True)):
+        for number, item in enumerate(
+            tqdm(items, desc=type(self).__name__, total=total, unit=unit, dynamic_ncols=True)
+        ):
             yield item
             self.report_progress(number + 1, total, unit)
 
     def report_progress(self, done: int, total: int, unit: str) -> None:
         """Progress and status message for Luigi's scheduler."""
+        if self.set_progress_percentage is None:
+            return  # run without a luigi worker
         self.set_progress_percentage(round(100 * done / max(total, 1)))
         self.set_status_message(f"{done} of {total} {unit}s")
 
@@ -246,7 +251,7 @@ class StageTask(luigi.Task):
                 "seconds": round(seconds, 3),
                 "images": images,
                 "images_per_second": rate and round(rate, 3),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+                "peak_memory_mb": peak_memory_mb(),
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "host": socket.gethostname(),
                 "python": platform.python_version(),
@@ -256,7 +261,12 @@ class StageTask(luigi.Task):
         )
         log.info(
             "%s: %.1f s%s, %.1f MB in %d files, wrote %s",
-            type(self).__name__, seconds, f", {rate:.1f} images/s" if rate else "", size / 1e6, files, self.artifact.path,
+            type(self).__name__,
+            seconds,
+            f", {rate:.1f} images/s" if rate else "",
+            size / 1e6,
+            files,
+            self.artifact.path,
         )
 
     @property

@@ -53,7 +53,9 @@ def superpixel_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
     """Layout of the artifact; 16 bits, for ids can exceed 255."""
     size = padded_size(samples)
     return {
-        "superpixel": ArraySpec(("y", "x"), size, "uint16", NO_SUPERPIXEL, {"long_name": "superpixel, 65535 = padding"}),
+        "superpixel": ArraySpec(
+            ("y", "x"), size, "uint16", NO_SUPERPIXEL, {"long_name": "superpixel, 65535 = padding"}
+        ),
         "count": ArraySpec((), (), "uint16", NO_SUPERPIXEL, {"long_name": "superpixels of the image"}),
     }
 
@@ -80,7 +82,14 @@ def discover_shard(
 
 
 def superpixels_of(
-    sample: Sample, key: np.ndarray, grid: np.ndarray, tau: float, seed_rule: str, centre: bool, refinement: str, crf: str
+    sample: Sample,
+    key: np.ndarray,
+    grid: np.ndarray,
+    tau: float,
+    seed_rule: str,
+    centre: bool,
+    refinement: str,
+    crf: str,
 ) -> np.ndarray:
     """Superpixel of each pixel of one image, (H, W) uint16."""
     import torch

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import luigi
 import numpy as np
 
+from data.artifact import write_json
 from data.images import read_truth
 from data.sample import EVALUATION, TRAIN, Sample
-from data.store import ShardedStore, write_json
+from data.store import ShardedStore
 from tasks.base import StageTask
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
@@ -18,6 +20,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.predict_masks import PredictMasks
 
 SCORES = "scores.json"
+RESULTS = ("cam_seed", "initial_seed", "pseudo_labels", "predictions")
 
 
 class EvaluateMasks(StageTask):
@@ -25,7 +28,9 @@ class EvaluateMasks(StageTask):
 
     suffix = ""
 
-    threshold_step = luigi.FloatParameter(default=0.05, description="step of the sweep of the CAM's background threshold")
+    threshold_step = luigi.FloatParameter(
+        default=0.05, description="step of the sweep of the CAM's background threshold"
+    )
 
     def requires(self):
         return [
@@ -46,12 +51,7 @@ class EvaluateMasks(StageTask):
         index = self.index
         steps = max(1, round(1 / self.threshold_step))
         thresholds = [round(number * self.threshold_step, 6) for number in range(steps)]
-        paths = {
-            "cam_seed": self.upstream(ExtractCams).artifact.path,
-            "initial_seed": self.upstream(GenerateSeeds).artifact.path,
-            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN).artifact.path,
-            "predictions": self.upstream(PredictMasks, split=EVALUATION).artifact.path,
-        }
+        paths = {result: task.artifact.path for result, task in zip(RESULTS, self.stages_above()[1:], strict=True)}
         jobs = []
         for result, path in paths.items():
             samples = index.split(EVALUATION if result == "predictions" else TRAIN)
@@ -62,7 +62,9 @@ class EvaluateMasks(StageTask):
                 jobs.append((result, path, numbers, here, index.num_classes, thresholds))
         confusions: dict[str, np.ndarray] = {}
         counts = dict.fromkeys(paths, 0)
-        for result, confusion, count in self.progress(map_shards(count_shard, jobs, self.processes), len(jobs), "shard"):
+        for result, confusion, count in self.progress(
+            map_shards(count_shard, jobs, self.processes), len(jobs), "shard"
+        ):
             confusions[result] = confusions.get(result, 0) + confusion
             counts[result] += count
         scores = {}
@@ -81,14 +83,18 @@ class EvaluateMasks(StageTask):
         return sum(counts.values())
 
     def read(self) -> dict:
-        """The scores as written."""
-        import json
-
-        return json.loads((self.artifact.path / SCORES).read_text())
+        """The scores as written, in the order in which the results arise; None where there is no ground truth."""
+        scores = json.loads((self.artifact.path / SCORES).read_text())
+        return {name: scores[name] for name in RESULTS}
 
 
 def count_shard(
-    result: str, path: Path, numbers: Sequence[int], samples: Sequence[Sample], num_classes: int, thresholds: Sequence[float]
+    result: str,
+    path: Path,
+    numbers: Sequence[int],
+    samples: Sequence[Sample],
+    num_classes: int,
+    thresholds: Sequence[float],
 ) -> tuple[str, np.ndarray, int]:
     """Confusion matrix of one shard of one result; for CAMs one a threshold. Images without truth do not count."""
     from models.metrics import cam_segmentation, confusion_matrix

@@ -47,7 +47,13 @@ class GenerateSeeds(StageTask):
 
 
 def seed_shard(
-    path: Path, cams: Path, superpixels: Path, shard: int, numbers: Sequence[int], samples: Sequence[Sample], alpha: float
+    path: Path,
+    cams: Path,
+    superpixels: Path,
+    shard: int,
+    numbers: Sequence[int],
+    samples: Sequence[Sample],
+    alpha: float,
 ) -> int:
     """Compute and write the seeds of one shard; returns its number of images."""
     import torch

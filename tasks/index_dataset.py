@@ -12,11 +12,11 @@ from pathlib import Path
 import luigi
 
 from data import DATASETS, DatasetSpec, synthetic
+from data.artifact import hash_text, write_json
 from data.errors import DatasetError, ImageError
 from data.fingerprint import FileHashes
 from data.images import image_size, read_image
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
-from data.store import hash_text, write_json
 from tasks.base import StageTask
 
 log = logging.getLogger("depthseed")
@@ -55,7 +55,9 @@ class IndexDataset(StageTask):
         """Read the data set's own lists (no image is opened)."""
         if not hasattr(self, "_scanned"):
             if not self.root.is_dir():
-                raise DatasetError(f"{self.root}: no such folder; --data-root must name the folder that holds the data set")
+                raise DatasetError(
+                    f"{self.root}: no such folder; --data-root must name the folder that holds the data set"
+                )
             splits = dict(self.spec.splits)
             if self.train_folder:
                 splits[TRAIN] = self.train_folder

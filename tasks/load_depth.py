@@ -59,7 +59,9 @@ def depth_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
     }  # fmt: skip
 
 
-def load_depth_shard(path: Path, shard: int, samples: Sequence[Sample], arrays: dict[str, ArraySpec], cleaning: dict) -> int:
+def load_depth_shard(
+    path: Path, shard: int, samples: Sequence[Sample], arrays: dict[str, ArraySpec], cleaning: dict
+) -> int:
     """Read, clean and write one shard; returns its number of images."""
     loaded = [load_depth(sample, **cleaning) for sample in samples]
     ShardedStore(path).write_shard(

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from data.errors import SettingError
 from data.sample import Sample
 from models.backbones import build_backbone, normalisation
 from models.cam import CamClassifier
@@ -25,9 +26,17 @@ def normalisation_of(backbone: str) -> Normalisation:
     return Normalisation(*normalisation(backbone))
 
 
+def _build(builder, *arguments) -> nn.Module:
+    """Call a builder of `models`; what it says of a wrong argument is meant for the user."""
+    try:
+        return builder(*arguments)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+
+
 def build_classifier(stage, num_classes: int, pretrained: bool) -> CamClassifier:
     """The classifier of a TrainClassifier task; `pretrained` loads its backbone's weights."""
-    backbone = build_backbone(stage.backbone, stage.output_stride)
+    backbone = _build(build_backbone, stage.backbone, stage.output_stride)
     if pretrained:
         load_weights(backbone, stage.backbone, stage.weights)
     return CamClassifier(backbone, num_classes)
@@ -35,7 +44,7 @@ def build_classifier(stage, num_classes: int, pretrained: bool) -> CamClassifier
 
 def build_segmenter(stage, num_classes: int, pretrained: bool) -> DeepLabAspp:
     """The segmentation network of a TrainSegmenter task, K+1 classes."""
-    backbone = build_backbone(stage.backbone, stage.output_stride)
+    backbone = _build(build_backbone, stage.backbone, stage.output_stride)
     if pretrained:
         load_weights(backbone, stage.backbone, stage.weights)
     return DeepLabAspp(backbone, num_classes + 1, [int(rate) for rate in stage.rates])
@@ -43,7 +52,7 @@ def build_segmenter(stage, num_classes: int, pretrained: bool) -> DeepLabAspp:
 
 def build_keys(stage) -> nn.Module:
     """The key extractor of an ExtractKeys task, with its weights."""
-    extractor = build_key_extractor(stage.backbone, stage.stride)
+    extractor = _build(build_key_extractor, stage.backbone, stage.stride)
     load_weights(extractor.network, stage.backbone, stage.weights)
     return extractor
 

@@ -52,7 +52,10 @@ class PredictMasks(StageTask):
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
         shards = store.missing_shards()
         results = map_shards(
-            label_shard, self._probabilities(store, samples, shards), self.processes if self.crf != "none" else 1, len(shards)
+            label_shard,
+            self._probabilities(store, samples, shards),
+            self.processes if self.crf != "none" else 1,
+            len(shards),
         )
         return sum(self.progress(results, len(shards), "shard"))
 

@@ -20,7 +20,9 @@ class TrainSegmenter(TrainingTask):
     scale_min = luigi.FloatParameter(default=0.5, description="least random resize")
     scale_max = luigi.FloatParameter(default=1.25, description="greatest random resize")
     jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
-    input_scales = ScalesParameter(default=(1.0,), description="sizes at which each batch is seen; the loss is their mean")
+    input_scales = ScalesParameter(
+        default=(1.0,), description="sizes at which each batch is seen; the loss is their mean"
+    )
     optimizer = luigi.ChoiceParameter(default="adamw", choices=("adamw", "sgd"))
     learning_rate = luigi.FloatParameter(default=5e-4, description="of the backbone, at its peak")
     schedule = luigi.ChoiceParameter(default="poly", choices=("one_cycle", "poly"))

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from data.store import write_bytes, write_json
+from data.artifact import write_bytes, write_json
 from models.backbones import freeze_batch_norm
 
 CHECKPOINT = "checkpoint.pt"
@@ -121,7 +121,9 @@ def train(
         optimizer = torch.optim.SGD(groups, lr=plan.learning_rate, momentum=0.9, weight_decay=plan.weight_decay)
     history = _resume(folder / CHECKPOINT, network, optimizer, device)
     total = plan.epochs * plan.steps_per_epoch
-    with tqdm(total=total, initial=len(history) * plan.steps_per_epoch, desc=name, unit="step", dynamic_ncols=True) as bar:
+    with tqdm(
+        total=total, initial=len(history) * plan.steps_per_epoch, desc=name, unit="step", dynamic_ncols=True
+    ) as bar:
         for epoch in range(len(history), plan.epochs):
             torch.manual_seed(plan.seed * 100_003 + epoch)
             network.train()

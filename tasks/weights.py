@@ -74,13 +74,15 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
     state = {name: value for name, value in state.items() if name in wanted}
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     if missing:
-        raise WeightsError(f"weights '{weights}' for backbone '{backbone}' lack {missing[0]}; they belong to another network")
+        raise WeightsError(
+            f"weights '{weights}' for backbone '{backbone}' lack {missing[0]}; they belong to another network"
+        )
     try:
         network.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise WeightsError(f"weights '{weights}' do not fit backbone '{backbone}': {str(error).splitlines()[-1]}") from error
-
-
+        raise WeightsError(
+            f"weights '{weights}' do not fit backbone '{backbone}': {str(error).splitlines()[-1]}"
+        ) from error
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -12,7 +12,12 @@ from models.cam.classifier import CamClassifier
 
 
 def extract_cams(
-    classifier: CamClassifier, images: Tensor, labels: Tensor, size: tuple[int, int], scales: Sequence[float], flip: bool
+    classifier: CamClassifier,
+    images: Tensor,
+    labels: Tensor,
+    size: tuple[int, int],
+    scales: Sequence[float],
+    flip: bool,
 ) -> Tensor:
     """Normalised CAMs of the present classes (eqs. 3.2, 3.3): M_c = CAM_c / max CAM_c, 0 for absent ones.
 
@@ -34,7 +39,9 @@ def extract_cams(
     """
     total = images.new_zeros(len(images), labels.shape[1], *size)
     for scale in scales:
-        scaled = images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+        scaled = (
+            images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+        )
         batch = torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
         maps = F.relu(classifier(batch)[1])
         if flip:

@@ -21,7 +21,9 @@ def gate(edges: Tensor, mu: float) -> Tensor:
     return torch.tanh(mu + torch.logit(edges, eps=EPSILON))
 
 
-def curvature_edge_strength(depth: Tensor, valid: Tensor, stride: int, floor: float, span: float) -> tuple[Tensor, Tensor]:
+def curvature_edge_strength(
+    depth: Tensor, valid: Tensor, stride: int, floor: float, span: float
+) -> tuple[Tensor, Tensor]:
     """Depth edges in [0, 1] from second differences of inverse depth (ours: 0 on every plane).
 
     Inverse depth is averaged to half size, its second differences over 2 cells are max-pooled to
@@ -102,7 +104,9 @@ class DepthEdgeAlignmentLoss(nn.Module):
     torch.Size([])
     """
 
-    def __init__(self, mu: float = 2.5, edges: str = "curvature", stride: int = 8, floor: float = 0.04, span: float = 0.3):
+    def __init__(
+        self, mu: float = 2.5, edges: str = "curvature", stride: int = 8, floor: float = 0.04, span: float = 0.3
+    ):
         super().__init__()
         if edges not in EDGE_STRENGTHS:
             raise ValueError(f"edges must be one of {sorted(EDGE_STRENGTHS)}; got {edges!r}")

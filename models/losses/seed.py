@@ -30,13 +30,13 @@ def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = 255) -> 
         If the shapes do not fit.
     """
     if logits.ndim != 4 or seeds.shape != logits.shape[:1] + logits.shape[2:]:
-        raise ValueError(f"seeds must be (B, H, W) of logits (B, K+1, H, W); got {tuple(seeds.shape)}, {tuple(logits.shape)}")
+        raise ValueError(
+            f"seeds must be (B, H, W) of logits (B, K+1, H, W); got {tuple(seeds.shape)}, {tuple(logits.shape)}"
+        )
     losses = F.cross_entropy(logits, seeds.long(), ignore_index=unlabelled, reduction="none")  # 0 where unlabelled
     background = seeds == 0
     foreground = (seeds != 0) & (seeds != unlabelled)
-    return sum(
-        (losses * mask).sum() / mask.sum().clamp(min=1) for mask in (background, foreground)
-    )
+    return sum((losses * mask).sum() / mask.sum().clamp(min=1) for mask in (background, foreground))
 
 
 class BalancedSeedLoss(nn.Module):

@@ -43,11 +43,17 @@ class DeepLabAspp(nn.Module):
         size = images.shape[-2:]
         total = images.new_zeros(())
         for scale in scales:
-            scaled = images if scale == 1 else F.interpolate(
-                images, size=[max(1, round(side * scale)) for side in size], mode="bilinear", align_corners=False
+            scaled = (
+                images
+                if scale == 1
+                else F.interpolate(
+                    images, size=[max(1, round(side * scale)) for side in size], mode="bilinear", align_corners=False
+                )
             )
             for mirrored in (False, True) if flip else (False,):
                 logits = self(scaled.flip(-1) if mirrored else scaled)
-                logits = F.interpolate(logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False)
+                logits = F.interpolate(
+                    logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False
+                )
                 total = total + logits.softmax(1)
         return total / (len(scales) * (2 if flip else 1))

@@ -60,7 +60,7 @@ def colour_superpixels(labels: np.ndarray, image: np.ndarray) -> np.ndarray:
     counts = np.maximum(np.bincount(flat), 1)
     means = np.stack([np.bincount(flat, weights=image[..., channel].ravel()) / counts for channel in range(3)], 1)
     coloured = means[labels].astype(np.uint8)
-    coloured[find_boundaries(labels, mode="inner")] = 255
+    coloured[find_boundaries(labels, mode="inner", background=-1)] = 255
     return coloured
 
 

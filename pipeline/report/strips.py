@@ -24,7 +24,9 @@ def choose(samples: Sequence[Sample], count: int) -> list[int]:
     return [int(number) for number in np.linspace(0, len(samples) - 1, count).round()]
 
 
-def training_strip(index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]) -> dict[str, np.ndarray]:
+def training_strip(
+    index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]
+) -> dict[str, np.ndarray]:
     """Pictures of one training image by stage; a stage without anything to show is left out."""
     height, width = sample.size
     image = read_image(sample.image)
@@ -44,7 +46,9 @@ def training_strip(index: DatasetIndex, sample: Sample, number: int, stores: dic
     return pictures | _truth(sample, classes, image)
 
 
-def evaluation_strip(index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]) -> dict[str, np.ndarray]:
+def evaluation_strip(
+    index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]
+) -> dict[str, np.ndarray]:
     """Pictures of one evaluation image: image, prediction, ground truth."""
     height, width = sample.size
     image = read_image(sample.image)

@@ -11,8 +11,9 @@ import pytest
 import xarray
 import zarr
 
+from data.artifact import MARKER, Artifact, write_bytes
 from data.errors import DamagedShardError, StoreError
-from data.store import MARKER, Artifact, ArraySpec, ShardedStore, write_bytes
+from data.store import ArraySpec, ShardedStore
 
 IDS = [f"scene/{number:06d}" for number in range(10)]
 ARRAYS = {
@@ -80,7 +81,9 @@ def test_xarray_shows_a_labelled_dataset(tmp_path):
 
 def test_smaller_values_are_padded_with_the_fill_value(tmp_path):
     store = make(tmp_path / "a.zarr")
-    store.write_shard(0, {**values(0, 4), "label": np.zeros((4, 3, 5), np.uint8), "cam": np.ones((4, 1, 3, 8), np.float16)})
+    store.write_shard(
+        0, {**values(0, 4), "label": np.zeros((4, 3, 5), np.uint8), "cam": np.ones((4, 1, 3, 8), np.float16)}
+    )
     assert (store.read("label", 0)[:3, :5] == 0).all()
     assert (store.read("label", 0)[3:] == 255).all()
     assert np.isnan(store.read("cam", 0)[1]).all()

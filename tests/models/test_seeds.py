@@ -51,7 +51,9 @@ def test_initial_seed_equals_the_loops(seed):
 
 
 def test_image_without_a_class_is_background():
-    seed = initial_seed(torch.zeros(0, 3, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(3, 3, dtype=torch.int64), 0.5)
+    seed = initial_seed(
+        torch.zeros(0, 3, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(3, 3, dtype=torch.int64), 0.5
+    )
     assert (seed == BACKGROUND).all()
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from models.losses import DepthEdgeAlignmentLoss
-from models.losses.deal import EPSILON, EDGE_STRENGTHS, cam_edge_strength, gate
+from models.losses.deal import EDGE_STRENGTHS, EPSILON, cam_edge_strength, gate
 
 
 def reference_gate(e, mu):

@@ -1,0 +1,58 @@
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from pipeline.report.colours import (
+    UNLABELLED_COLOUR,
+    colour_depth,
+    colour_labels,
+    colour_superpixels,
+    data_uri,
+    palette,
+    sheet,
+)
+
+
+def test_classes_have_different_colours():
+    assert len({tuple(colour) for colour in palette(21)}) == 21
+
+
+def test_labels_and_unlabelled_pixels():
+    coloured = colour_labels(np.array([[0, 1, 255]], np.uint8), 2)
+    assert tuple(coloured[0, 2]) == UNLABELLED_COLOUR
+    assert tuple(coloured[0, 1]) == tuple(palette(2)[1])
+
+
+def test_holes_are_black_and_near_is_bright():
+    depth = np.linspace(0.5, 2.0, 100, dtype=np.float32).reshape(10, 10)
+    valid = np.ones((10, 10), bool)
+    valid[0, 0] = False
+    coloured = colour_depth(depth, valid).astype(int)
+    assert coloured[0, 0].sum() == 0
+    assert coloured[0, 1].sum() > coloured[9, 9].sum()
+    assert not colour_depth(np.full((2, 2), np.nan), np.zeros((2, 2), bool)).any()
+
+
+def test_superpixels_take_the_mean_colour():
+    image = np.zeros((6, 6, 3), np.uint8)
+    image[:, 3:] = 100
+    labels = np.zeros((6, 6), np.int64)
+    labels[:, 3:] = 1
+    coloured = colour_superpixels(labels, image)
+    assert (coloured[:, 0] == 0).all()
+    assert (coloured[:, 5] == 100).all()
+    assert (coloured[:, 2] == 255).all()
+
+
+def test_data_uri_is_a_png_no_wider_than_asked():
+    uri = data_uri(np.zeros((30, 60, 3), np.uint8), width=20)
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    assert picture.size == (20, 10)
+
+
+def test_a_sheet_holds_every_picture():
+    pictures = [np.full((4, 5, 3), value, np.uint8) for value in (10, 20, 30, 40, 50)]
+    whole = sheet(pictures, columns=2, gap=1)
+    assert {10, 20, 30, 40, 50} <= set(whole.ravel().tolist())

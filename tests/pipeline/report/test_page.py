@@ -1,0 +1,51 @@
+import pytest
+from jinja2 import UndefinedError
+
+from pipeline.report.charts import confusion_shares, curves_svg
+from pipeline.report.page import render_page
+
+EVIL = "<script>alert('x')</script>"
+
+
+def content(**changes):
+    score = {"miou": 50.0, "miou_of_labelled": 60.0, "labelled": 40.0, "images": 3, "per_class": {EVIL: 50.0}}
+    stage = {"label": EVIL, "identity": "abc", "record": {}, "files": 1, "megabytes": 0.1, "parameters": {EVIL: EVIL}}
+    strip = {"image_id": EVIL, "tags": [EVIL], "panels": [(EVIL, "data:image/png;base64,")]}
+    return {
+        "dataset": EVIL, "profile": "small", "seed": 0, "has_depth": True, "train_count": 1, "evaluation_count": 1,
+        "class_names": [EVIL], "legend": [(EVIL, "#000000")], "results": [{"title": "CAM seed", "score": score}],
+        "per_class": [{"name": EVIL, "ious": [50.0, None]}],
+        "confusion": {"title": "predictions", "rows": [{"name": EVIL, "shares": [100.0]}]},
+        "training": [strip], "evaluation": [strip], "curves": [], "stages": [stage],
+    } | changes  # fmt: skip
+
+
+def test_names_are_escaped_everywhere():
+    page = render_page(content())
+    assert EVIL not in page
+    assert page.count("&lt;script&gt;") >= 10
+
+
+def test_without_ground_truth_there_is_a_page_without_scores():
+    page = render_page(
+        content(results=[{"title": "CAM seed", "score": None}], per_class=[], confusion=None, evaluation=[])
+    )
+    assert "no ground truth, no score" in page
+
+
+def test_a_variable_that_is_missing_is_an_error():
+    incomplete = content()
+    del incomplete["stages"]
+    with pytest.raises(UndefinedError):
+        render_page(incomplete)
+
+
+def test_curves_are_the_same_bytes_each_time():
+    history = [{"loss": 1.0, "deal": -0.2}, {"loss": 0.5, "deal": -0.4}]
+    svg = curves_svg(history)
+    assert svg.startswith("<svg")
+    assert svg == curves_svg(history)
+
+
+def test_shares_of_an_empty_class_are_zero():
+    assert confusion_shares([[3, 1], [0, 0]]) == [[75.0, 25.0], [0.0, 0.0]]

@@ -1,0 +1,191 @@
+"""The real command line on a tiny set: everything once, then nothing; one parameter; damage; two runs."""
+
+import json
+import re
+import shutil
+import warnings
+
+import pytest
+import xarray
+from support import CommandLine, contents, tiny_config
+
+STARTED = re.compile(r"(\S+): started")
+
+
+def stages_run(result) -> list[str]:
+    return STARTED.findall(result.stderr)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, rendered) -> CommandLine:
+    """A finished RunAll that the tests of this module share; each leaves it complete."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "luigi.cfg").write_text(tiny_config())
+    line = CommandLine(folder, rendered)
+    line.first = line.luigi("RunAll", "--processes", 1)
+    assert line.first.returncode == 0, line.first.stderr
+    return line
+
+
+@pytest.mark.pipeline
+def test_the_first_run_does_all_stages_and_says_where_things_are(finished):
+    assert len(stages_run(finished.first)) == 12
+    last = finished.first.stderr
+    assert re.search(r"report +\S+report.html", last)
+    assert re.search(r"model +\S+model.safetensors", last)
+    assert "images/s" in last
+
+
+@pytest.mark.pipeline
+def test_a_second_run_does_nothing(finished):
+    before = contents(finished.artifacts)
+    result = finished.luigi("RunAll", "--processes", 1)
+    assert result.returncode == 0
+    assert stages_run(result) == []
+    assert "nothing was run" in result.stderr
+    assert contents(finished.artifacts) == before
+
+
+@pytest.mark.pipeline
+def test_one_parameter_reruns_its_stage_and_those_below_and_the_old_results_stand(finished):
+    before = contents(finished.artifacts)
+    result = finished.luigi("RunAll", "--processes", 1, "--GenerateSeeds-alpha", 0.6)
+    assert result.returncode == 0, result.stderr
+    assert sorted(stages_run(result)) == [
+        "EvaluateMasks",
+        "GenerateSeeds",
+        "PredictMasks-evaluation",
+        "PredictMasks-train",
+        "TrainSegmenter",
+        "WriteReport",
+    ]
+    after = contents(finished.artifacts)
+    assert {name: after[name] for name in before} == before
+    assert len(list((finished.artifacts / "bop/GenerateSeeds").glob("*.zarr"))) == 2
+
+
+@pytest.mark.pipeline
+def test_a_single_stage_by_its_name_and_settings_from_luigi_cfg(finished):
+    result = finished.luigi("GenerateSeeds")
+    assert result.returncode == 0
+    assert stages_run(result) == []
+    settings = finished.folder / "luigi.cfg"
+    text = settings.read_text()
+    settings.write_text(text.replace("[GenerateSeeds]\n", "[GenerateSeeds]\nalpha=0.31\n"))
+    result = finished.luigi("GenerateSeeds")
+    settings.write_text(text)
+    assert stages_run(result) == ["GenerateSeeds"]
+
+
+@pytest.mark.pipeline
+def test_a_flipped_byte_names_artifact_and_shard_and_a_rerun_redoes_that_shard_only(finished):
+    before = contents(finished.artifacts)
+    (path,) = (finished.artifacts / "bop/ExtractCams").glob("*.zarr")
+    shard = path / "cam/c/1/0/0/0"
+    good = shard.read_bytes()
+    times = {file: file.stat().st_mtime_ns for file in path.rglob("*/c/*") if file.is_file()}
+    spoilt = bytearray(good)
+    spoilt[len(good) // 2] ^= 4
+    shard.write_bytes(spoilt)
+    result = finished.luigi("GenerateSeeds", "--GenerateSeeds-alpha", 0.77)
+    assert result.returncode == 30
+    assert f"{path.name}: shard 1 of array 'cam' is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
+    result = finished.luigi("GenerateSeeds", "--GenerateSeeds-alpha", 0.77)
+    assert result.returncode == 0, result.stderr
+    assert stages_run(result) == ["ExtractCams", "GenerateSeeds"]
+    assert shard.read_bytes() == good
+    rewritten = {f.relative_to(path).parts[:3] for f, t in times.items() if f.stat().st_mtime_ns != t}
+    assert rewritten <= {("cam", "c", "1"), ("slot_class", "c", "1")}
+    after = contents(finished.artifacts)
+    assert {name: after[name] for name in before} == before
+    assert stages_run(finished.luigi("RunAll")) == []  # all below fits again
+
+
+@pytest.mark.pipeline
+def test_verify_finds_a_flipped_byte(finished):
+    assert finished.inspect("verify").returncode == 0
+    (path,) = (finished.artifacts / "bop/LoadDepth").glob("*.zarr")
+    shard = path / "depth/c/0/0/0"
+    good = shard.read_bytes()
+    shard.write_bytes(good[:-9] + bytes([good[-9] ^ 1]) + good[-8:])
+    result = finished.inspect("verify")
+    assert result.returncode == 1
+    assert "(shard 0) is damaged" in result.stdout
+    assert "partial 2/3" in finished.inspect("status").stdout
+    assert stages_run(finished.luigi("RunAll", "--processes", 1)) == ["LoadDepth"]
+    assert shard.read_bytes() == good
+
+
+@pytest.mark.pipeline
+def test_a_deleted_artifact_in_the_middle_is_rebuilt(finished):
+    before = contents(finished.artifacts)
+    (path,) = (finished.artifacts / "bop/DiscoverSuperpixels").glob("*.zarr")
+    shutil.rmtree(path)
+    assert "missing" in finished.inspect("status").stdout
+    result = finished.luigi("RunAll", "--processes", 2)  # the bytes do not depend on the number of processes
+    assert result.returncode == 0, result.stderr
+    assert stages_run(result) == ["DiscoverSuperpixels"]
+    assert contents(finished.artifacts) == before
+
+
+@pytest.mark.pipeline
+def test_status_show_and_scores(finished):
+    status = finished.inspect("status").stdout
+    assert status.count(" done ") == 12
+    scores = finished.scores()
+    assert list(scores) == ["cam_seed", "initial_seed", "pseudo_labels", "predictions"]
+    assert 0 <= scores["cam_seed"]["miou"] <= 100
+    assert 0 <= scores["cam_seed"]["threshold"] < 1
+    assert set(scores["predictions"]["per_class"]) >= {"background", "ball"}
+    assert "mIoU" in finished.inspect("scores").stdout
+    for stage in ("LoadDepth", "ExtractCams", "ExtractKeys", "DiscoverSuperpixels", "PredictMasks", "TrainSegmenter"):
+        picture = finished.folder / f"{stage}.png"
+        shown = finished.inspect("show", stage, "--output", picture)
+        assert shown.returncode == 0, shown.stderr
+        assert "parameters:" in shown.stdout
+        assert picture.stat().st_size > 500
+    one = finished.inspect("show", "ExtractCams", "--image", "train_pbr/000002/000001", "--output", picture)
+    assert "statistics over 1 of the images" in one.stdout
+    wrong = finished.inspect("show", "ExtractCams", "--image", "nobody")
+    assert wrong.returncode == 1
+    assert "no image 'nobody'" in wrong.stderr
+
+
+@pytest.mark.pipeline
+def test_every_store_opens_in_xarray(finished):
+    paths = list(finished.artifacts.glob("bop/*/*.zarr"))
+    assert len(paths) >= 7
+    for path in paths:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            dataset = xarray.open_zarr(path)
+        assert dataset.sizes["image_id"] in (5, 10)
+        assert dataset.attrs["stage"] == json.loads((path / "stage.json").read_text())["stage"]
+        assert dataset.attrs["parameters"] is not None
+        assert dataset.class_name.values[0] == "background"
+
+
+@pytest.mark.pipeline
+def test_the_report_is_self_contained(finished):
+    path = next(finished.artifacts.glob("bop/WriteReport/*/report.html"))
+    text = path.read_text()
+    assert "http" not in re.sub(r"http://www\.w3\.org/\S+|http://purl\.org/\S+|https?://matplotlib\.org\S*", "", text)
+    assert text.count("<img") >= 2 * 7 + 2 * 3
+    assert "cereal_box" in text
+
+
+@pytest.mark.pipeline
+def test_two_runs_at_once_end_well_and_write_once(finished, tmp_path):
+    line = CommandLine(finished.folder, finished.data_root)
+    line.artifacts = tmp_path / "shared"
+    runs = [line.start("RunAll", "--processes", 1) for _ in range(2)]
+    errors = [run.communicate(timeout=600)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], errors
+    wrote = [name for text in errors for name in re.findall(r"(\S+): [\d.]+ s.*wrote", text)]
+    assert sorted(wrote) == sorted(set(wrote)), "a stage was computed twice"
+    assert len(wrote) == 12
+    expected = contents(finished.artifacts)
+    assert {name: value for name, value in expected.items() if name in contents(line.artifacts)} == contents(
+        line.artifacts
+    )

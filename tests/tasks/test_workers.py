@@ -1,0 +1,40 @@
+import os
+
+import pytest
+import torch
+
+from data.errors import ImageError
+from tasks.workers import map_shards, process_count
+
+
+def shard_facts(number):
+    return number, torch.get_num_threads(), os.getpid()
+
+
+def fail_on_three(number):
+    if number == 3:
+        raise ImageError("picture 3: cannot be decoded")
+    return number
+
+
+def test_one_process_is_this_one_with_one_thread():
+    before = torch.get_num_threads()
+    results = list(map_shards(shard_facts, [(i,) for i in range(3)], 1))
+    assert results == [(i, 1, os.getpid()) for i in range(3)]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.pipeline
+def test_processes_do_every_shard_once_and_hand_errors_back():
+    results = list(map_shards(shard_facts, ((i,) for i in range(9)), 2, count=9))
+    assert sorted(number for number, _, _ in results) == list(range(9))
+    assert {threads for _, threads, _ in results} == {1}
+    assert os.getpid() not in {pid for _, _, pid in results}
+    with pytest.raises(ImageError, match="picture 3"):
+        list(map_shards(fail_on_three, [(i,) for i in range(5)], 2))
+
+
+def test_never_more_processes_than_shards():
+    assert process_count(8, 3) == 3
+    assert process_count(0, 1) == 1
+    assert process_count(2, 0) == 1
