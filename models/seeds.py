@@ -9,12 +9,13 @@ BACKGROUND = 0
 UNLABELLED = 255
 
 
-def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float) -> Tensor:
+def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float, gamma: float = 0.0) -> Tensor:
     """Initial seed of one image (eqs. 3.4, 3.5).
 
     A pixel is foreground of class argmax_c M_c where max_c M_c > alpha; background is the one
-    superpixel with the lowest mean over its pixels of F = max_c M_c, foreground pixels left out. All
-    else is unlabelled. An image without a present class is background everywhere.
+    superpixel with the lowest mean over its pixels of F = max_c M_c, foreground pixels left out. With
+    `gamma` (ours) every superpixel whose mean F is below it is background, too. All else is unlabelled.
+    An image without a present class is background everywhere.
 
     Parameters
     ----------
@@ -24,6 +25,9 @@ def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float
         Their class numbers 1..K.
     superpixels : Tensor, (H, W), integer
     alpha : float
+    gamma : float
+        0 = eq. 3.5 alone. One superpixel is a fair share of the image where there are some dozens, and
+        next to nothing of it where there are more.
 
     Returns
     -------
@@ -37,8 +41,9 @@ def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float
     _, flat = torch.unique(superpixels, return_inverse=True)
     flat = flat.flatten()
     total = torch.bincount(flat, weights=strongest.flatten().double())
-    background = (total / torch.bincount(flat)).argmin()
-    seed[(flat == background).view_as(foreground)] = BACKGROUND
+    mean = total / torch.bincount(flat)
+    background = (mean < gamma).index_fill(0, mean.argmin(), True)
+    seed[background[flat].view_as(foreground)] = BACKGROUND
     seed[foreground] = classes[slot][foreground].to(torch.uint8)
     return seed
 

@@ -18,9 +18,12 @@ from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
 
 
 class GenerateSeeds(StageTask):
-    """Foreground where the CAM exceeds alpha (eq. 3.4), background from one superpixel (eq. 3.5)."""
+    """Foreground where the CAM exceeds alpha (eq. 3.4), background where a superpixel has next to none (eq. 3.5)."""
 
-    alpha = luigi.FloatParameter(default=0.5, description="CAM above which a pixel is foreground")
+    alpha = luigi.FloatParameter(default=0.4, description="CAM above which a pixel is foreground")
+    gamma = luigi.FloatParameter(
+        default=0.02, description="mean CAM below which a superpixel is background; 0 = the one lowest alone (eq. 3.5)"
+    )
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
     def requires(self):
@@ -39,7 +42,14 @@ class GenerateSeeds(StageTask):
         store = create_store(self.artifact, self.index, samples, arrays, self.description(), self.shard_size)
         paths = [store.path, *(self.upstream(stage).artifact.path for stage in (ExtractCams, DiscoverSuperpixels))]
         shards = [
-            (*paths, shard, store.images_of(shard), [samples[i] for i in store.images_of(shard)], self.alpha)
+            (
+                *paths,
+                shard,
+                store.images_of(shard),
+                [samples[i] for i in store.images_of(shard)],
+                self.alpha,
+                self.gamma,
+            )
             for shard in store.missing_shards()
         ]
         # A shard takes a fraction of a second: processes would cost more than they give.
@@ -66,7 +76,7 @@ def seed_shard(
         height, width = sample.size
         regions = superpixel_store.read("superpixel", number)[:height, :width].astype(np.int64)
         cam, classes = read_cam(cam_store, number, sample.size)
-        seeds.append(initial_seed(cam, classes, torch.from_numpy(regions), alpha).numpy())
+        seeds.append(initial_seed(cam, classes, torch.from_numpy(regions), alpha, gamma).numpy())
     size = target.group["seed"].shape[1:]
     target.write_shard(shard, {"seed": pad(seeds, ArraySpec((), size, "uint8", UNLABELLED, {}))})
     return len(samples)

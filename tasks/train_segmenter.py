@@ -16,8 +16,8 @@ class TrainSegmenter(TrainingTask):
     """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
 
     rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
-    epochs = luigi.IntParameter(default=12)
-    scale_min = luigi.FloatParameter(default=0.5, description="least random resize")
+    epochs = luigi.IntParameter(default=10)
+    scale_min = luigi.FloatParameter(default=0.4, description="least random resize")
     scale_max = luigi.FloatParameter(default=1.25, description="greatest random resize")
     jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
     input_scales = ScalesParameter(

@@ -4,21 +4,21 @@ import torch
 from models.seeds import BACKGROUND, UNLABELLED, grow_seeds, initial_seed
 
 
-def reference_initial(cam, classes, superpixels, alpha):
-    """Eqs. 3.4 and 3.5 in loops."""
+def reference_initial(cam, classes, superpixels, alpha, gamma):
+    """Eqs. 3.4 and 3.5 in loops, and the limit gamma."""
     height, width = superpixels.shape
     means = {}
     for number in sorted(set(superpixels.flatten().tolist())):
         values = [float(cam[:, i, j].max()) for i in range(height) for j in range(width) if superpixels[i, j] == number]
         means[number] = sum(values) / len(values)
-    background = min(means, key=means.get)
+    background = {min(means, key=means.get)} | {number for number, mean in means.items() if mean < gamma}
     seed = torch.full((height, width), 255, dtype=torch.uint8)
     for i in range(height):
         for j in range(width):
             values = [float(value) for value in cam[:, i, j]]
             if max(values) > alpha:
                 seed[i, j] = int(classes[values.index(max(values))])
-            elif superpixels[i, j] == background:
+            elif int(superpixels[i, j]) in background:
                 seed[i, j] = 0
     return seed
 
@@ -40,14 +40,15 @@ def reference_grow(probabilities, seeds, superpixels, labels, beta_bg, beta_fg):
     return grown
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.65])
 @pytest.mark.parametrize("seed", range(4))
-def test_initial_seed_equals_the_loops(seed):
+def test_initial_seed_equals_the_loops(seed, gamma):
     generator = torch.Generator().manual_seed(seed)
     cam = torch.rand(2, 6, 7, generator=generator)
     superpixels = torch.randint(5, (6, 7), generator=generator)
     classes = torch.tensor([2, 7])
-    expected = reference_initial(cam, classes, superpixels, 0.8)
-    assert torch.equal(initial_seed(cam, classes, superpixels, 0.8), expected)
+    expected = reference_initial(cam, classes, superpixels, 0.8, gamma)
+    assert torch.equal(initial_seed(cam, classes, superpixels, 0.8, gamma), expected)
 
 
 def test_image_without_a_class_is_background():
