@@ -64,6 +64,7 @@ def seed_shard(
     numbers: Sequence[int],
     samples: Sequence[Sample],
     alpha: float,
+    gamma: float,
 ) -> int:
     """Compute and write the seeds of one shard; returns its number of images."""
     import torch
