@@ -83,7 +83,7 @@ class Artifact:
     def digest(self) -> str | None:
         """Content hash of the whole artifact as the marker records it; None if not complete."""
         marker = self.marker
-        return marker and marker["digest"]
+        return marker["digest"] if marker else None
 
     def files(self) -> list[Path]:
         """All files of the artifact except marker and leftovers of interrupted writes, sorted."""

@@ -46,7 +46,7 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
         (in a scene that has a depth folder), or an object id is not in ``models_info.json``.
     """
     names = _object_names(root)
-    frames = []
+    frames: list[tuple[str, Path, dict]] = []
     for split, folder in splits.items():
         scenes = sorted(path.parent for path in (root / folder).glob("**/scene_gt.json"))
         if not scenes:

@@ -60,6 +60,8 @@ def read_depth(sample: Sample) -> np.ndarray:
     ImageError
         If the file cannot be decoded, has more than one channel, or holds no depth at all.
     """
+    if sample.depth is None:
+        raise ImageError(f"{sample.image_id}: has no depth file")
     raw = _decode(sample.depth)
     if raw.ndim != 2:
         raise ImageError(f"{sample.depth}: depth must have one channel, got shape {raw.shape}; convert it to 16 bits")

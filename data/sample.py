@@ -103,7 +103,9 @@ class DatasetIndex:
         """Plain data, paths relative to the root where they are below it."""
 
         def relative(path: Path | None) -> str | None:
-            return path and (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
+            if path is None:
+                return None
+            return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
         rows = [
             {
@@ -151,8 +153,9 @@ class DatasetIndex:
         hash_file : callable
             Path -> hex digest (`data.fingerprint.FileHashes`).
         """
-        rows = []
+        rows: list[list[object]] = []
         for sample in self.samples:
+            row: list[object]
             if truth:
                 row = [sample.image_id, [[layer.class_index, hash_file(layer.path)] for layer in sample.truth]]
             else:

@@ -23,8 +23,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import numpy.typing
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
@@ -133,10 +135,10 @@ class ShardedStore(Artifact):
             zarr.consolidate_metadata(str(aside))
         self.path.mkdir(parents=True, exist_ok=True)
         for child in sorted(aside.iterdir(), key=lambda path: path.name == "zarr.json"):
-            target = self.path / child.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            child.replace(target)
+            place = self.path / child.name
+            if place.is_dir():
+                shutil.rmtree(place)
+            child.replace(place)
         aside.rmdir()
 
     @property
@@ -150,7 +152,7 @@ class ShardedStore(Artifact):
 
     @property
     def image_ids(self) -> list[str]:
-        return [str(name) for name in self.group[IMAGE][:]]
+        return [str(name) for name in np.asarray(self._array(IMAGE)[:])]
 
     @property
     def attrs(self) -> dict:
@@ -158,14 +160,17 @@ class ShardedStore(Artifact):
 
     @property
     def shard_size(self) -> int:
-        return int(self.group.attrs["shard_size"])
+        return int(cast(int, self.group.attrs["shard_size"]))
 
     def array_names(self) -> list[str]:
         """The arrays over images (coordinates left out)."""
         return sorted(name for name, array in self.group.arrays() if array.shards is not None)
 
+    def _array(self, name: str) -> zarr.Array:
+        return cast(zarr.Array, self.group[name])
+
     def num_images(self) -> int:
-        return int(self.group[IMAGE].shape[0])
+        return int(self._array(IMAGE).shape[0])
 
     def num_shards(self) -> int:
         return -(-self.num_images() // self.shard_size)
@@ -204,7 +209,7 @@ class ShardedStore(Artifact):
         with writing(self.path):
             group = zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
             for name, values in arrays.items():
-                target = group[name].with_config({"write_empty_chunks": True})
+                target = cast(zarr.Array, group[name]).with_config({"write_empty_chunks": True})
                 if len(values) != len(images):
                     raise ValueError(f"shard {shard} has {len(images)} images; '{name}' got {len(values)}")
                 whole = np.full((len(images), *target.shape[1:]), target.fill_value, target.dtype)
@@ -235,15 +240,14 @@ class ShardedStore(Artifact):
         if not self._shard_file(name, shard).exists():
             raise DamagedShardError(self.path, shard, name, "its file is not there")
         try:
-            return self.group[name][where]
+            return np.asarray(self._array(name)[where])
         except Exception as error:  # each codec has its own way to say that bytes are wrong
             raise DamagedShardError(
                 self.path, shard, name, str(error).splitlines()[0] or type(error).__name__
             ) from error
 
     def _shard_file(self, name: str, shard: int) -> Path:
-        array = self.group[name]
-        return self.path / name / "c" / "/".join([str(shard), *["0"] * (array.ndim - 1)])
+        return self.path / name / "c" / "/".join([str(shard), *["0"] * (self._array(name).ndim - 1)])
 
     def reopen_shard(self, shard: int) -> None:
         """Take a damaged shard out, so that the next run computes this shard and only this."""
@@ -263,7 +267,7 @@ class ShardedStore(Artifact):
         return found
 
 
-def _codecs(dtype: str):
+def _codecs(dtype: np.typing.DTypeLike):
     """Compression of one chunk as measured (DESIGN): floats shuffle well, label maps do not need it.
 
     CRC32C comes last, over the compressed bytes: without it a flipped bit decodes to wrong numbers in

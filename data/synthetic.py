@@ -127,7 +127,7 @@ def sense_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _render_frame(rng: np.random.Generator, table, camera_height: float):
-    objects = _place(rng, rng.integers(1, 4))
+    objects = _place(rng, int(rng.integers(1, 4)))
     turn, lean = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1.1)
     distance = rng.uniform(0.48, 0.7) * camera_height
     eye = distance * np.array([np.cos(turn) * np.cos(lean), np.sin(turn) * np.cos(lean), np.sin(lean)])

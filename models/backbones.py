@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
+from typing import cast
 
 import timm
+import timm.data
 from torch import Tensor, nn
 
 
@@ -40,10 +43,17 @@ def build_backbone(name: str, output_stride: int) -> nn.Module:
         ) from error
 
 
+def num_features(backbone: nn.Module) -> int:
+    """Channels of the feature map."""
+    return cast(int, backbone.num_features)
+
+
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Channel mean and standard deviation (RGB, range [0, 1]) that the network's weights expect."""
     check_backbone(name)
     config = timm.get_pretrained_cfg(name)
+    if config is None:
+        return timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD
     return tuple(config.mean), tuple(config.std)
 
 
@@ -61,7 +71,7 @@ def freeze_batch_norm(module: nn.Module) -> nn.Module:
 
 def dense_features(backbone: nn.Module, images: Tensor) -> Tensor:
     """Feature map (B, C, h, w) of a timm CNN; ValueError if the network gives tokens instead."""
-    features = backbone.forward_features(images)
+    features = cast(Callable[[Tensor], Tensor], backbone.forward_features)(images)
     if features.ndim != 4:
         raise ValueError(
             f"a feature map (B, C, h, w) is needed, the network gives {tuple(features.shape)}; choose a CNN"

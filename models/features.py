@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +13,8 @@ from models.backbones import check_backbone
 
 def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
     """Height and width rounded up to a multiple (of the patch size)."""
-    return tuple(-(-side // multiple) * multiple for side in size)
+    height, width = (-(-side // multiple) * multiple for side in size)
+    return height, width
 
 
 class VitKeys(nn.Module):
@@ -27,9 +30,10 @@ class VitKeys(nn.Module):
     def __init__(self, name: str):
         super().__init__()
         check_backbone(name)
-        self.network = timm.create_model(name, num_classes=0, dynamic_img_size=True)
-        self.patch = self.network.patch_embed.patch_size[0]
-        self.dim = self.network.embed_dim
+        network: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True)
+        self.network = network
+        self.patch: int = network.patch_embed.patch_size[0]
+        self.dim: int = network.embed_dim
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Patch rows and columns of an image of `size` (H, W)."""
@@ -38,11 +42,11 @@ class VitKeys(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> keys (B, rows, columns, dim); resized (bicubic) up to whole patches."""
-        size = round_up(images.shape[-2:], self.patch)
+        size = round_up((images.shape[-2], images.shape[-1]), self.patch)
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
         attention = self.network.blocks[-1].attn
-        caught = []
+        caught: list[Tensor] = []
         hook = attention.qkv.register_forward_hook(lambda module, inputs, output: caught.append(output))
         try:
             self.network.forward_features(images)
@@ -67,13 +71,15 @@ class CnnFeatures(nn.Module):
     def __init__(self, name: str, stride: int):
         super().__init__()
         check_backbone(name)
-        strides = timm.create_model(name, features_only=True).feature_info.reduction()
+        whole: Any = timm.create_model(name, features_only=True)
+        strides = whole.feature_info.reduction()
         if stride not in strides:
             raise ValueError(f"backbone '{name}' has stages of stride {strides}; got {stride}")
         stage = max(number for number, value in enumerate(strides) if value == stride)
-        self.network = timm.create_model(name, features_only=True, out_indices=(stage,))
+        network: Any = timm.create_model(name, features_only=True, out_indices=(stage,))
+        self.network = network
         self.patch = stride
-        self.dim = self.network.feature_info.channels()[0]
+        self.dim: int = network.feature_info.channels()[0]
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Feature rows and columns of an image of `size` (H, W)."""
@@ -82,7 +88,7 @@ class CnnFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> features (B, rows, columns, dim); resized (bicubic) up to whole cells."""
-        size = round_up(images.shape[-2:], self.patch)
+        size = round_up((images.shape[-2], images.shape[-1]), self.patch)
         if size != tuple(images.shape[-2:]):
             images = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
         return self.network(images)[0].permute(0, 2, 3, 1)

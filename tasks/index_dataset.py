@@ -108,7 +108,7 @@ def _check(sample: Sample) -> Sample:
     size = read_image(sample.image).shape[:2]
     if sample.depth is not None and (depth_size := image_size(sample.depth)) != size:
         raise ImageError(
-            f"{sample.depth}: depth is {depth_size[1]}x{depth_size[0]}, image {sample.image_id} is {size[1]}x{size[0]}; "
-            "register depth to the image first"
+            f"{sample.depth}: depth is {depth_size[1]}x{depth_size[0]}, image {sample.image_id} is {size[1]}x{size[0]}"
+            "; register depth to the image first"
         )
     return dataclasses.replace(sample, size=size)

@@ -50,7 +50,7 @@ def depth_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
     """Layout of the artifact."""
     size, half = padded_size(samples), padded_size(samples, EDGE_STRIDE)
     return {
-        "depth": ArraySpec(("y", "x"), size, "float32", float("nan"), {"units": "m", "long_name": "depth, holes filled"}),
+        "depth": ArraySpec(("y", "x"), size, "float32", float("nan"), {"units": "m", "long_name": "depth, filled"}),
         "valid": ArraySpec(("y", "x"), size, "bool", False, {"long_name": "pixel was measured"}),
         "depth_edge": ArraySpec(
             ("y_edge", "x_edge"), half, "float16", float("nan"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.backbones import dense_features
+from models.backbones import dense_features, num_features
 
 
 class CamClassifier(nn.Module):
@@ -23,7 +23,7 @@ class CamClassifier(nn.Module):
     def __init__(self, backbone: nn.Module, num_classes: int):
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Conv2d(backbone.num_features, num_classes, kernel_size=1, bias=False)
+        self.head = nn.Conv2d(num_features(backbone), num_classes, kernel_size=1, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) -> class logits (B, K), activation maps before ReLU (B, K, h, w)."""

@@ -147,7 +147,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
             with torch.no_grad():
                 strength, known = EDGE_STRENGTHS[self.edges](depth, valid, self.stride, self.floor, self.span)
                 depth_gate = gate(strength, self.mu) * known
-            cam_gate = gate(cam_edge_strength(cam, depth_gate.shape[-2:]), self.mu)
+            cam_gate = gate(cam_edge_strength(cam, (depth_gate.shape[-2], depth_gate.shape[-1])), self.mu)
             alignment = (cam_gate * depth_gate).mean(dim=(-2, -1))  # (B, K)
             present = labels.sum(1).clamp(min=1.0)
             return -((alignment * labels).sum(1) / present).mean()

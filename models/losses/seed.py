@@ -36,7 +36,10 @@ def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = 255) -> 
     losses = F.cross_entropy(logits, seeds.long(), ignore_index=unlabelled, reduction="none")  # 0 where unlabelled
     background = seeds == 0
     foreground = (seeds != 0) & (seeds != unlabelled)
-    return sum((losses * mask).sum() / mask.sum().clamp(min=1) for mask in (background, foreground))
+    on_background, on_foreground = (
+        (losses * mask).sum() / mask.sum().clamp(min=1) for mask in (background, foreground)
+    )
+    return on_background + on_foreground
 
 
 class BalancedSeedLoss(nn.Module):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import dense_features
+from models.backbones import dense_features, num_features
 
 
 class DeepLabAspp(nn.Module):
@@ -26,12 +27,13 @@ class DeepLabAspp(nn.Module):
     def __init__(self, backbone: nn.Module, num_classes: int, rates: Sequence[int] = (6, 12, 18, 24)):
         super().__init__()
         self.backbone = backbone
-        self.branches = nn.ModuleList(
-            nn.Conv2d(backbone.num_features, num_classes, kernel_size=3, padding=rate, dilation=rate) for rate in rates
-        )
-        for branch in self.branches:
+        branches = [
+            nn.Conv2d(num_features(backbone), num_classes, kernel_size=3, padding=rate, dilation=rate) for rate in rates
+        ]
+        for branch in branches:
             nn.init.normal_(branch.weight, std=0.01)
-            nn.init.zeros_(branch.bias)
+            nn.init.zeros_(cast(Tensor, branch.bias))
+        self.branches = nn.ModuleList(branches)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> class logits (B, K+1, h, w) at the backbone's stride."""
