@@ -11,7 +11,7 @@ import pytest
 import xarray
 import zarr
 
-from data.artifact import MARKER, Artifact, write_bytes
+from data.artifact import MARKER
 from data.errors import DamagedShardError, StoreError
 from data.store import ArraySpec, ShardedStore
 
@@ -168,22 +168,6 @@ def test_the_error_survives_the_way_from_a_worker():
     error = DamagedShardError("a.zarr", 3, "label", "checksum")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.artifact, again.shard) == (str(error), "a.zarr", 3)
-
-
-def test_without_its_marker_an_artifact_is_not_complete(tmp_path):
-    artifact = Artifact(tmp_path / "model")
-    write_bytes(artifact.path / "model.bin", b"weights")
-    assert not artifact.is_complete()
-    artifact.finish({})
-    assert artifact.is_complete()
-    digest = artifact.digest()
-    (artifact.path / MARKER).write_text("{ cut")
-    assert artifact.marker is None
-    assert not artifact.is_complete()
-    artifact.finish({})
-    assert artifact.digest() == digest
-    (artifact.path / "model.bin").write_bytes(b"short")
-    assert not artifact.is_complete()
 
 
 def test_the_marker_lists_every_file(tmp_path):
