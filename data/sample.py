@@ -100,7 +100,10 @@ class DatasetIndex:
         return tuple(sample for sample in self.samples if sample.split == name)
 
     def to_json(self) -> dict:
-        """Plain data, paths relative to the root where they are below it."""
+        """Plain data, paths relative to the root where they are below it. The ground truth is left out.
+
+        What learns reads this: it cannot even name a mask.
+        """
 
         def relative(path: Path | None) -> str | None:
             if path is None:
@@ -112,7 +115,6 @@ class DatasetIndex:
                 **{key: getattr(sample, key) for key in ("image_id", "split", "labels", "depth_unit", "size")},
                 "image": relative(sample.image),
                 "depth": relative(sample.depth),
-                "truth": [[relative(layer.path), layer.class_index] for layer in sample.truth],
             }
             for sample in self.samples
         ]
@@ -129,7 +131,6 @@ class DatasetIndex:
                 labels=tuple(row["labels"]),
                 depth=row["depth"] and root / row["depth"],
                 depth_unit=row["depth_unit"],
-                truth=tuple(TruthLayer(root / path, number) for path, number in row["truth"]),
                 size=tuple(row["size"]),
             )
             for row in content["samples"]

@@ -15,6 +15,7 @@ log = logging.getLogger("depthseed")
 SETTINGS = {
     ("core", "local_scheduler"): "true",
     ("core", "log_level"): "WARNING",
+    ("core", "no_lock"): "true",  # luigi's lock would refuse a second run; each artifact has a lock of its own
     ("worker", "check_complete_on_run"): "true",
     ("retcode", "already_running"): "10",
     ("retcode", "missing_data"): "20",

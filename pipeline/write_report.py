@@ -87,7 +87,7 @@ class WriteReport(StageTask):
         from pipeline.report.colours import data_uri
         from pipeline.report.strips import choose, evaluation_strip, training_strip
 
-        index = self.index
+        index = self.upstream(IndexDataset).read_with_truth()
         stores = {stage.label: stage.artifact for stage in self.stages_above()}
         strips: dict[str, list[dict]] = {TRAIN: [], EVALUATION: []}
         plan = [(TRAIN, self.images, training_strip), (EVALUATION, self.evaluation_images, evaluation_strip)]

@@ -160,7 +160,7 @@ class StageTask(luigi.Task):
     def run(self):
         with self._lock():
             if self.complete():  # by another run, while this one waited
-                log.info("%s: already there, %s", type(self).__name__, self.artifact.path)
+                log.info("%s: already there, %s", self.label, self.artifact.path)
                 return
             self._begin()
             log.info("%s: started, %s", self.label, self.artifact.path)
@@ -212,7 +212,7 @@ class StageTask(luigi.Task):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                log.info("%s: another run is computing %s; waiting for it", type(self).__name__, self.identity)
+                log.info("%s: another run is computing %s; waiting for it", self.label, self.identity)
                 lock.acquire()
             return _held(lock)
         except OSError as error:
@@ -222,9 +222,7 @@ class StageTask(luigi.Task):
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate with a progress bar, and tell Luigi's scheduler."""
-        for number, item in enumerate(
-            tqdm(items, desc=type(self).__name__, total=total, unit=unit, dynamic_ncols=True)
-        ):
+        for number, item in enumerate(tqdm(items, desc=self.label, total=total, unit=unit, dynamic_ncols=True)):
             yield item
             self.report_progress(number + 1, total, unit)
 
@@ -261,7 +259,7 @@ class StageTask(luigi.Task):
         )
         log.info(
             "%s: %.1f s%s, %.1f MB in %d files, wrote %s",
-            type(self).__name__,
+            self.label,
             seconds,
             f", {rate:.1f} images/s" if rate else "",
             size / 1e6,

@@ -48,7 +48,7 @@ class EvaluateMasks(StageTask):
         from models.metrics import best_threshold
         from tasks.workers import map_shards
 
-        index = self.index
+        index = self.upstream(IndexDataset).read_with_truth()
         steps = max(1, round(1 / self.threshold_step))
         thresholds = [round(number * self.threshold_step, 6) for number in range(steps)]
         paths = {result: task.artifact.path for result, task in zip(RESULTS, self.stages_above()[1:], strict=True)}

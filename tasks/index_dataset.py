@@ -102,6 +102,13 @@ class IndexDataset(StageTask):
             self._index = DatasetIndex.from_json(self.root, content)
         return self._index
 
+    def read_with_truth(self) -> DatasetIndex:
+        """The same with the ground-truth files as the data set lists them now: for scores and pictures alone."""
+        truth = {sample.image_id: sample.truth for sample in self.scan().samples}
+        index = self.read()
+        samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in index.samples)
+        return dataclasses.replace(index, samples=samples)
+
 
 def _check(sample: Sample) -> Sample:
     """Decode the image, compare it with its depth map, and note its size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib.figure
@@ -24,7 +25,8 @@ def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
             axes.xaxis.get_major_locator().set_params(integer=True)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
+    svg = "<svg" + buffer.getvalue().partition("<svg")[2]
+    return re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
 
 
 def confusion_shares(confusion: Sequence[Sequence[int]]) -> list[list[float]]:

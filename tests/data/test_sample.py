@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -17,8 +18,10 @@ def index(bop_root):
     return dataclasses.replace(index, samples=samples)
 
 
-def test_json_and_back(index):
-    assert DatasetIndex.from_json(index.root, index.to_json()) == index
+def test_json_and_back_without_the_ground_truth(index):
+    again = DatasetIndex.from_json(index.root, index.to_json())
+    assert again.samples == tuple(dataclasses.replace(sample, truth=()) for sample in index.samples)
+    assert "mask" not in json.dumps(index.to_json())
 
 
 def test_moving_a_set_changes_nothing_but_the_place(index, tmp_path):

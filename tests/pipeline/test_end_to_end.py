@@ -170,7 +170,7 @@ def test_every_store_opens_in_xarray(finished):
 def test_the_report_is_self_contained(finished):
     path = next(finished.artifacts.glob("bop/WriteReport/*/report.html"))
     text = path.read_text()
-    assert "http" not in re.sub(r"http://www\.w3\.org/\S+|http://purl\.org/\S+|https?://matplotlib\.org\S*", "", text)
+    assert "http" not in text.replace("http://www.w3.org", "")  # names of XML dialects, never fetched
     assert text.count("<img") >= 2 * 7 + 2 * 3
     assert "cereal_box" in text
 
