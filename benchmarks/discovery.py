@@ -62,9 +62,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {repeats}, seed 0, tau 0.3")
-    print(
-        f"{'patches x dim':>14}{'superpixels':>13}{'ours s':>10}{'reference s':>13}{'ratio':>8}{'product s':>11}{'ratio':>8}"
-    )
+    heads = {"patches x dim": 14, "superpixels": 13, "ours s": 10, "reference s": 13, "ratio": 8, "product s": 11}
+    print("".join(f"{head:>{width}}" for head, width in heads.items()) + f"{'ratio':>8}")
     for count, dim in ((784, 384), (1200, 112), (3136, 768)):
         features = patches(count, dim, 30)
         labels = discover_superpixels(features[None], 0.3)[0]

@@ -44,6 +44,9 @@ class Augmentation:
         Mirror half of the images.
     jitter : float
         Brightness, contrast and saturation change by a factor in [1 - jitter, 1 + jitter].
+    mosaic : float
+        Share of the items that are four images at half size, two by two. Where training images show one
+        object each, a network learns that an image has one class; four at once tell it otherwise.
     """
 
     crop: tuple[int, int]
@@ -51,6 +54,7 @@ class Augmentation:
     scale_max: float = 1.0
     flip: bool = True
     jitter: float = 0.0
+    mosaic: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,14 @@ class MapSource:
     array : str
     padding : float
         Value outside the image.
+    numbers_regions : bool
+        The values number the regions of an image: the images of a mosaic must not share them.
     """
 
     path: Path
     array: str
     padding: float
+    numbers_regions: bool = False
 
 
 def labels_of(samples: Sequence[Sample], num_classes: int) -> Tensor:
@@ -119,10 +126,40 @@ class TrainingImages(Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
         epoch, number = key
-        sample = self.samples[number]
+        settings = self.augmentation
         rng = np.random.default_rng([self.seed, epoch, number])
+        if rng.random() >= settings.mosaic:
+            return self._item(number, settings.crop, 1.0, rng)
+        others = rng.integers(len(self.samples), size=3)
+        top, left = settings.crop[0] // 2, settings.crop[1] // 2
+        heights, widths = (top, settings.crop[0] - top), (left, settings.crop[1] - left)
+        tiles = [
+            self._item(int(n), (heights[place // 2], widths[place % 2]), 0.5, rng)
+            for place, n in enumerate((number, *others))
+        ]
+        for name, source in self.maps.items():
+            if source.numbers_regions:
+                self._make_distinct([tile[name] for tile in tiles], source.padding)
+        whole = {
+            name: torch.cat([torch.cat([tiles[row][name], tiles[row + 1][name]], -1) for row in (0, 2)], -2)
+            for name in ("image", *self.maps)
+        }
+        return {**whole, "labels": torch.stack([tile["labels"] for tile in tiles]).amax(0)}
+
+    @staticmethod
+    def _make_distinct(tiles: Sequence[Tensor], padding: float) -> None:
+        """Renumber the regions of each tile after those of the tiles before it, in place."""
+        start = 0
+        for tile in tiles:
+            inside = tile != padding
+            if inside.any():
+                tile[inside] += start
+                start = int(tile[inside].max()) + 1
+
+    def _item(self, number: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
+        sample = self.samples[number]
         layers = {name: self._read_map(source, number, sample.size) for name, source in self.maps.items()}
-        image, layers = self._augment(image_tensor(sample), layers, rng)
+        image, layers = self._augment(image_tensor(sample), layers, crop, zoom, rng)
         return {"image": image, "labels": labels_of([sample], self.num_classes)[0], **layers}
 
     def _read_map(self, source: MapSource, number: int, size: tuple[int, int]) -> Tensor:
@@ -130,10 +167,10 @@ class TrainingImages(Dataset):
         values = store.read(source.array, number)[: size[0], : size[1]]
         return torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values.copy())
 
-    def _augment(self, image: Tensor, layers: dict[str, Tensor], rng: np.random.Generator):
+    def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
         settings = self.augmentation
         # Draw all numbers first, so that the geometry does not depend on what is switched off.
-        scale = float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
+        scale = zoom * float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
         mirrored = bool(rng.random() < 0.5) and settings.flip
         place = rng.random(2)
         brightness, contrast, saturation = 1 + settings.jitter * rng.uniform(-1, 1, 3)
@@ -144,11 +181,9 @@ class TrainingImages(Dataset):
             size = [max(1, round(side * scale)) for side in image.shape[1:]]
             image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
             layers = {name: resize_nearest(values, size) for name, values in layers.items()}
-        corner = [int(part * (abs(have - want) + 1)) for part, have, want in zip(place, image.shape[1:], settings.crop)]
-        image = crop_or_pad(image, settings.crop, corner, 0.0)
-        layers = {
-            name: crop_or_pad(values, settings.crop, corner, self.maps[name].padding) for name, values in layers.items()
-        }
+        corner = [int(part * (abs(have - want) + 1)) for part, have, want in zip(place, image.shape[1:], crop)]
+        image = crop_or_pad(image, crop, corner, 0.0)
+        layers = {name: crop_or_pad(values, crop, corner, self.maps[name].padding) for name, values in layers.items()}
         if mirrored:
             image = image.flip(-1)
             layers = {name: values.flip(-1) for name, values in layers.items()}

@@ -66,4 +66,4 @@ def load_trained(network: nn.Module, artifact: Path, device: torch.device) -> nn
 def augmentation_of(stage, samples: Sequence[Sample]) -> Augmentation:
     """The augmentation that a training stage's parameters describe."""
     crop = (stage.crop_size, stage.crop_size) if stage.crop_size else padded_size(samples)
-    return Augmentation(crop, stage.scale_min, stage.scale_max, flip=True, jitter=stage.jitter)
+    return Augmentation(crop, stage.scale_min, stage.scale_max, flip=True, jitter=stage.jitter, mosaic=stage.mosaic)

@@ -40,6 +40,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "scale_min": 0.5,
             "scale_max": 1.5,
             "input_scales": (1.0, 0.75, 0.5),
+            "mosaic": 0.0,
             "optimizer": "sgd",
             "learning_rate": 1e-3,
             "warmup_epochs": 3.0,

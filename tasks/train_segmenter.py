@@ -17,9 +17,10 @@ class TrainSegmenter(TrainingTask):
 
     rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
     epochs = luigi.IntParameter(default=10)
-    scale_min = luigi.FloatParameter(default=0.4, description="least random resize")
-    scale_max = luigi.FloatParameter(default=1.25, description="greatest random resize")
+    scale_min = luigi.FloatParameter(default=0.5, description="least random resize")
+    scale_max = luigi.FloatParameter(default=1.5, description="greatest random resize")
     jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
+    mosaic = luigi.FloatParameter(default=0.6, description="share of the items that are four images at half size")
     input_scales = ScalesParameter(
         default=(1.0,), description="sizes at which each batch is seen; the loss is their mean"
     )
@@ -50,7 +51,9 @@ class TrainSegmenter(TrainingTask):
         network = build_segmenter(self, self.index.num_classes, pretrained=True)
         maps = {
             "seed": MapSource(self.upstream(GenerateSeeds).artifact.path, "seed", UNLABELLED),
-            "superpixel": MapSource(self.upstream(DiscoverSuperpixels).artifact.path, "superpixel", NO_SUPERPIXEL),
+            "superpixel": MapSource(
+                self.upstream(DiscoverSuperpixels).artifact.path, "superpixel", NO_SUPERPIXEL, True
+            ),
         }
         seed_loss = BalancedSeedLoss(UNLABELLED)
 

@@ -24,6 +24,7 @@ class TrainingTask(StageTask):
     scale_min = luigi.FloatParameter(default=1.0, description="least random resize")
     scale_max = luigi.FloatParameter(default=1.0, description="greatest random resize")
     jitter = luigi.FloatParameter(default=0.2, description="colour jitter")
+    mosaic = luigi.FloatParameter(default=0.0, description="share of the items that are four images at half size")
     optimizer = luigi.ChoiceParameter(default="adamw", choices=("adamw", "sgd"))
     learning_rate = luigi.FloatParameter(default=1e-3, description="of the backbone, at its peak")
     head_factor = luigi.FloatParameter(default=10.0, description="learning rate of the head relative to it")

@@ -89,4 +89,6 @@ class WorkerPool:
             yield result
 
     def _submit(self, function: Callable, arguments: tuple):
-        return self.client.submit(single_threaded, function, arguments, pure=False)
+        # Scattered, not put into the task: probabilities of a shard are tens of megabytes.
+        (payload,) = self.client.scatter([arguments], hash=False)
+        return self.client.submit(single_threaded, function, payload, pure=False)

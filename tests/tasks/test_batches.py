@@ -61,6 +61,22 @@ def test_image_and_map_are_moved_alike(samples, scales):
             assert agree.float().mean() > (0.99 if scales[0] == 1 else 0.7)  # between labels colours are mixed
 
 
+def test_a_mosaic_shows_four_images_with_their_tags_and_distinct_regions(samples, tmp_path):
+    found, source = samples
+    tagged = [dataclasses.replace(sample, labels=(n + 1,)) for n, sample in enumerate(found)]
+    source = dataclasses.replace(source, numbers_regions=True)
+    images = TrainingImages(tagged, 3, PLAIN, Augmentation((24, 32), mosaic=1.0), 0, {"label": source})
+    item = images[0, 1]
+    assert item["image"].shape == (3, 24, 32)
+    assert item["labels"].sum() > 1
+    tiles = [item["label"][y : y + 12, x : x + 16] for y in (0, 12) for x in (0, 16)]
+    numbers = [set(tile[tile != 255].tolist()) for tile in tiles]
+    for first in range(4):
+        for second in range(first):
+            assert not numbers[first] & numbers[second]
+    assert torch.equal(images[0, 1]["label"], item["label"])
+
+
 def test_an_item_is_the_same_whoever_asks_and_differs_by_epoch_and_seed(samples):
     augmentation = Augmentation((16, 16), 0.5, 2.0, True, 0.3)
     images = images_of(samples, augmentation)
