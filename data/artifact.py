@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.errors import StoreError
+from data.errors import DamagedArtifactError, StoreError
 from data.fingerprint import hash_file
 
 MARKER = "COMPLETE.json"
@@ -110,6 +110,27 @@ class Artifact:
         digest = hash_text(json.dumps(files, sort_keys=True))
         write_json(self.path / MARKER, {"digest": digest, "files": files, "parents": dict(parents)})
 
+    def read(self, name: str) -> bytes:
+        """Content of a file, checked against the marker.
+
+        Raises
+        ------
+        DamagedArtifactError
+            If it is not what was written.
+        """
+        marker = self.marker or {"files": {}}
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError as error:
+            raise DamagedArtifactError(self.path, name, error.strerror) from error
+        if name not in marker["files"] or hash_bytes(content) != marker["files"][name][1]:
+            raise DamagedArtifactError(self.path, name, "its hash is not the recorded one")
+        return content
+
+    def repair(self, error: DamagedArtifactError) -> None:
+        """Take out what an error found damaged, so that the next run computes it anew."""
+        self.discard()
+
     def damaged_files(self) -> list[Path]:
         """Files whose content is not what the marker says (reads every byte)."""
         marker = self.marker or {"files": {}}
@@ -135,6 +156,11 @@ class Artifact:
         return len(sizes), sum(sizes)
 
 
+def hash_bytes(content: bytes) -> str:
+    """BLAKE2b digest, 32 hex characters."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 def hash_text(text: str) -> str:
-    """BLAKE2b digest (32 hex characters) of a text."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    """BLAKE2b digest, 32 hex characters, of a text."""
+    return hash_bytes(text.encode())

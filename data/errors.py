@@ -21,7 +21,27 @@ class StoreError(DepthseedError, RuntimeError):
     """An artifact cannot be written or read."""
 
 
-class DamagedShardError(StoreError):
+class DamagedArtifactError(StoreError):
+    """A file of an artifact is not what was written.
+
+    Attributes
+    ----------
+    artifact : pathlib.Path
+    """
+
+    def __init__(self, artifact, file, reason):
+        self.artifact = artifact
+        self._arguments: tuple = (artifact, file, reason)
+        super().__init__(
+            f"{artifact}: {file} is damaged or missing ({reason}); "
+            "run the same command again: the artifact is computed anew"
+        )
+
+    def __reduce__(self):  # it travels from worker processes
+        return type(self), self._arguments
+
+
+class DamagedShardError(DamagedArtifactError):
     """A shard's bytes are not those that were written.
 
     Attributes
@@ -36,13 +56,11 @@ class DamagedShardError(StoreError):
         self.artifact = artifact
         self.shard = shard
         self._arguments = (artifact, shard, array, reason)
-        super().__init__(
+        StoreError.__init__(
+            self,
             f"{artifact}: shard {shard} of array '{array}' is damaged or missing ({reason}); "
-            "run the same command again: only this shard is computed anew"
+            "run the same command again: only this shard is computed anew",
         )
-
-    def __reduce__(self):  # it travels from worker processes
-        return type(self), self._arguments
 
 
 class WeightsError(DepthseedError, ValueError):

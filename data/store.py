@@ -31,7 +31,7 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from data.artifact import Artifact, writing
-from data.errors import DamagedShardError
+from data.errors import DamagedArtifactError, DamagedShardError
 
 IMAGE = "image_id"
 
@@ -69,7 +69,7 @@ class ShardedStore(Artifact):
     >>> for shard in store.missing_shards():
     ...     store.write_shard(shard, {"label": labels[store.images_of(shard)]})
     >>> store.finish(parents={})
-    >>> ShardedStore(path).read("label", 7)
+    >>> ShardedStore(path).read_image("label", 7)
     """
 
     def create(
@@ -147,7 +147,10 @@ class ShardedStore(Artifact):
         if not hasattr(self, "_group"):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", category=UserWarning)
-                self._group = zarr.open_group(str(self.path), mode="r", use_consolidated=True)
+                try:
+                    self._group = zarr.open_group(str(self.path), mode="r", use_consolidated=True)
+                except Exception as error:  # JSON, key, value errors: whatever a spoilt zarr.json leads to
+                    raise DamagedArtifactError(self.path, "zarr.json", type(error).__name__) from error
         return self._group
 
     @property
@@ -216,7 +219,7 @@ class ShardedStore(Artifact):
                 whole[tuple(slice(size) for size in values.shape)] = values
                 target[images.start : images.stop] = whole
 
-    def read(self, name: str, image: int) -> np.ndarray:
+    def read_image(self, name: str, image: int) -> np.ndarray:
         """One image's values of an array (padded as in the layout).
 
         Raises
@@ -227,7 +230,7 @@ class ShardedStore(Artifact):
         return self._checked(name, image // self.shard_size, slice(image, image + 1))[0]
 
     def read_shard(self, name: str, shard: int) -> np.ndarray:
-        """All images of one shard, (images, ...); raises as `read`."""
+        """All images of one shard, (images, ...); raises as `read_image`."""
         images = self.images_of(shard)
         return self._checked(name, shard, slice(images.start, images.stop))
 
@@ -248,6 +251,13 @@ class ShardedStore(Artifact):
 
     def _shard_file(self, name: str, shard: int) -> Path:
         return self.path / name / "c" / "/".join([str(shard), *["0"] * (self._array(name).ndim - 1)])
+
+    def repair(self, error: DamagedArtifactError) -> None:
+        """Take out the shard that an error found damaged, or the whole where it is not about a shard."""
+        if isinstance(error, DamagedShardError):
+            self.reopen_shard(error.shard)
+        else:
+            self.discard()
 
     def reopen_shard(self, shard: int) -> None:
         """Take a damaged shard out, so that the next run computes this shard and only this."""

@@ -105,7 +105,7 @@ def _array_lines(store: ShardedStore, image: str | None) -> list[str]:
 def _statistics(store: ShardedStore, name: str, numbers: list[int]) -> str:
     if not numbers:
         return ""
-    values = np.stack([store.read(name, number) for number in numbers]).astype(np.float64)
+    values = np.stack([store.read_image(name, number) for number in numbers]).astype(np.float64)
     fill = float(store.group[name].fill_value)
     values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
     if not values.size:
@@ -148,7 +148,7 @@ def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
 
 
 def _picture(name: str, store: ShardedStore, number: int) -> np.ndarray:
-    values = store.read(name, number)
+    values = store.read_image(name, number)
     if values.dtype == np.uint8:
         classes = store.group["class_name"].shape[0]
         return colour_labels(values, classes)

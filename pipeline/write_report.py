@@ -110,7 +110,7 @@ class WriteReport(StageTask):
         return strips[TRAIN], strips[EVALUATION]
 
     def _history(self, stage: type[StageTask]) -> list[dict]:
-        return json.loads((self.upstream(stage).artifact.path / "history.json").read_text())
+        return json.loads(self.upstream(stage).artifact.read("history.json"))
 
     @staticmethod
     def _per_class(scores: dict, class_names) -> list[dict]:

@@ -5,6 +5,7 @@ A stage file states its parameters, what it requires, and the work; nothing of t
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
@@ -21,7 +22,7 @@ from tqdm import tqdm
 
 from data import DATASETS
 from data.artifact import Artifact, hash_text, write_json
-from data.errors import DamagedShardError, SettingError, StoreError
+from data.errors import DamagedArtifactError, SettingError, StoreError
 from data.sample import DatasetIndex
 from data.store import ShardedStore
 from tasks.memory import peak_memory_mb, reset_peak_memory
@@ -153,7 +154,7 @@ class StageTask(luigi.Task):
 
     # Running
 
-    def work(self) -> None:
+    def work(self) -> int:
         """Compute what is missing in ``self.artifact``; return the number of images (for the throughput)."""
         raise NotImplementedError
 
@@ -168,8 +169,9 @@ class StageTask(luigi.Task):
             reset_peak_memory()
             try:
                 images = self.work()
-            except DamagedShardError as error:
-                ShardedStore(error.artifact).reopen_shard(error.shard)
+            except DamagedArtifactError as error:
+                kind = ShardedStore if error.artifact.suffix == ".zarr" else Artifact
+                kind(error.artifact).repair(error)
                 raise
             except OSError as error:
                 raise StoreError(
@@ -203,22 +205,25 @@ class StageTask(luigi.Task):
         }
         return json.loads(json.dumps(described))  # as it reads back: tuples are lists
 
-    def _lock(self) -> FileLock:
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
         """One writer an artifact: a second run waits here until the first is done, or killed."""
         folder = Path(self.artifacts) / self.dataset / ".locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / f"{type(self).__name__}-{self.identity}.lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                log.info("%s: another run is computing %s; waiting for it", self.label, self.identity)
-                lock.acquire()
-            return _held(lock)
+            lock.acquire(timeout=0)
+        except Timeout:  # an OSError, too: it must come first
+            log.info("%s: another run is computing %s; waiting for it", self.label, self.identity)
+            lock.acquire()
         except OSError as error:
             raise StoreError(
                 f"{folder}: cannot be written ({error.strerror}); choose another folder with --artifacts"
             ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate with a progress bar, and tell Luigi's scheduler."""
@@ -295,19 +300,6 @@ class _ArtifactTarget(luigi.Target):
 
     def exists(self) -> bool:
         return self.artifact.is_complete()
-
-
-class _held:
-    """Context of an already acquired lock."""
-
-    def __init__(self, lock: FileLock):
-        self.lock = lock
-
-    def __enter__(self):
-        return self.lock
-
-    def __exit__(self, *error):
-        self.lock.release()
 
 
 def _is_set(param: luigi.Parameter, family: str, name: str) -> bool:

@@ -164,7 +164,7 @@ class TrainingImages(Dataset):
 
     def _read_map(self, source: MapSource, number: int, size: tuple[int, int]) -> Tensor:
         store = self.stores.setdefault(source.path, ShardedStore(source.path))
-        values = store.read(source.array, number)[: size[0], : size[1]]
+        values = store.read_image(source.array, number)[: size[0], : size[1]]
         return torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values.copy())
 
     def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):

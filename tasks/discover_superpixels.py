@@ -66,7 +66,7 @@ def discover_shard(
     """Discover, refine and write one shard; returns its number of images."""
     store = ShardedStore(keys)
     maps = [
-        superpixels_of(sample, store.read("key", number), store.read("grid", number), **settings)
+        superpixels_of(sample, store.read_image("key", number), store.read_image("grid", number), **settings)
         for number, sample in zip(numbers, samples, strict=True)
     ]
     target = ShardedStore(path)

@@ -84,7 +84,7 @@ class EvaluateMasks(StageTask):
 
     def read(self) -> dict:
         """The scores as written, in the order in which the results arise; None where there is no ground truth."""
-        scores = json.loads((self.artifact.path / SCORES).read_text())
+        scores = json.loads(self.artifact.read(SCORES))
         return {name: scores[name] for name in RESULTS}
 
 
@@ -111,7 +111,7 @@ def count_shard(
 
         def maps(number, sample):
             height, width = sample.size
-            return [store.read(array, number)[:height, :width]]
+            return [store.read_image(array, number)[:height, :width]]
 
     total = np.zeros((len(thresholds) if result == "cam_seed" else 1, num_classes + 1, num_classes + 2), np.int64)
     count = 0

@@ -40,7 +40,7 @@ class ExtractCams(StageTask):
         index, samples = self.index, self.index.split(TRAIN)
         device = choose_device(self.device)
         trained = self.upstream(TrainClassifier)
-        network = load_trained(build_classifier(trained, index.num_classes, False), trained.artifact.path, device)
+        network = load_trained(build_classifier(trained, index.num_classes, False), trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
         slots = max(len(sample.labels) for sample in samples)
         arrays = {
@@ -87,10 +87,10 @@ def read_cam(store: ShardedStore, number: int, size: tuple[int, int]):
     import torch
     import torch.nn.functional as F
 
-    classes = store.read("slot_class", number)
+    classes = store.read_image("slot_class", number)
     classes = classes[classes > 0]
     cells = [-(-side // CAM_STRIDE) for side in size]
-    cam = torch.from_numpy(store.read("cam", number)[: len(classes), : cells[0], : cells[1]].astype(np.float32))
+    cam = torch.from_numpy(store.read_image("cam", number)[: len(classes), : cells[0], : cells[1]].astype(np.float32))
     if len(classes):
         cam = F.interpolate(cam[None], size=size, mode="bilinear", align_corners=False)[0]
     else:

@@ -75,7 +75,7 @@ def seed_shard(
     seeds = []
     for number, sample in zip(numbers, samples, strict=True):
         height, width = sample.size
-        regions = superpixel_store.read("superpixel", number)[:height, :width].astype(np.int64)
+        regions = superpixel_store.read_image("superpixel", number)[:height, :width].astype(np.int64)
         cam, classes = read_cam(cam_store, number, sample.size)
         seeds.append(initial_seed(cam, classes, torch.from_numpy(regions), alpha, gamma).numpy())
     size = target.group["seed"].shape[1:]

@@ -98,7 +98,7 @@ class IndexDataset(StageTask):
     def read(self) -> DatasetIndex:
         """The index as written, with the files where the data set lies now."""
         if not hasattr(self, "_index"):
-            content = json.loads((self.artifact.path / "index.json").read_text())
+            content = json.loads(self.artifact.read("index.json"))
             self._index = DatasetIndex.from_json(self.root, content)
         return self._index
 

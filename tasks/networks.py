@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
+from data.artifact import Artifact
 from data.errors import SettingError
 from data.sample import Sample
 from models.backbones import build_backbone, normalisation
@@ -57,9 +57,9 @@ def build_keys(stage) -> nn.Module:
     return extractor
 
 
-def load_trained(network: nn.Module, artifact: Path, device: torch.device) -> nn.Module:
+def load_trained(network: nn.Module, artifact: Artifact, device: torch.device) -> nn.Module:
     """Load what a training stage wrote; the network, ready for inference on the device."""
-    network.load_state_dict(load_file(artifact / MODEL))
+    network.load_state_dict(load(artifact.read(MODEL)))
     return network.to(device, memory_format=torch.channels_last).eval()
 
 

@@ -70,7 +70,7 @@ class PredictMasks(StageTask):
         device = choose_device(self.device)
         trained = self.upstream(TrainSegmenter)
         network = build_segmenter(trained, self.index.num_classes, pretrained=False)
-        network = load_trained(network, trained.artifact.path, device)
+        network = load_trained(network, trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
         for shard in shards:
             here = [samples[number] for number in store.images_of(shard)]

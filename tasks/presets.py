@@ -21,6 +21,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "scale_min": 0.5,
             "scale_max": 1.5,
             "optimizer": "sgd",
+            "schedule": "poly",
             "learning_rate": 1e-2,
             "head_factor": 10.0,
             "deal_weight": 0.0,

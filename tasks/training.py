@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,8 @@ from tqdm import tqdm
 
 from data.artifact import write_bytes, write_json
 from models.backbones import freeze_batch_norm
+
+log = logging.getLogger("depthseed")
 
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.safetensors"
@@ -170,7 +173,11 @@ def _resume(path: Path, network: nn.Module, optimizer, device: torch.device) -> 
     """Load the last checkpoint, if there is one; the history up to it."""
     if not path.exists():
         return []
-    saved = torch.load(path, map_location=device, weights_only=True)
+    try:
+        saved = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # the zip reader and the unpickler have many
+        log.warning("%s: checkpoint is damaged (%s); training begins anew", path, type(error).__name__)
+        return []
     network.load_state_dict(saved["network"])
     optimizer.load_state_dict(saved["optimizer"])
     return json.loads(saved["history"])

@@ -33,7 +33,7 @@ def training_strip(
     classes = index.num_classes + 1
 
     def read(stage: str, array: str) -> np.ndarray:
-        return stores[stage].read(array, number)[:height, :width]
+        return stores[stage].read_image(array, number)[:height, :width]
 
     pictures = {"image": image}
     if sample.depth is not None:
@@ -53,7 +53,7 @@ def evaluation_strip(
     height, width = sample.size
     image = read_image(sample.image)
     classes = index.num_classes + 1
-    prediction = stores["PredictMasks-evaluation"].read("label", number)[:height, :width]
+    prediction = stores["PredictMasks-evaluation"].read_image("label", number)[:height, :width]
     return {"image": image, "prediction": colour_labels(prediction, classes, image)} | _truth(sample, classes, image)
 
 

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from data.artifact import MARKER, Artifact, hash_text, write_bytes, write_json
-from data.errors import StoreError
+from data.errors import DamagedArtifactError, StoreError
 
 
 def test_without_its_marker_an_artifact_is_not_complete(tmp_path):
@@ -40,6 +40,20 @@ def test_damaged_files_are_found_though_their_size_is_right(tmp_path):
     (artifact.path / "model.bin").write_bytes(b"weighty")
     assert artifact.is_complete()
     assert artifact.damaged_files() == [artifact.path / "model.bin"]
+
+
+def test_a_damaged_file_is_never_read_as_data(tmp_path):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "model.bin", b"weights")
+    artifact.finish({})
+    assert artifact.read("model.bin") == b"weights"
+    (artifact.path / "model.bin").write_bytes(b"weighty")
+    with pytest.raises(DamagedArtifactError, match="model: model.bin is damaged") as caught:
+        artifact.read("model.bin")
+    with pytest.raises(DamagedArtifactError):
+        artifact.read("other.bin")
+    artifact.repair(caught.value)
+    assert not artifact.path.exists()
 
 
 def test_leftovers_of_interrupted_writes_go_and_do_not_count(tmp_path):

@@ -56,8 +56,8 @@ def test_what_is_written_is_read(tmp_path):
     for number in range(10):
         expected = values(number // 4, len(store.images_of(number // 4)))
         for name in ARRAYS:
-            np.testing.assert_array_equal(again.read(name, number), expected[name][number % 4])
-    assert [int(count) for (count,) in again.iterate("count")] == [int(again.read("count", i)) for i in range(10)]
+            np.testing.assert_array_equal(again.read_image(name, number), expected[name][number % 4])
+    assert [int(count) for (count,) in again.iterate("count")] == [int(again.read_image("count", i)) for i in range(10)]
 
 
 def test_few_files_one_a_shard_and_array(tmp_path):
@@ -74,7 +74,7 @@ def test_xarray_shows_a_labelled_dataset(tmp_path):
         assert dataset.cam.dims == ("image_id", "slot", "y", "x")
         assert dataset.cam.attrs["units"] == "1"
         assert dataset.attrs["stage"] == "Test"
-        np.testing.assert_array_equal(dataset.label.sel(image_id=IDS[5]).values, store.read("label", 5))
+        np.testing.assert_array_equal(dataset.label.sel(image_id=IDS[5]).values, store.read_image("label", 5))
     assert dataset.class_name.values.tolist() == ["background", "can"]
     assert dataset.label.dtype == np.uint8
 
@@ -84,16 +84,16 @@ def test_smaller_values_are_padded_with_the_fill_value(tmp_path):
     store.write_shard(
         0, {**values(0, 4), "label": np.zeros((4, 3, 5), np.uint8), "cam": np.ones((4, 1, 3, 8), np.float16)}
     )
-    assert (store.read("label", 0)[:3, :5] == 0).all()
-    assert (store.read("label", 0)[3:] == 255).all()
-    assert np.isnan(store.read("cam", 0)[1]).all()
+    assert (store.read_image("label", 0)[:3, :5] == 0).all()
+    assert (store.read_image("label", 0)[3:] == 255).all()
+    assert np.isnan(store.read_image("cam", 0)[1]).all()
 
 
 def test_a_shard_of_nothing_but_fill_values_is_still_a_file(tmp_path):
     store = make(tmp_path / "a.zarr")
     store.write_shard(0, {**values(0, 4), "label": np.full((4, 6, 8), 255, np.uint8)})
     assert store.missing_shards() == [1, 2]
-    assert (store.read("label", 0) == 255).all()
+    assert (store.read_image("label", 0) == 255).all()
 
 
 def test_interrupted_and_undisturbed_writing_end_with_the_same_bytes(tmp_path):
@@ -149,7 +149,7 @@ def test_a_missing_shard_is_an_error_and_not_zeros(tmp_path):
     (store.path / "label" / "c" / "2" / "0" / "0").unlink()
     assert not store.is_complete()
     with pytest.raises(DamagedShardError, match="shard 2"):
-        store.read("label", 9)
+        store.read_image("label", 9)
 
 
 def test_a_damaged_shard_alone_is_redone_with_the_same_bytes(tmp_path):

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 import xarray
@@ -80,7 +81,7 @@ def test_a_single_stage_by_its_name_and_settings_from_luigi_cfg(finished):
 @pytest.mark.pipeline
 def test_a_flipped_byte_names_artifact_and_shard_and_a_rerun_redoes_that_shard_only(finished):
     before = contents(finished.artifacts)
-    (path,) = (finished.artifacts / "bop/ExtractCams").glob("*.zarr")
+    path = Path(finished.inspect("show", "ExtractCams").stdout.splitlines()[0].split(": ")[1])
     shard = path / "cam/c/1/0/0/0"
     good = shard.read_bytes()
     times = {file: file.stat().st_mtime_ns for file in path.rglob("*/c/*") if file.is_file()}
@@ -100,6 +101,22 @@ def test_a_flipped_byte_names_artifact_and_shard_and_a_rerun_redoes_that_shard_o
     after = contents(finished.artifacts)
     assert {name: after[name] for name in before} == before
     assert stages_run(finished.luigi("RunAll")) == []  # all below fits again
+
+
+@pytest.mark.pipeline
+def test_damaged_weights_are_not_used_but_learnt_anew(finished):
+    (path,) = (finished.artifacts / "bop/TrainClassifier").glob("*")
+    model = path / "model.safetensors"
+    good = model.read_bytes()
+    model.write_bytes(good[:-5] + bytes([good[-5] ^ 1]) + good[-4:])
+    cams = ("ExtractCams", "--ExtractCams-flip", "false")
+    result = finished.luigi(*cams)
+    assert result.returncode == 30
+    assert "model.safetensors is damaged" in result.stderr
+    result = finished.luigi(*cams)
+    assert result.returncode == 0, result.stderr
+    assert stages_run(result) == ["TrainClassifier", "ExtractCams"]
+    assert model.read_bytes() == good
 
 
 @pytest.mark.pipeline

@@ -1,3 +1,4 @@
+import logging
 import math
 
 import pytest
@@ -58,6 +59,21 @@ def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer, stop
     assert run(tmp_path / "b", plan, reports=reports) == undisturbed
     assert [done for done, _, _ in reports] == list(range(stop + 1, 5))
     assert not (tmp_path / "b" / CHECKPOINT).exists()
+
+
+def test_a_damaged_checkpoint_is_said_and_training_begins_anew(tmp_path, caplog):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(Stop):
+        run(tmp_path / "b", stop_before_epoch=2)
+    path = tmp_path / "b" / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    logging.getLogger("depthseed").propagate = True
+    try:
+        assert run(tmp_path / "b") == run(tmp_path / "a")
+    finally:
+        logging.getLogger("depthseed").propagate = False
+    assert "checkpoint is damaged" in caplog.text
 
 
 def test_another_seed_gives_another_model(tmp_path):

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.sample import TRAIN, Sample, TruthLayer
+from data.store import ArraySpec, ShardedStore
+from models.metrics import confusion_matrix
+from tasks.evaluate_masks import count_shard, summary
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Three images, the last without ground truth, with label maps and CAMs of two classes."""
+    rng = np.random.default_rng(0)
+    samples, truths = [], []
+    for number in range(3):
+        Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / f"{number}.png")
+        truth = rng.choice([0, 1, 2, 255], (8, 12)).astype(np.uint8)
+        Image.fromarray(truth).save(tmp_path / f"truth{number}.png")
+        layers = (TruthLayer(tmp_path / f"truth{number}.png"),) if number < 2 else ()
+        samples.append(Sample(str(number), TRAIN, tmp_path / f"{number}.png", (1, 2), size=(8, 12), truth=layers))
+        truths.append(truth)
+    labels = rng.choice([0, 1, 2], (3, 9, 12)).astype(np.uint8)
+    cams = rng.random((3, 2, 3, 3)).astype(np.float16)
+    specs = {
+        "label": ArraySpec(("y", "x"), (9, 12), "uint8", 255, {}),
+        "cam": ArraySpec(("slot", "y4", "x4"), (2, 3, 3), "float16", float("nan"), {}),
+        "slot_class": ArraySpec(("slot",), (2,), "int16", -1, {}),
+    }
+    store = ShardedStore(tmp_path / "a.zarr").create(["0", "1", "2"], specs, {}, 4)
+    store.write_shard(0, {"label": labels, "cam": cams, "slot_class": np.tile(np.int16([1, 2]), (3, 1))})
+    return store.path, samples, truths, labels
+
+
+def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
+    path, samples, truths, labels = case
+    result, confusion, count = count_shard("pseudo_labels", path, range(3), samples, 2, [])
+    expected = sum(confusion_matrix(truths[i], labels[i, :8], 3) for i in range(2))
+    assert (result, count) == ("pseudo_labels", 2)
+    assert np.array_equal(confusion, expected)
+
+
+def test_cams_are_counted_at_every_threshold(case):
+    path, samples, truths, _ = case
+    _, confusions, count = count_shard("cam_seed", path, range(3), samples, 2, [0.0, 0.5, 1.0])
+    assert confusions.shape == (3, 3, 4)
+    assert confusions[2][:, 1:].sum() == 0  # above 1 all is background
+    assert confusions[0][:, 0].sum() < confusions[1][:, 0].sum() < confusions[2][:, 0].sum()
+    assert count == 2
+    assert all(c.sum() == sum((t != 255).sum() for t in truths[:2]) for c in confusions)
+
+
+def test_the_summary_is_in_percent_and_says_what_is_missing():
+    confusion = np.array([[50, 50, 0], [0, 50, 50]])
+    found = summary(confusion, ["background", "mug"], 2)
+    assert found["per_class"] == {"background": 50.0, "mug": pytest.approx(100 / 3, abs=0.01)}
+    assert found["miou"] == pytest.approx((50 + 100 / 3) / 2, abs=0.01)
+    assert found["miou_of_labelled"] == pytest.approx(50.0)
+    assert found["labelled"] == 75.0
+    nothing = summary(np.zeros((2, 3), np.int64), ["background", "mug"], 1)
+    assert nothing["miou"] is None
