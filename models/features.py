@@ -6,9 +6,13 @@ from typing import Any
 
 import timm
 import torch.nn.functional as F
+from timm.models import model_entrypoint
 from torch import Tensor, nn
 
 from models.backbones import check_backbone
+
+VIT_FAMILIES = ("timm.models.vision_transformer", "timm.models.deit")
+"""timm modules whose networks have ``blocks[-1].attn.qkv``."""
 
 
 def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -17,7 +21,27 @@ def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
     return height, width
 
 
-class VitKeys(nn.Module):
+class PatchFeatures(nn.Module):
+    """What all extractors share: one vector of `dim` numbers for each square of `patch` pixels."""
+
+    network: Any
+    patch: int
+    dim: int
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Patch rows and columns of an image of `size` (H, W)."""
+        height, width = round_up(size, self.patch)
+        return height // self.patch, width // self.patch
+
+    def whole_patches(self, images: Tensor) -> Tensor:
+        """Resize (bicubic) images (B, 3, H, W) up to whole patches."""
+        size = round_up((images.shape[-2], images.shape[-1]), self.patch)
+        if size == tuple(images.shape[-2:]):
+            return images
+        return F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+
+
+class VitKeys(PatchFeatures):
     """Keys of the last self-attention block, all heads concatenated, without class and register tokens.
 
     Parameters
@@ -32,19 +56,12 @@ class VitKeys(nn.Module):
         check_backbone(name)
         network: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True)
         self.network = network
-        self.patch: int = network.patch_embed.patch_size[0]
-        self.dim: int = network.embed_dim
-
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Patch rows and columns of an image of `size` (H, W)."""
-        height, width = round_up(size, self.patch)
-        return height // self.patch, width // self.patch
+        self.patch = network.patch_embed.patch_size[0]
+        self.dim = network.embed_dim
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> keys (B, rows, columns, dim); resized (bicubic) up to whole patches."""
-        size = round_up((images.shape[-2], images.shape[-1]), self.patch)
-        if size != tuple(images.shape[-2:]):
-            images = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+        images = self.whole_patches(images)
         attention = self.network.blocks[-1].attn
         caught: list[Tensor] = []
         hook = attention.qkv.register_forward_hook(lambda module, inputs, output: caught.append(output))
@@ -54,10 +71,10 @@ class VitKeys(nn.Module):
             hook.remove()
         queries_keys_values = caught[0]  # (B, prefix + rows * columns, 3 * dim)
         keys = queries_keys_values.chunk(3, dim=-1)[1][:, self.network.num_prefix_tokens :]
-        return keys.reshape(len(images), *self.grid(size), self.dim)
+        return keys.reshape(len(images), *self.grid((images.shape[-2], images.shape[-1])), self.dim)
 
 
-class CnnFeatures(nn.Module):
+class CnnFeatures(PatchFeatures):
     """Features of one stage of a CNN.
 
     Parameters
@@ -79,25 +96,19 @@ class CnnFeatures(nn.Module):
         network: Any = timm.create_model(name, features_only=True, out_indices=(stage,))
         self.network = network
         self.patch = stride
-        self.dim: int = network.feature_info.channels()[0]
-
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Feature rows and columns of an image of `size` (H, W)."""
-        height, width = round_up(size, self.patch)
-        return height // self.patch, width // self.patch
+        self.dim = network.feature_info.channels()[0]
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> features (B, rows, columns, dim); resized (bicubic) up to whole cells."""
-        size = round_up((images.shape[-2], images.shape[-1]), self.patch)
-        if size != tuple(images.shape[-2:]):
-            images = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+        images = self.whole_patches(images)
         return self.network(images)[0].permute(0, 2, 3, 1)
 
 
-def build_key_extractor(name: str, stride: int) -> nn.Module:
+def build_key_extractor(name: str, stride: int) -> PatchFeatures:
     """`VitKeys` for a timm ViT, `CnnFeatures` at `stride` for anything else; no weights loaded."""
     check_backbone(name)
-    return VitKeys(name) if name.startswith(("vit_", "deit")) else CnnFeatures(name, stride)
+    family = model_entrypoint(name.split(".")[0]).__module__
+    return VitKeys(name) if family in VIT_FAMILIES else CnnFeatures(name, stride)
 
 
 def centre(keys: Tensor) -> Tensor:

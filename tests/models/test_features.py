@@ -70,6 +70,11 @@ def test_cnn_features_have_the_grid_they_announce():
         assert extractor.grid((70, 90)) == (math.ceil(70 / stride), math.ceil(90 / stride))
 
 
+@pytest.mark.parametrize("name", ["test_vit", "vit_tiny_patch16_224.augreg_in21k", "deit_tiny_patch16_224"])
+def test_a_vit_is_known_by_its_family(name):
+    assert isinstance(build_key_extractor(name, 16), VitKeys)
+
+
 def test_a_stride_that_no_stage_has_is_named():
     with pytest.raises(ValueError, match="has stages of stride"):
         CnnFeatures("tf_efficientnet_lite0", 5)
