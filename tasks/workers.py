@@ -62,7 +62,7 @@ class WorkerPool:
 
         with dask.config.set({"distributed.worker.daemon": True, "distributed.logging.distributed": "error"}):
             self.cluster = LocalCluster(
-                n_workers=self.processes, threads_per_worker=1, dashboard_address=None, silence_logs=50
+                n_workers=self.processes, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
             )
         self.client = Client(self.cluster)
         return self
