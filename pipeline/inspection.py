@@ -12,8 +12,9 @@ from data.artifact import MARKER, Artifact
 from data.errors import StoreError
 from data.store import ShardedStore
 from pipeline.dag import stages, state
-from pipeline.report.colours import colour_heat, colour_labels, palette, sheet
+from pipeline.report.colours import colour_heat, colour_labels, colour_superpixels, sheet
 from tasks.base import STAGE_FILE, StageTask
+from tasks.discover_superpixels import NO_SUPERPIXEL
 
 SHEET_IMAGES = 12
 
@@ -153,8 +154,7 @@ def _picture(name: str, store: ShardedStore, number: int) -> np.ndarray:
         classes = store.group["class_name"].shape[0]
         return colour_labels(values, classes)
     if name == "superpixel":
-        colours = palette(21)[1:]
-        return np.where((values == 65535)[..., None], 255, colours[values % 20]).astype(np.uint8)
+        return np.where((values == NO_SUPERPIXEL)[..., None], 255, colour_superpixels(values)).astype(np.uint8)
     if name == "cam":
         slots = [slot for slot in values.astype(np.float32) if np.isfinite(slot).any()]
         return colour_heat(np.concatenate(slots, 1) if slots else np.zeros(values.shape[1:]))
