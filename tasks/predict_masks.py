@@ -26,7 +26,9 @@ class PredictMasks(StageTask):
     resources = {"gpu": 1}
 
     split = luigi.ChoiceParameter(default=TRAIN, choices=(TRAIN, EVALUATION), description="train = pseudo-labels")
-    scales = ScalesParameter(default=(1.0, 1.5), description="sizes of the image, relative; probabilities are averaged")
+    scales = ScalesParameter(
+        default=(1.5, 2.25), description="sizes of the image, relative; probabilities are averaged"
+    )
     flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
     crf = luigi.ChoiceParameter(default="irn", choices=("none", "clip-es", "irn", "kim"), description="CRF constants")
     batch_size = luigi.IntParameter(default=8, significant=False)

@@ -17,8 +17,8 @@ class TrainSegmenter(TrainingTask):
 
     rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
     epochs = luigi.IntParameter(default=10)
-    scale_min = luigi.FloatParameter(default=0.5, description="least random resize")
-    scale_max = luigi.FloatParameter(default=1.5, description="greatest random resize")
+    scale_min = luigi.FloatParameter(default=0.8, description="least random resize")
+    scale_max = luigi.FloatParameter(default=2.0, description="greatest random resize")
     jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
     mosaic = luigi.FloatParameter(default=0.6, description="share of the items that are four images at half size")
     input_scales = ScalesParameter(
