@@ -137,12 +137,6 @@ class DatasetIndex:
         )
         return cls(root, tuple(content["class_names"]), samples)
 
-    def files(self, truth: bool = False) -> list[Path]:
-        """The image and depth files; with ``truth`` the ground-truth files instead."""
-        if truth:
-            return [layer.path for sample in self.samples for layer in sample.truth]
-        return [path for sample in self.samples for path in (sample.image, sample.depth) if path is not None]
-
     def fingerprint(self, hash_file, truth: bool = False) -> str:
         """Content hash of what a stage can learn from: tags, depth units and file contents.
 

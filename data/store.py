@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -234,11 +234,6 @@ class ShardedStore(Artifact):
         images = self.images_of(shard)
         return self._checked(name, shard, slice(images.start, images.stop))
 
-    def iterate(self, *names: str) -> Iterator[tuple]:
-        """Images in order as tuples of the named arrays' values, one shard in memory at a time."""
-        for shard in range(self.num_shards()):
-            yield from zip(*(self.read_shard(name, shard) for name in names), strict=True)
-
     def _checked(self, name: str, shard: int, where: slice) -> np.ndarray:
         if not self._shard_file(name, shard).exists():
             raise DamagedShardError(self.path, shard, name, "its file is not there")
@@ -264,17 +259,6 @@ class ShardedStore(Artifact):
         self.reopen()
         for name in self.array_names():
             self._shard_file(name, shard).unlink(missing_ok=True)
-
-    def damaged_shards(self) -> list[DamagedShardError]:
-        """Read every chunk of every shard; the errors found."""
-        found = []
-        for name in self.array_names():
-            for shard in range(self.num_shards()):
-                try:
-                    self.read_shard(name, shard)
-                except DamagedShardError as error:
-                    found.append(error)
-        return found
 
 
 def _codecs(dtype: np.typing.DTypeLike):

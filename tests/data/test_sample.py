@@ -50,11 +50,6 @@ def test_images_depth_and_tags_do(index):
     assert index.fingerprint(hash_file) not in (before, changed)
 
 
-def test_files_are_split_into_inputs_and_truth(index):
-    assert not set(index.files()) & set(index.files(truth=True))
-    assert all("mask_visib" in path.parts for path in index.files(truth=True))
-
-
 def test_a_set_without_labels_or_images_is_refused(index):
     blank = tuple(dataclasses.replace(sample, labels=()) for sample in index.samples)
     with pytest.raises(DatasetError, match="no training image has a label"):
