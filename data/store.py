@@ -192,13 +192,13 @@ class ShardedStore(Artifact):
             if not all(self._shard_file(name, shard).exists() for name in names)
         ]
 
-    def write_shard(self, shard: int, arrays: Mapping[str, np.ndarray]) -> None:
+    def write_shard(self, shard: int, arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
         """Write one whole shard of every array; each file appears at once, by rename.
 
         Parameters
         ----------
         shard : int
-        arrays : dict of name -> ndarray, (images of the shard, ...)
+        arrays : dict of name -> one array an image of the shard (or an ndarray of them)
             All arrays of the artifact. Values smaller than the layout are padded with the fill value.
 
         Raises
@@ -216,7 +216,8 @@ class ShardedStore(Artifact):
                 if len(values) != len(images):
                     raise ValueError(f"shard {shard} has {len(images)} images; '{name}' got {len(values)}")
                 whole = np.full((len(images), *target.shape[1:]), target.fill_value, target.dtype)
-                whole[tuple(slice(size) for size in values.shape)] = values
+                for number, value in enumerate(values):
+                    whole[number, ...][tuple(slice(size) for size in np.shape(value))] = value
                 target[images.start : images.stop] = whole
 
     def read_image(self, name: str, image: int) -> np.ndarray:

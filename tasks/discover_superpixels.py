@@ -14,7 +14,7 @@ from data.store import ArraySpec, ShardedStore
 from tasks.base import StageTask
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+from tasks.layout import SHARD_SIZE, create_store, padded_size
 
 NO_SUPERPIXEL = 65535
 
@@ -69,14 +69,8 @@ def discover_shard(
         superpixels_of(sample, store.read_image("key", number), store.read_image("grid", number), **settings)
         for number, sample in zip(numbers, samples, strict=True)
     ]
-    target = ShardedStore(path)
-    size = target.group["superpixel"].shape[1:]
-    target.write_shard(
-        shard,
-        {
-            "superpixel": pad(maps, ArraySpec((), size, "uint16", NO_SUPERPIXEL, {})),
-            "count": np.array([values.max() + 1 for values in maps], np.uint16),
-        },
+    ShardedStore(path).write_shard(
+        shard, {"superpixel": maps, "count": np.array([values.max() + 1 for values in maps], np.uint16)}
     )
     return len(samples)
 

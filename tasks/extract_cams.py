@@ -9,7 +9,7 @@ from data.sample import TRAIN
 from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
@@ -68,8 +68,8 @@ class ExtractCams(StageTask):
             store.write_shard(
                 shard,
                 {
-                    "cam": pad([cams[number] for number in range(len(here))], arrays["cam"]),
-                    "slot_class": pad([np.array(sample.labels, np.int16) for sample in here], arrays["slot_class"]),
+                    "cam": [cams[number] for number in range(len(here))],
+                    "slot_class": [np.array(sample.labels, np.int16) for sample in here],
                 },
             )
             done += len(here)

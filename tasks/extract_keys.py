@@ -9,7 +9,7 @@ from data.sample import TRAIN
 from data.store import ArraySpec
 from tasks.base import StageTask
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, pad
+from tasks.layout import SHARD_SIZE, create_store
 
 
 class ExtractKeys(StageTask):
@@ -72,7 +72,7 @@ class ExtractKeys(StageTask):
             store.write_shard(
                 shard,
                 {
-                    "key": pad(whole, arrays["key"]),
+                    "key": whole,
                     "grid": np.array([values.shape[:2] for values in whole], np.int32),
                 },
             )

@@ -14,7 +14,7 @@ from tasks.base import StageTask
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+from tasks.layout import SHARD_SIZE, create_store, padded_size
 
 
 class GenerateSeeds(StageTask):
@@ -78,6 +78,5 @@ def seed_shard(
         regions = superpixel_store.read_image("superpixel", number)[:height, :width].astype(np.int64)
         cam, classes = read_cam(cam_store, number, sample.size)
         seeds.append(initial_seed(cam, classes, torch.from_numpy(regions), alpha, gamma).numpy())
-    size = target.group["seed"].shape[1:]
-    target.write_shard(shard, {"seed": pad(seeds, ArraySpec((), size, "uint8", UNLABELLED, {}))})
+    target.write_shard(shard, {"seed": seeds})
     return len(samples)

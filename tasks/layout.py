@@ -39,11 +39,3 @@ def create_store(
     """Lay out an artifact over `samples`, or go on with what an interrupted run left of it."""
     ids = [sample.image_id for sample in samples]
     return store.create(ids, arrays, description, shard_size, image_coords(index, samples))
-
-
-def pad(values: Sequence[np.ndarray], spec: ArraySpec) -> np.ndarray:
-    """Stack arrays of different sizes into (images, *spec.shape), filled up with the fill value."""
-    whole = np.full((len(values), *spec.shape), spec.fill, spec.dtype)
-    for target, value in zip(whole, values, strict=True):
-        target[tuple(slice(size) for size in np.shape(value))] = value
-    return whole

@@ -15,7 +15,7 @@ from data.sample import TRAIN, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import StageTask
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+from tasks.layout import SHARD_SIZE, create_store, padded_size
 
 EDGE_STRIDE = 2
 
@@ -40,7 +40,7 @@ class LoadDepth(StageTask):
         )
         cleaning = {"near": self.near, "far": self.far, "median_size": self.median_size}
         shards = [
-            (store.path, shard, [samples[i] for i in store.images_of(shard)], depth_arrays(samples), cleaning)
+            (store.path, shard, [samples[i] for i in store.images_of(shard)], cleaning)
             for shard in store.missing_shards()
         ]
         return sum(self.progress(map_shards(load_depth_shard, shards, self.processes), len(shards), "shard"))
@@ -59,14 +59,10 @@ def depth_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
     }  # fmt: skip
 
 
-def load_depth_shard(
-    path: Path, shard: int, samples: Sequence[Sample], arrays: dict[str, ArraySpec], cleaning: dict
-) -> int:
+def load_depth_shard(path: Path, shard: int, samples: Sequence[Sample], cleaning: dict) -> int:
     """Read, clean and write one shard; returns its number of images."""
     loaded = [load_depth(sample, **cleaning) for sample in samples]
-    ShardedStore(path).write_shard(
-        shard, {name: pad([values[name] for values in loaded], spec) for name, spec in arrays.items()}
-    )
+    ShardedStore(path).write_shard(shard, {name: [values[name] for values in loaded] for name in loaded[0]})
     return len(samples)
 
 

@@ -13,7 +13,7 @@ from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, pad, padded_size
+from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.train_segmenter import TrainSegmenter
 
 UNLIKELY = 0.02
@@ -111,6 +111,5 @@ def label_shard(path: Path, shard: int, samples: Sequence[Sample], probabilities
             values = crf_from_probabilities(read_image(sample.image), values, CRF_PRESETS[crf])
         labels.append(classes[values.argmax(0)].astype(np.uint8))
     target = ShardedStore(path)
-    size = target.group["label"].shape[1:]
-    target.write_shard(shard, {"label": pad(labels, ArraySpec((), size, "uint8", UNLABELLED, {}))})
+    target.write_shard(shard, {"label": labels})
     return len(samples)
