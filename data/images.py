@@ -62,14 +62,17 @@ def read_depth(sample: Sample) -> np.ndarray:
     """
     if sample.depth is None:
         raise ImageError(f"{sample.image_id}: has no depth file")
-    raw = _decode(sample.depth)
+    return read_depth_image(sample.depth, sample.image_id, sample.depth_unit)
+
+
+def read_depth_image(path: Path, image_id: str, unit: float) -> np.ndarray:
+    """Depth of a 16-bit image of `unit` metres a count, (H, W) float32 in metres; raises as `read_depth`."""
+    raw = _decode(path)
     if raw.ndim != 2:
-        raise ImageError(f"{sample.depth}: depth must have one channel, got shape {raw.shape}; convert it to 16 bits")
+        raise ImageError(f"{path}: depth must have one channel, got shape {raw.shape}; convert it to 16 bits")
     if not raw.any():
-        raise ImageError(
-            f"{sample.depth}: depth of {sample.image_id} is zero everywhere; record it again or take the image out"
-        )
-    return raw.astype(np.float32) * np.float32(sample.depth_unit)
+        raise ImageError(f"{path}: depth of {image_id} is zero everywhere; record it again or take the image out")
+    return raw.astype(np.float32) * np.float32(unit)
 
 
 def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import timm
 import timm.data
+from timm.models import model_entrypoint
 from torch import Tensor, nn
+
+VIT_FAMILIES = ("timm.models.vision_transformer", "timm.models.deit")
+"""timm modules whose networks have ``blocks[...].attn`` with joint ``qkv`` and a class token."""
+
+
+def is_vit(name: str) -> bool:
+    """True for the timm name of a plain vision transformer."""
+    return model_entrypoint(name.split(".")[0]).__module__ in VIT_FAMILIES
 
 
 def check_backbone(name: str) -> None:
@@ -67,6 +76,35 @@ def freeze_batch_norm(module: nn.Module) -> nn.Module:
             child.eval()
             child.requires_grad_(False)
     return module
+
+
+def freeze_early_layers(backbone: nn.Module, stride: int) -> nn.Module:
+    """Keep the layers up to an output stride as they are: constant parameters, batch-norm in evaluation mode.
+
+    The first layers work at the highest resolution and take most of a step's time, while what they
+    compute (edges, colours) hardly changes in training. Call it again after each ``module.train()``.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        timm network with ``feature_info``, whose parameters are registered in forward order.
+    stride : int
+        Layers whose output has at most this stride are frozen; 0 = none.
+    """
+    network: Any = backbone
+    last = [info["module"] for info in network.feature_info if info["reduction"] <= stride]
+    if not last:
+        return backbone
+    names = [name for name, _ in backbone.named_parameters()]
+    end = max(number for number, name in enumerate(names) if name.startswith(f"{last[-1]}."))
+    frozen = set(names[: end + 1])
+    for prefix, module in backbone.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if f"{prefix}.{name}".lstrip(".") in frozen:
+                parameter.requires_grad_(False)
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+    return backbone
 
 
 def dense_features(backbone: nn.Module, images: Tensor) -> Tensor:

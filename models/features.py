@@ -6,13 +6,9 @@ from typing import Any
 
 import timm
 import torch.nn.functional as F
-from timm.models import model_entrypoint
 from torch import Tensor, nn
 
-from models.backbones import check_backbone
-
-VIT_FAMILIES = ("timm.models.vision_transformer", "timm.models.deit")
-"""timm modules whose networks have ``blocks[-1].attn.qkv``."""
+from models.backbones import check_backbone, is_vit
 
 
 def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -107,8 +103,7 @@ class CnnFeatures(PatchFeatures):
 def build_key_extractor(name: str, stride: int) -> PatchFeatures:
     """`VitKeys` for a timm ViT, `CnnFeatures` at `stride` for anything else; no weights loaded."""
     check_backbone(name)
-    family = model_entrypoint(name.split(".")[0]).__module__
-    return VitKeys(name) if family in VIT_FAMILIES else CnnFeatures(name, stride)
+    return VitKeys(name) if is_vit(name) else CnnFeatures(name, stride)
 
 
 def centre(keys: Tensor) -> Tensor:

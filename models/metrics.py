@@ -77,6 +77,85 @@ def coverage(confusion: np.ndarray) -> float:
     return float(1.0 - confusion[:, -1].sum() / total) if total else float("nan")
 
 
+def inner_boundary(mask: np.ndarray, ignored: np.ndarray) -> np.ndarray:
+    """Pixels of a mask that touch a pixel outside it (4 neighbours); the image's border and `ignored` do not count.
+
+    Parameters
+    ----------
+    mask, ignored : ndarray, (H, W), bool
+
+    Returns
+    -------
+    ndarray, (H, W), bool
+    """
+    outside = ~mask & ~ignored
+    touched = np.zeros_like(mask)
+    touched[1:] |= outside[:-1]
+    touched[:-1] |= outside[1:]
+    touched[:, 1:] |= outside[:, :-1]
+    touched[:, :-1] |= outside[:, 1:]
+    return mask & touched & ~ignored
+
+
+def grow_disk(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Pixels within `radius` (Euclidean) of a pixel of the mask, (H, W) bool."""
+    height, width = mask.shape
+    padded = np.pad(mask, radius)
+    grown = np.zeros_like(mask)
+    for down in range(-radius, radius + 1):
+        for right in range(-radius, radius + 1):
+            if down**2 + right**2 <= radius**2:
+                grown |= padded[radius + down : radius + down + height, radius + right : radius + right + width]
+    return grown
+
+
+def boundary_counts(truth: np.ndarray, prediction: np.ndarray, num_classes: int, tolerance: int = 3) -> np.ndarray:
+    """Boundary pixels of each class and those that the other map has within `tolerance` pixels.
+
+    Counts add up over a split; `boundary_f_score` makes scores of their sum.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray, (H, W), integer
+        As for `confusion_matrix`; where truth is 255 no boundary counts.
+    num_classes : int
+        K+1, background included.
+    tolerance : int
+        Pixels, Euclidean.
+
+    Returns
+    -------
+    ndarray, (num_classes, 4), int64
+        Boundary pixels of the prediction, those near a true one, true boundary pixels, those near a predicted
+        one. Row 0 (background) stays 0: each of its boundaries is one of another class.
+    """
+    ignored = truth == UNLABELLED
+    counts = np.zeros((num_classes, 4), np.int64)
+    for number in np.union1d(np.unique(truth), np.unique(prediction)):
+        if number in (0, UNLABELLED):
+            continue
+        predicted, true = inner_boundary(prediction == number, ignored), inner_boundary(truth == number, ignored)
+        near_true, near_predicted = grow_disk(true, tolerance), grow_disk(predicted, tolerance)
+        matched = (predicted & near_true).sum(), (true & near_predicted).sum()
+        counts[number] = predicted.sum(), matched[0], true.sum(), matched[1]
+    return counts
+
+
+def boundary_f_score(counts: np.ndarray) -> np.ndarray:
+    """F of boundary precision and recall of each class (Csurka et al., BMVC 2013), from summed `boundary_counts`.
+
+    Returns
+    -------
+    ndarray, (C,), float64 in [0, 1]; NaN for a class without any boundary, as background.
+    """
+    predicted, precise, true, recalled = counts.astype(np.float64).T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(predicted > 0, precise / predicted, 0.0)
+        recall = np.where(true > 0, recalled / true, 0.0)
+        score = np.where(precision + recall > 0, 2 * precision * recall / (precision + recall), 0.0)
+    return np.where(predicted + true > 0, score, np.nan)
+
+
 def cam_segmentation(cam: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:
     """Label map of CAMs and a global background threshold: argmax_c M_c where it exceeds it, else 0.
 

@@ -4,9 +4,11 @@ from pipeline.surroundings import prepare
 
 prepare()  # before luigi reads its settings
 
+from pipeline.ablation import Ablation  # noqa: E402
 from pipeline.run_all import RunAll  # noqa: E402
 from pipeline.write_report import WriteReport  # noqa: E402
 from tasks.discover_superpixels import DiscoverSuperpixels  # noqa: E402
+from tasks.estimate_depth import EstimateDepth  # noqa: E402
 from tasks.evaluate_masks import EvaluateMasks  # noqa: E402
 from tasks.extract_cams import ExtractCams  # noqa: E402
 from tasks.extract_keys import ExtractKeys  # noqa: E402
@@ -19,6 +21,7 @@ from tasks.train_segmenter import TrainSegmenter  # noqa: E402
 
 __all__ = [
     "IndexDataset",
+    "EstimateDepth",
     "LoadDepth",
     "TrainClassifier",
     "ExtractCams",
@@ -30,4 +33,5 @@ __all__ = [
     "EvaluateMasks",
     "WriteReport",
     "RunAll",
+    "Ablation",
 ]

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
 import json
 import logging
 import platform
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
 import luigi
 from filelock import FileLock, Timeout
+from luigi.task_register import Register
 from tqdm import tqdm
 
 from data import DATASETS
@@ -33,7 +35,7 @@ log = logging.getLogger("depthseed")
 STAGE_FILE = "stage.json"
 """In every artifact: stage, version, parameters and the digests of its parents."""
 
-COMMON = ("dataset", "data_root", "artifacts", "profile", "seed", "processes", "device")
+COMMON = ("dataset", "data_root", "artifacts", "profile", "settings", "seed", "processes", "device")
 """Parameters that every stage hands up to the stages it requires."""
 
 
@@ -53,6 +55,21 @@ class ScalesParameter(luigi.Parameter):
         pass  # luigi would warn of the tuple
 
 
+class SettingsParameter(luigi.DictParameter):
+    """JSON of stage -> parameter -> value, checked: ``{"TrainClassifier": {"deal_weight": 0.2}}``."""
+
+    def normalize(self, value):
+        settings = super().normalize(value)
+        for family, values in settings.items():
+            if not isinstance(values, Mapping):
+                raise SettingError(f'settings of {family} must be a table, {{"{family}": {{"parameter": value}}}}')
+            known = dict(_stage_named(family).get_params())
+            for name in values:
+                if name not in known or name in COMMON:
+                    raise SettingError(f"stage {family} has no parameter '{name}'{_nearest(name, known)}")
+        return settings
+
+
 class StageTask(luigi.Task):
     """Base of all stages.
 
@@ -70,6 +87,9 @@ class StageTask(luigi.Task):
     profile = luigi.ChoiceParameter(
         default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
     )
+    settings = SettingsParameter(
+        default={}, description='JSON that wins over luigi.cfg for single stages: {"Stage": {"parameter": value}}'
+    )
     seed = luigi.IntParameter(default=0, description="seed of everything random")
     processes = luigi.IntParameter(
         default=0, description="processes of the CPU stages, 0 = all cores", significant=False
@@ -81,23 +101,28 @@ class StageTask(luigi.Task):
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
-        """Luigi's resolution with the profile put between luigi.cfg and the default in the code."""
+        """Luigi's resolution, with the profile between luigi.cfg and the default in the code, and `settings` above."""
         values = dict(super().get_param_values(params, args, kwargs))
         preset = PROFILES[values["profile"]].get(cls.__name__, {})
+        settings = values["settings"].get(cls.__name__, {})
         for name, param in params:
-            if name in preset and name not in kwargs and not _is_set(param, cls.get_task_family(), name):
+            if name in kwargs:
+                continue
+            if name in settings:
+                values[name] = _parsed(param, settings[name])
+            elif name in preset and not _is_set(param, cls.get_task_family(), name):
                 values[name] = preset[name]
         return [(name, values[name]) for name, _ in params]
 
     def upstream(self, stage: type[StageTask], **parameters) -> StageTask:
         """The task of an earlier stage with the same common parameters (never with equal-named stage ones)."""
-        return stage(**{name: getattr(self, name) for name in COMMON}, **parameters)
+        return stage(**{**{name: getattr(self, name) for name in COMMON}, **parameters})
 
     # Identity and completeness
 
     def parameters(self) -> dict[str, object]:
         """The parameters that the result depends on."""
-        skipped = {"dataset", *(() if self.uses_seed else ("seed",))}
+        skipped = {"dataset", "settings", *(() if self.uses_seed else ("seed",))}
         return {
             name: getattr(self, name) for name, param in self.get_params() if param.significant and name not in skipped
         }
@@ -110,7 +135,7 @@ class StageTask(luigi.Task):
     def identity(self) -> str:
         """Short hash of stage, version, parameters, contents and the identities of the stages above."""
         if not hasattr(self, "_identity"):
-            above = {task.label: task.identity for task in self.stages_above()}
+            above = sorted((task.label, task.identity) for task in self.stages_above())
             text = json.dumps(
                 [type(self).__name__, self.version, self.parameters(), self.content_identity(), above], sort_keys=True
             )
@@ -139,7 +164,7 @@ class StageTask(luigi.Task):
         return _ArtifactTarget(self.artifact)
 
     def parent_digests(self) -> dict[str, str | None]:
-        return {task.label: task.artifact.digest() for task in self.stages_above()}
+        return {f"{task.label} {task.identity}": task.artifact.digest() for task in self.stages_above()}
 
     def complete(self) -> bool:
         """True if this artifact and all above are complete and still have the content that was read.
@@ -307,3 +332,24 @@ def _is_set(param: luigi.Parameter, family: str, name: str) -> bool:
     probe = copy.copy(param)
     probe._default = luigi.parameter._no_value
     return probe.has_task_value(family, name)
+
+
+def _parsed(param: luigi.Parameter, value: object) -> object:
+    """A value of `settings` as from the command line, so that 0 and 0.0 are one setting."""
+    return param.parse(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
+
+
+def _stage_named(family: str) -> type[StageTask]:
+    stages = {name: stage for name in Register.task_names() if _is_stage(stage := Register.get_task_cls(name))}
+    if family not in stages:
+        raise SettingError(f"there is no stage '{family}'{_nearest(family, stages)}")
+    return stages[family]
+
+
+def _is_stage(task: type) -> bool:
+    return isinstance(task, type) and issubclass(task, StageTask)
+
+
+def _nearest(name: str, known) -> str:
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"; did you mean: {', '.join(near)}?" if near else f"; there are: {', '.join(sorted(known))}"

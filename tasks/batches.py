@@ -29,6 +29,11 @@ class Normalisation:
         shape = (3, 1, 1)
         return (images - images.new_tensor(self.mean).view(shape)) / images.new_tensor(self.std).view(shape)
 
+    def undo(self, images: Tensor) -> Tensor:
+        """Normalised (..., 3, H, W) -> colours, cut to [0, 1]."""
+        shape = (3, 1, 1)
+        return (images * images.new_tensor(self.std).view(shape) + images.new_tensor(self.mean).view(shape)).clamp(0, 1)
+
 
 @dataclass(frozen=True)
 class Augmentation:

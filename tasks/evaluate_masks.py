@@ -26,20 +26,22 @@ RESULTS = ("cam_seed", "initial_seed", "pseudo_labels", "predictions")
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``. The only stage that opens ground truth, together with the report's pictures."""
 
+    version = 2
     suffix = ""
 
+    results = luigi.ChoiceListParameter(default=RESULTS, choices=RESULTS, description="what is scored")
     threshold_step = luigi.FloatParameter(
         default=0.05, description="step of the sweep of the CAM's background threshold"
     )
 
     def requires(self):
-        return [
-            self.upstream(IndexDataset),
-            self.upstream(ExtractCams),
-            self.upstream(GenerateSeeds),
-            self.upstream(PredictMasks, split=TRAIN),
-            self.upstream(PredictMasks, split=EVALUATION),
-        ]
+        scored = {
+            "cam_seed": self.upstream(ExtractCams),
+            "initial_seed": self.upstream(GenerateSeeds),
+            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN),
+            "predictions": self.upstream(PredictMasks, split=EVALUATION),
+        }
+        return [self.upstream(IndexDataset), *(scored[result] for result in self.results)]
 
     def content_identity(self):
         return {"ground truth": self.upstream(IndexDataset).fingerprint(truth=True)}
@@ -51,7 +53,7 @@ class EvaluateMasks(StageTask):
         index = self.upstream(IndexDataset).read_with_truth()
         steps = max(1, round(1 / self.threshold_step))
         thresholds = [round(number * self.threshold_step, 6) for number in range(steps)]
-        paths = {result: task.artifact.path for result, task in zip(RESULTS, self.stages_above()[1:], strict=True)}
+        paths = {result: task.artifact.path for result, task in zip(self.results, self.stages_above()[1:], strict=True)}
         jobs = []
         for result, path in paths.items():
             samples = index.split(EVALUATION if result == "predictions" else TRAIN)
@@ -60,32 +62,26 @@ class EvaluateMasks(StageTask):
                 numbers = store.images_of(shard)
                 here = [samples[number] for number in numbers]
                 jobs.append((result, path, numbers, here, index.num_classes, thresholds))
-        confusions: dict[str, np.ndarray] = {}
-        counts = dict.fromkeys(paths, 0)
-        for result, confusion, count in self.progress(
-            map_shards(count_shard, jobs, self.processes), len(jobs), "shard"
-        ):
-            confusions[result] = confusions.get(result, 0) + confusion
-            counts[result] += count
-        scores = {}
-        for result in paths:
-            if not counts[result]:
+        found: dict[str, list] = {}
+        for result, *counts in self.progress(map_shards(count_shard, jobs, self.processes), len(jobs), "shard"):
+            found[result] = [old + new for old, new in zip(found.get(result, [0, 0, 0]), counts, strict=True)]
+        scores: dict[str, dict | None] = {}
+        for result in self.results:
+            confusions, boundaries, images = found[result]
+            if not images:
                 scores[result] = None
                 continue
-            confusion, threshold = confusions[result], None
+            best = best_threshold(confusions, thresholds) if result == "cam_seed" else 0
+            scores[result] = summary(confusions[best], boundaries[best], index.class_names, images)
             if result == "cam_seed":
-                best = best_threshold(confusion, thresholds)
-                confusion, threshold = confusion[best], thresholds[best]
-            scores[result] = summary(confusion, index.class_names, counts[result])
-            if threshold is not None:
-                scores[result]["threshold"] = threshold
+                scores[result]["threshold"] = thresholds[best]
         write_json(self.artifact.path / SCORES, scores)
-        return sum(counts.values())
+        return sum(images for _, _, images in found.values())
 
     def read(self) -> dict:
-        """The scores as written, in the order in which the results arise; None where there is no ground truth."""
+        """The scores as written, in the order in which the results arise; None where there is none."""
         scores = json.loads(self.artifact.read(SCORES))
-        return {name: scores[name] for name in RESULTS}
+        return {name: scores.get(name) for name in RESULTS}
 
 
 def count_shard(
@@ -95,9 +91,12 @@ def count_shard(
     samples: Sequence[Sample],
     num_classes: int,
     thresholds: Sequence[float],
-) -> tuple[str, np.ndarray, int]:
-    """Confusion matrix of one shard of one result; for CAMs one a threshold. Images without truth do not count."""
-    from models.metrics import cam_segmentation, confusion_matrix
+) -> tuple[str, np.ndarray, np.ndarray, int]:
+    """Confusion matrices and boundary counts of one shard of one result, and its number of images with truth.
+
+    Both have a leading axis: the thresholds for CAMs, else 1.
+    """
+    from models.metrics import boundary_counts, cam_segmentation, confusion_matrix
 
     store = ShardedStore(path)
     maps: Callable[[int, Sample], list[np.ndarray]]
@@ -113,20 +112,26 @@ def count_shard(
             height, width = sample.size
             return [store.read_image(array, number)[:height, :width]]
 
-    total = np.zeros((len(thresholds) if result == "cam_seed" else 1, num_classes + 1, num_classes + 2), np.int64)
+    maps_per_image = len(thresholds) if result == "cam_seed" else 1
+    confusions = np.zeros((maps_per_image, num_classes + 1, num_classes + 2), np.int64)
+    boundaries = np.zeros((maps_per_image, num_classes + 1, 4), np.int64)
     count = 0
     for number, sample in zip(numbers, samples, strict=True):
         truth = read_truth(sample, num_classes)
         if truth is None:
             continue
-        total += np.stack([confusion_matrix(truth, labels, num_classes + 1) for labels in maps(number, sample)])
+        for place, labels in enumerate(maps(number, sample)):
+            confusions[place] += confusion_matrix(truth, labels, num_classes + 1)
+            boundaries[place] += boundary_counts(truth, labels, num_classes + 1)
         count += 1
-    return result, total if result == "cam_seed" else total[0], count
+    return result, confusions, boundaries, count
 
 
-def summary(confusion: np.ndarray, class_names: Sequence[str], images: int) -> dict:
-    """mIoU and per-class IoU in percent, coverage, and the confusion matrix they come from."""
-    from models.metrics import class_iou, coverage, mean_iou
+def summary(confusion: np.ndarray, boundaries: np.ndarray, class_names: Sequence[str], images: int) -> dict:
+    """mIoU, boundary F and per-class IoU in percent, coverage, and the confusion matrix they come from."""
+    from models.metrics import boundary_f_score, class_iou, coverage, mean_iou
+
+    boundary = boundary_f_score(boundaries)
 
     def percent(value: float) -> float | None:
         return round(100 * float(value), 2) if np.isfinite(value) else None
@@ -134,6 +139,7 @@ def summary(confusion: np.ndarray, class_names: Sequence[str], images: int) -> d
     return {
         "miou": percent(mean_iou(confusion)),
         "miou_of_labelled": percent(mean_iou(confusion, unlabelled_is_wrong=False)),
+        "boundary_f": percent(np.nanmean(boundary) if np.isfinite(boundary).any() else np.nan),
         "labelled": percent(coverage(confusion)),
         "per_class": {name: percent(value) for name, value in zip(class_names, class_iou(confusion), strict=True)},
         "images": images,

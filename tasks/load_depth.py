@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import luigi
 import numpy as np
 
+from data.artifact import hash_text
 from data.depth import clean_depth
-from data.errors import ImageError
+from data.depth_folder import depth_file, read_depth_file
+from data.depth_noise import DepthNoise, degrade
+from data.errors import ImageError, SettingError
+from data.fingerprint import FileHashes
 from data.images import read_depth
 from data.sample import TRAIN, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import StageTask
+from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
 
 EDGE_STRIDE = 2
 
+DepthReader = Callable[[int, Sample], np.ndarray | None]
+"""(number, sample) -> raw depth, (H, W) float32 in metres with 0 at holes; None where there is none."""
+
 
 class LoadDepth(StageTask):
-    """Train split. Images without a depth file get depth NaN and no valid pixel."""
+    """Train split. Where the sensor has no file of an image, it gets depth NaN and no valid pixel."""
 
+    source = luigi.ChoiceParameter(
+        default="sensor", choices=("sensor", "files", "estimate"), description="the data set's own, a folder, a network"
+    )
+    folder = luigi.Parameter(
+        default="", description="files: <image id>.png (16 bits) or .npy (metres)", significant=False
+    )
+    unit = luigi.FloatParameter(default=0.001, description="files: metres a count of a PNG")
     near = luigi.FloatParameter(default=0.05, description="metres; nearer measurements are holes")
     far = luigi.FloatParameter(default=20.0, description="metres; farther measurements are holes")
     median_size = luigi.IntParameter(default=3, description="side of the median filter in pixels, 1 = none")
+    noise = luigi.FloatParameter(default=0.0, description="study: Gaussian noise added to depth, metres")
+    dropout = luigi.FloatParameter(default=0.0, description="study: share of the pixels that fall into holes")
+    bleeding = luigi.FloatParameter(default=0.0, description="study: pixels by which depth borders wander")
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
     def requires(self):
-        return self.upstream(IndexDataset)
+        return [self.upstream(IndexDataset), *([self.upstream(EstimateDepth)] if self.source == "estimate" else [])]
+
+    @property
+    def degradation(self) -> DepthNoise:
+        return DepthNoise(self.noise, self.dropout, self.bleeding)
+
+    @property
+    def uses_seed(self):
+        return bool(self.degradation)
+
+    def content_identity(self):
+        if self.source != "files":
+            return {}
+        if not self.folder:
+            raise SettingError("depth source 'files' needs --LoadDepth-folder, the folder of depth maps")
+        hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
+        samples = self.upstream(IndexDataset).scan().split(TRAIN)
+        content = {sample.image_id: hashes(depth_file(Path(self.folder), sample)) for sample in samples}
+        hashes.save()
+        return {"depth files": hash_text(repr(content))}
 
     def work(self) -> int:
         from tasks.workers import map_shards
@@ -40,10 +78,35 @@ class LoadDepth(StageTask):
         )
         cleaning = {"near": self.near, "far": self.far, "median_size": self.median_size}
         shards = [
-            (store.path, shard, [samples[i] for i in store.images_of(shard)], cleaning)
+            (store.path, shard, numbers, [samples[i] for i in numbers], self._reader(), self.degradation,
+             self.seed, cleaning)
             for shard in store.missing_shards()
-        ]
+            for numbers in [store.images_of(shard)]
+        ]  # fmt: skip
         return sum(self.progress(map_shards(load_depth_shard, shards, self.processes), len(shards), "shard"))
+
+    def _reader(self) -> DepthReader:
+        if self.source == "files":
+            return functools.partial(read_folder, folder=Path(self.folder), unit=self.unit)
+        if self.source == "estimate":
+            return functools.partial(read_estimate, path=self.upstream(EstimateDepth).artifact.path)
+        return read_sensor
+
+
+def read_sensor(number: int, sample: Sample) -> np.ndarray | None:
+    """The data set's own depth; None if the image has none."""
+    return None if sample.depth is None else read_depth(sample)
+
+
+def read_folder(number: int, sample: Sample, folder: Path, unit: float) -> np.ndarray:
+    """Depth from a folder of maps."""
+    return read_depth_file(depth_file(folder, sample), sample, unit)
+
+
+def read_estimate(number: int, sample: Sample, path: Path) -> np.ndarray:
+    """Depth from the artifact of EstimateDepth."""
+    height, width = sample.size
+    return ShardedStore(path).read_image("depth", number)[:height, :width]
 
 
 def depth_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
@@ -59,20 +122,36 @@ def depth_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
     }  # fmt: skip
 
 
-def load_depth_shard(path: Path, shard: int, samples: Sequence[Sample], cleaning: dict) -> int:
-    """Read, clean and write one shard; returns its number of images."""
-    loaded = [load_depth(sample, **cleaning) for sample in samples]
+def load_depth_shard(
+    path: Path,
+    shard: int,
+    numbers: Sequence[int],
+    samples: Sequence[Sample],
+    reader: DepthReader,
+    noise: DepthNoise,
+    seed: int,
+    cleaning: dict,
+) -> int:
+    """Read, degrade, clean and write one shard; returns its number of images."""
+    loaded = []
+    for number, sample in zip(numbers, samples, strict=True):
+        raw = reader(number, sample)
+        if raw is not None and noise:
+            raw = degrade(raw, noise, np.random.default_rng([seed, number]))
+        loaded.append(prepare_depth(raw, sample, **cleaning))
     ShardedStore(path).write_shard(shard, {name: [values[name] for values in loaded] for name in loaded[0]})
     return len(samples)
 
 
-def load_depth(sample: Sample, near: float, far: float, median_size: int) -> dict[str, np.ndarray]:
-    """Clean depth (m), validity and edges of one sample."""
+def prepare_depth(
+    raw: np.ndarray | None, sample: Sample, near: float, far: float, median_size: int
+) -> dict[str, np.ndarray]:
+    """Clean depth (m), validity and edges of one sample; NaN, none and NaN where there is no depth."""
     import torch
 
     from models.losses.deal import curvature_edge_strength
 
-    if sample.depth is None:
+    if raw is None:
         half = [-(-side // EDGE_STRIDE) for side in sample.size]
         return {
             "depth": np.full(sample.size, np.nan, np.float32),
@@ -80,13 +159,11 @@ def load_depth(sample: Sample, near: float, far: float, median_size: int) -> dic
             "depth_edge": np.full(half, np.nan, np.float16),
         }
     try:
-        depth, valid = clean_depth(read_depth(sample), near, far, median_size)
-    except ImageError:
-        raise
+        depth, valid = clean_depth(raw, near, far, median_size)
     except ValueError as error:
         raise ImageError(
-            f"{sample.depth}: no depth of {sample.image_id} lies between {near} and {far} m ({error}); "
-            "check depth_scale, or set --LoadDepth-near and --LoadDepth-far"
+            f"{sample.depth or sample.image}: no depth of {sample.image_id} lies between {near} and {far} m ({error}); "
+            "check the unit of the depth files, or set --LoadDepth-near and --LoadDepth-far"
         ) from error
     tensors = (torch.from_numpy(values)[None, None] for values in (depth, valid))
     edges, known = curvature_edge_strength(*tensors, stride=EDGE_STRIDE, floor=0.04, span=0.3)

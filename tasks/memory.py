@@ -1,4 +1,4 @@
-"""Peak memory of this process, counted anew for every stage."""
+"""Memory of this process: its peak, counted anew for every stage, and what becomes of freed blocks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ import ctypes
 import gc
 import resource
 from pathlib import Path
+
+M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
+"""glibc's mallopt parameters."""
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks of any size for the next allocation, for the rest of this process.
+
+    By default it returns blocks above 32 MB to the system at once and gets them back page by page,
+    zeroed: a training step on CPU took 2.4 s instead of 1.8 s. `reset_peak_memory` still gives all back.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def reset_peak_memory() -> None:

@@ -12,7 +12,7 @@ from data.artifact import Artifact
 from data.errors import SettingError
 from data.sample import Sample
 from models.backbones import build_backbone, normalisation
-from models.cam import CamClassifier
+from models.cam import HEADS, CamClassifier
 from models.features import build_key_extractor
 from models.segmentation import DeepLabAspp
 from tasks.batches import Augmentation, Normalisation
@@ -36,10 +36,10 @@ def _build(builder, *arguments) -> nn.Module:
 
 def build_classifier(stage, num_classes: int, pretrained: bool) -> CamClassifier:
     """The classifier of a TrainClassifier task; `pretrained` loads its backbone's weights."""
-    backbone = _build(build_backbone, stage.backbone, stage.output_stride)
+    classifier = _build(HEADS[stage.head], stage.backbone, stage.output_stride, num_classes)
     if pretrained:
-        load_weights(backbone, stage.backbone, stage.weights)
-    return CamClassifier(backbone, num_classes)
+        load_weights(classifier.pretrained_network(), stage.backbone, stage.weights)
+    return classifier
 
 
 def build_segmenter(stage, num_classes: int, pretrained: bool) -> DeepLabAspp:

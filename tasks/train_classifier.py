@@ -10,42 +10,74 @@ from tasks.training_task import TrainingTask
 
 
 class TrainClassifier(TrainingTask):
-    """Multi-label BCE on tags, plus DEAL: the edges of the maps shall lie on depth edges."""
+    """Multi-label BCE on tags, plus losses on the maps: DEAL (depth edges), ISL (sampled positions), FSL (colours)."""
 
+    head = luigi.ChoiceParameter(
+        default="gap", choices=("gap", "seam", "vit"), description="how a network makes CAMs; vit on a CNN is a hybrid"
+    )
     epochs = luigi.IntParameter(default=8)
     learning_rate = luigi.FloatParameter(default=1e-3, description="of the backbone, at its peak")
     deal_weight = luigi.FloatParameter(default=0.4, description="weight of the depth edge alignment loss, 0 = off")
     deal_edges = luigi.ChoiceParameter(default="curvature", choices=("curvature", "sobel"), description="depth edges")
-    deal_start = luigi.FloatParameter(default=2.0, description="epochs before DEAL begins")
-    deal_full = luigi.FloatParameter(default=4.0, description="epochs after which DEAL has its full weight")
+    deal_stride = luigi.IntParameter(default=8, description="pixels a cell of the grid where the edges meet")
+    deal_floor = luigi.FloatParameter(default=0.04, description="depth edges below it are noise (1/m; sobel: m)")
+    deal_span = luigi.FloatParameter(default=0.3, description="depth edges above floor + span count in full")
+    isl_weight = luigi.FloatParameter(
+        default=0.0, description="share of the importance sampling loss in classification"
+    )
+    isl_samples = luigi.IntParameter(default=10, description="positions drawn for each image and class")
+    fsl_weight = luigi.FloatParameter(default=0.0, description="weight of the feature similarity loss, 0 = off")
+    fsl_sigma = luigi.FloatParameter(default=5.0, description="reach of the similarity, in cells of its grid")
+    fsl_stride = luigi.IntParameter(default=8, description="pixels a cell of the grid where colours are compared")
+    cam_normalisation = luigi.ChoiceParameter(
+        default="max", choices=("max", "quantile", "sigmoid"), description="of the CAMs that DEAL and FSL see"
+    )
+    ramp_start = luigi.FloatParameter(default=2.0, description="epochs before DEAL and FSL begin")
+    ramp_end = luigi.FloatParameter(default=4.0, description="epochs after which they have their full weight")
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(LoadDepth)]
+        return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]
 
     def work(self) -> int:
         import torch
-        import torch.nn.functional as F
 
-        from models.losses import DepthEdgeAlignmentLoss
+        from models.losses import DepthEdgeAlignmentLoss, FeatureSimilarityLoss, ImportanceSamplingLoss
         from tasks.batches import MapSource
-        from tasks.networks import build_classifier
+        from tasks.networks import build_classifier, normalisation_of
 
         torch.manual_seed(self.seed)
         network = build_classifier(self, self.index.num_classes, pretrained=True)
-        depth_path = self.upstream(LoadDepth).artifact.path
-        maps = {"depth": MapSource(depth_path, "depth", 0.0), "valid": MapSource(depth_path, "valid", False)}
-        deal = DepthEdgeAlignmentLoss(edges=self.deal_edges)
+        maps = {}
+        if self.deal_weight:
+            depth_path = self.upstream(LoadDepth).artifact.path
+            maps = {"depth": MapSource(depth_path, "depth", 0.0), "valid": MapSource(depth_path, "valid", False)}
+        deal = DepthEdgeAlignmentLoss(
+            edges=self.deal_edges,
+            stride=self.deal_stride,
+            floor=self.deal_floor,
+            span=self.deal_span,
+            normalisation=self.cam_normalisation,
+        )
+        isl = ImportanceSamplingLoss(self.isl_samples)
+        fsl = FeatureSimilarityLoss(sigma=self.fsl_sigma, stride=self.fsl_stride, normalisation=self.cam_normalisation)
+        colours = normalisation_of(self.backbone)
 
         def loss_of(batch, epoch):
-            scores, maps = network(batch["image"])
-            losses = {"classification": F.binary_cross_entropy_with_logits(scores, batch["labels"])}
-            losses["loss"] = losses["classification"]
+            labels = batch["labels"]
+            output = network(batch["image"])
+            losses = network.classification_losses(batch["image"], labels, output)
+            total = sum(losses.values())
+            if self.isl_weight:
+                losses["isl"] = isl(output.maps, labels)
+                total = total + self.isl_weight * (losses["isl"] - losses["classification"])
+            ramp = min(max((epoch - self.ramp_start) / max(self.ramp_end - self.ramp_start, 1e-9), 0.0), 1.0)
             if self.deal_weight:
-                valid = batch["valid"][:, None]
-                depth = batch["depth"][:, None].nan_to_num(0.0)
-                losses["deal"] = deal(maps, depth, batch["labels"], valid)
-                ramp = min(max((epoch - self.deal_start) / max(self.deal_full - self.deal_start, 1e-9), 0.0), 1.0)
-                losses["loss"] = losses["loss"] + self.deal_weight * ramp * losses["deal"]
-            return losses
+                depth, valid = batch["depth"][:, None].nan_to_num(0.0), batch["valid"][:, None]
+                losses["deal"] = deal(output.cams, depth, labels, valid)
+                total = total + self.deal_weight * ramp * losses["deal"]
+            if self.fsl_weight:
+                losses["fsl"] = fsl(output.cams, colours.undo(batch["image"]), labels)
+                total = total + self.fsl_weight * ramp * losses["fsl"]
+            return {**losses, "loss": total}
 
-        return self.train(network, maps if self.deal_weight else {}, loss_of)
+        return self.train(network, maps, loss_of)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from data.artifact import write_bytes, write_json
-from models.backbones import freeze_batch_norm
+from models.backbones import freeze_batch_norm, freeze_early_layers
+from tasks.memory import keep_freed_memory
 
 log = logging.getLogger("depthseed")
 
@@ -46,6 +47,8 @@ class TrainingPlan:
         Limit of the gradient's norm; 0 = none.
     freeze_batch_norm : bool
         Keep pretrained statistics, scale and shift.
+    frozen_stride : int
+        Layers of the backbone up to this output stride stay as they are; 0 = none.
     seed : int
         Of everything random in an epoch, together with the epoch's number.
     """
@@ -60,6 +63,7 @@ class TrainingPlan:
     warmup_epochs: float
     clip_norm: float
     freeze_batch_norm: bool
+    frozen_stride: int
     seed: int
 
     def rate(self, step: int) -> float:
@@ -102,7 +106,7 @@ def train(
     Parameters
     ----------
     network : nn.Module
-        With an attribute ``backbone``.
+        With an attribute ``backbone``, and ``pretrained_network()``, the timm network in it.
     plan : TrainingPlan
     batches : callable
         epoch -> batches, dicts of tensors.
@@ -116,6 +120,7 @@ def train(
         (done, total, unit), after every epoch.
     device : torch.device
     """
+    keep_freed_memory()
     network = network.to(device, memory_format=torch.channels_last)
     groups = parameter_groups(network, plan)
     if plan.optimizer == "adamw":
@@ -132,6 +137,7 @@ def train(
             network.train()
             if plan.freeze_batch_norm:
                 freeze_batch_norm(network)
+            freeze_early_layers(network.pretrained_network(), plan.frozen_stride)
             sums: dict[str, float] = {}
             for number, batch in enumerate(batches(epoch)):
                 step = epoch * plan.steps_per_epoch + number

@@ -33,6 +33,9 @@ class TrainingTask(StageTask):
     warmup_epochs = luigi.FloatParameter(default=0.0, description="poly: epochs of linear warm-up from 1e-6")
     clip_norm = luigi.FloatParameter(default=5.0, description="limit of the gradient norm, 0 = none")
     freeze_batch_norm = luigi.BoolParameter(default=False, parsing=luigi.BoolParameter.EXPLICIT_PARSING)
+    frozen_stride = luigi.IntParameter(
+        default=4, description="layers up to this output stride stay as pretrained, 0 = all learn"
+    )
     loader_processes = luigi.IntParameter(default=0, description="processes that load images", significant=False)
 
     def content_identity(self):
@@ -75,6 +78,7 @@ class TrainingTask(StageTask):
             warmup_epochs=self.warmup_epochs,
             clip_norm=self.clip_norm,
             freeze_batch_norm=self.freeze_batch_norm,
+            frozen_stride=self.frozen_stride,
             seed=self.seed,
         )
         train(

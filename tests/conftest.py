@@ -5,6 +5,7 @@ from pathlib import Path
 
 import luigi
 import pytest
+import torch
 from support import TINY_SETTINGS, CommandLine, tiny_config
 
 from data.synthetic import render_demo
@@ -52,3 +53,24 @@ def in_process(tiny_settings):
 @pytest.fixture
 def command_line(tiny_settings, bop_root) -> CommandLine:
     return CommandLine(tiny_settings.parent, bop_root)
+
+
+@pytest.fixture(scope="session")
+def tiny_depth_network(tmp_path_factory) -> Path:
+    """Folder of a Depth Anything of two thousand random parameters, as the transformers library saves it."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("depth_network")
+    backbone = transformers.Dinov2Config(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=28,
+        patch_size=14, out_indices=[1, 2], reshape_hidden_states=False, apply_layernorm=True,
+    )  # fmt: skip
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone, neck_hidden_sizes=[8, 8], reassemble_factors=[2, 1], fusion_hidden_size=8,
+        head_hidden_size=8, reassemble_hidden_size=16,
+    )  # fmt: skip
+    transformers.DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    transformers.DPTImageProcessor(
+        size={"height": 28, "width": 28}, ensure_multiple_of=14, keep_aspect_ratio=True
+    ).save_pretrained(folder)
+    return folder

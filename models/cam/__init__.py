@@ -1,5 +1,11 @@
-"""Class activation maps: classifiers that have them, and their extraction."""
+"""Class activation maps: classifiers that have them, one head a file, and their extraction."""
 
-from models.cam.classifier import CamClassifier
+from models.cam.classifier import CamClassifier, CamOutput
+from models.cam.gap import GapClassifier
+from models.cam.seam import SeamClassifier
+from models.cam.vit import VitClassifier
 
-__all__ = ["CamClassifier"]
+HEADS: dict[str, type[CamClassifier]] = {"gap": GapClassifier, "seam": SeamClassifier, "vit": VitClassifier}
+"""name -> classifier, built from (backbone name, output stride, number of foreground classes)."""
+
+__all__ = ["HEADS", "CamClassifier", "CamOutput", "GapClassifier", "SeamClassifier", "VitClassifier"]

@@ -1,31 +1,61 @@
-"""Image classifier whose class scores are averages of class activation maps."""
+"""What every classifier with class activation maps gives: the seam between CAM heads and losses."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import dense_features, num_features
+
+class CamOutput(NamedTuple):
+    """Result of a classifier on images (B, 3, H, W).
+
+    Attributes
+    ----------
+    scores : Tensor, (B, K)
+        Class logits.
+    maps : Tensor, (B, K, h, w)
+        Activation maps before ReLU, of which the scores are the mean.
+    cams : Tensor, (B, K, h, w)
+        What is extracted as CAM, not negative: the rectified maps, refined where the head refines them.
+    further_scores : tuple of Tensor, (B, K)
+        More class logits that learn from the tags, such as those of class tokens.
+    """
+
+    scores: Tensor
+    maps: Tensor
+    cams: Tensor
+    further_scores: tuple[Tensor, ...] = ()
 
 
 class CamClassifier(nn.Module):
-    """CNN with a 1x1-convolution CAM head and global average pooling (Zhou et al., CVPR 2016).
+    """Base of the CAM heads.
 
-    score_k = mean over positions of s_k, s = W * features; the CAM of class k is ReLU(s_k).
-
-    Parameters
-    ----------
-    backbone : nn.Module
-        As from `models.backbones.build_backbone`.
-    num_classes : int
-        Foreground classes K.
+    A head is built from (backbone name, output stride, number of foreground classes), has an
+    attribute `backbone`, which learns at the base learning rate, and maps images to a `CamOutput`.
+    Losses on scores, maps or CAMs need to know no more of it.
     """
 
-    def __init__(self, backbone: nn.Module, num_classes: int):
-        super().__init__()
-        self.backbone = backbone
-        self.head = nn.Conv2d(num_features(backbone), num_classes, kernel_size=1, bias=False)
+    backbone: nn.Module
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (B, 3, H, W) -> class logits (B, K), activation maps before ReLU (B, K, h, w)."""
-        maps = self.head(dense_features(self.backbone, images))
-        return maps.mean(dim=(-2, -1)), maps
+    def pretrained_network(self) -> nn.Module:
+        """The timm network that carries the pretrained weights of the backbone's name."""
+        return self.backbone
+
+    def forward(self, images: Tensor) -> CamOutput:
+        raise NotImplementedError
+
+    def classification_losses(self, images: Tensor, labels: Tensor, output: CamOutput) -> dict[str, Tensor]:
+        """Terms that train the head itself, to be summed; ``classification`` is among them.
+
+        Parameters
+        ----------
+        images : Tensor, (B, 3, H, W)
+        labels : Tensor, (B, K), float in {0, 1}
+        output : CamOutput of these images
+        """
+        scores = (output.scores, *output.further_scores)
+        losses = [F.binary_cross_entropy_with_logits(logits, labels) for logits in scores]
+        return {"classification": torch.stack(losses).mean()}

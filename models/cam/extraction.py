@@ -21,7 +21,7 @@ def extract_cams(
 ) -> Tensor:
     """Normalised CAMs of the present classes (eqs. 3.2, 3.3): M_c = CAM_c / max CAM_c, 0 for absent ones.
 
-    ReLU(s_c) is averaged over scales and mirror images before it is normalised.
+    The head's CAMs are averaged over scales and mirror images before they are normalised.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def extract_cams(
             images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
         )
         batch = torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
-        maps = F.relu(classifier(batch)[1])
+        maps = classifier(batch).cams
         if flip:
             straight, mirrored = maps.chunk(2)
             maps = straight + mirrored.flip(-1)

@@ -1,6 +1,8 @@
-"""Losses, one paper's term a file; each is a Module that needs nothing else of this project."""
+"""Losses, one paper's term a file; each is a Module that needs no other part of the pipeline."""
 
 from models.losses.deal import DepthEdgeAlignmentLoss
+from models.losses.feature_similarity import FeatureSimilarityLoss
+from models.losses.importance_sampling import ImportanceSamplingLoss
 from models.losses.seed import BalancedSeedLoss
 
-__all__ = ["BalancedSeedLoss", "DepthEdgeAlignmentLoss"]
+__all__ = ["BalancedSeedLoss", "DepthEdgeAlignmentLoss", "FeatureSimilarityLoss", "ImportanceSamplingLoss"]

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.cam_normalisation import NORMALISATIONS, check_normalisation
 from models.depth_edges import inverse_depth, inverse_depth_curvature, sobel_magnitude
 
 EPSILON = 1e-5
@@ -60,19 +61,19 @@ def sobel_edge_strength(depth: Tensor, valid: Tensor, stride: int, floor: float,
 EDGE_STRENGTHS = {"curvature": curvature_edge_strength, "sobel": sobel_edge_strength}
 
 
-def cam_edge_strength(cam: Tensor, size: tuple[int, int]) -> Tensor:
-    """Edges of each class's CAM in [0, 1]: rectified, divided by its maximum, Sobel, divided by its maximum.
+def cam_edge_strength(cam: Tensor, size: tuple[int, int], normalisation: str = "max") -> Tensor:
+    """Edges of each class's CAM in [0, 1]: normalised, resized, Sobel magnitude, divided by its maximum.
 
-    The second maximum is taken as a constant, so that the loss cannot lower it by flattening the
-    one strongest edge.
+    That maximum is taken as a constant, so that the loss cannot lower it by flattening the one
+    strongest edge.
 
     Parameters
     ----------
     cam : Tensor, (B, K, h, w), class scores
     size : (height, width) of the result
+    normalisation : a name of `models.cam_normalisation.NORMALISATIONS`
     """
-    rectified = F.relu(cam)
-    normalised = rectified / rectified.amax(dim=(-2, -1), keepdim=True).clamp(min=EPSILON)
+    normalised = NORMALISATIONS[normalisation](cam)
     edges = sobel_magnitude(F.interpolate(normalised, size=size, mode="bilinear", align_corners=False))
     return edges / edges.detach().amax(dim=(-2, -1), keepdim=True).clamp(min=EPSILON)
 
@@ -95,6 +96,8 @@ class DepthEdgeAlignmentLoss(nn.Module):
         The common grid has 1/stride of the depth map's height and width.
     floor, span : float
         Strengths up to `floor` are 0, from ``floor + span`` on 1 (1/m for curvature, m for Sobel).
+    normalisation : {"max", "quantile", "sigmoid"}
+        How class scores are brought into [0, 1] before their edges are taken.
 
     Examples
     --------
@@ -105,12 +108,20 @@ class DepthEdgeAlignmentLoss(nn.Module):
     """
 
     def __init__(
-        self, mu: float = 2.5, edges: str = "curvature", stride: int = 8, floor: float = 0.04, span: float = 0.3
+        self,
+        mu: float = 2.5,
+        edges: str = "curvature",
+        stride: int = 8,
+        floor: float = 0.04,
+        span: float = 0.3,
+        normalisation: str = "max",
     ):
         super().__init__()
+        check_normalisation(normalisation)
         if edges not in EDGE_STRENGTHS:
             raise ValueError(f"edges must be one of {sorted(EDGE_STRENGTHS)}; got {edges!r}")
         self.mu, self.edges, self.stride, self.floor, self.span = mu, edges, stride, floor, span
+        self.normalisation = normalisation
 
     def forward(self, cam: Tensor, depth: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """Loss of a batch.
@@ -147,7 +158,8 @@ class DepthEdgeAlignmentLoss(nn.Module):
             with torch.no_grad():
                 strength, known = EDGE_STRENGTHS[self.edges](depth, valid, self.stride, self.floor, self.span)
                 depth_gate = gate(strength, self.mu) * known
-            cam_gate = gate(cam_edge_strength(cam, (depth_gate.shape[-2], depth_gate.shape[-1])), self.mu)
+            size = (depth_gate.shape[-2], depth_gate.shape[-1])
+            cam_gate = gate(cam_edge_strength(cam, size, self.normalisation), self.mu)
             alignment = (cam_gate * depth_gate).mean(dim=(-2, -1))  # (B, K)
             present = labels.sum(1).clamp(min=1.0)
             return -((alignment * labels).sum(1) / present).mean()

@@ -35,6 +35,10 @@ class DeepLabAspp(nn.Module):
             nn.init.zeros_(cast(Tensor, branch.bias))
         self.branches = nn.ModuleList(branches)
 
+    def pretrained_network(self) -> nn.Module:
+        """The timm network that carries the pretrained weights."""
+        return self.backbone
+
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) -> class logits (B, K+1, h, w) at the backbone's stride."""
         features = dense_features(self.backbone, images)

@@ -1,4 +1,4 @@
-"""Loss curves and confusion matrix."""
+"""Loss curves, bars with spread, confusion matrix."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.figure
 import numpy as np
 
+STYLE = {"svg.hashsalt": "depthseed", "font.size": 8, "svg.fonttype": "none"}
+
 
 def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
     """Each value of a training history over its epochs, as an inline SVG without ids that change."""
     names = sorted(history[0]) if history else []
-    with matplotlib.rc_context({"svg.hashsalt": "depthseed", "font.size": 8, "svg.fonttype": "none"}):
+    with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(max(2.4 * len(names), 2.4), 1.9), layout="constrained")
         for number, name in enumerate(names, start=1):
             axes = figure.add_subplot(1, len(names), number)
@@ -23,8 +25,28 @@ def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        return _svg(figure)
+
+
+def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
+    """A bar a name at the mean of its values, each value a dot, as an inline SVG."""
+    with matplotlib.rc_context(STYLE):
+        figure = matplotlib.figure.Figure(figsize=(max(1.1 * len(values), 2.4), 2.4), layout="constrained")
+        axes = figure.add_subplot()
+        for place, numbers in enumerate(values.values()):
+            axes.bar(place, np.mean(numbers) if numbers else 0.0, width=0.6, color="#bfd3fb")
+            axes.plot([place] * len(numbers), numbers, ".", color="#2563eb")
+            if numbers:
+                axes.annotate(f"{np.mean(numbers):.1f}", (place, np.mean(numbers)), ha="center", va="bottom")
+        axes.set_xticks(range(len(values)), [name.replace(", ", "\n") for name in values])
+        axes.set_ylabel(unit)
+        axes.spines[["top", "right"]].set_visible(False)
+        return _svg(figure)
+
+
+def _svg(figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = "<svg" + buffer.getvalue().partition("<svg")[2]
     return re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
-def render_page(content: Mapping[str, object]) -> str:
+def render_page(content: Mapping[str, object], template: str = "page.html") -> str:
     """One self-contained HTML page.
 
     Parameters
     ----------
     content : dict
-        The variables of ``page.html``.
+        The variables of the template.
+    template : str
+        ``page.html`` (one run) or ``ablation.html``.
     """
     environment = Environment(
         loader=PackageLoader("pipeline.report", "."),
@@ -22,4 +24,4 @@ def render_page(content: Mapping[str, object]) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template("page.html").render(content)
+    return environment.get_template(template).render(content)

@@ -57,6 +57,18 @@ def evaluation_strip(
     return {"image": image, "prediction": colour_labels(prediction, classes, image)} | _truth(sample, classes, image)
 
 
+def cam_strip(
+    index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]
+) -> dict[str, np.ndarray]:
+    """Image, CAMs of each variant (name -> store of CAMs), ground truth."""
+    image = read_image(sample.image)
+    pictures = {"image": image}
+    for name, store in stores.items():
+        cam = read_cam(store, number, sample.size)[0].numpy()
+        pictures[name] = colour_heat(cam.max(0) if len(cam) else np.zeros(sample.size), image)
+    return pictures | _truth(sample, index.num_classes + 1, image)
+
+
 def _truth(sample: Sample, classes: int, image: np.ndarray) -> dict[str, np.ndarray]:
     truth = read_truth(sample, classes - 1)
     return {} if truth is None else {"ground truth": colour_labels(truth, classes, image)}

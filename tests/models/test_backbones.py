@@ -2,7 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from models.backbones import build_backbone, check_backbone, dense_features, freeze_batch_norm, normalisation
+from models.backbones import (
+    build_backbone,
+    check_backbone,
+    dense_features,
+    freeze_batch_norm,
+    freeze_early_layers,
+    is_vit,
+    normalisation,
+)
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "test_efficientnet"])
@@ -45,3 +53,33 @@ def test_frozen_batch_norm_keeps_statistics_and_scale():
 def test_normalisation_of_known_weights():
     assert normalisation("tf_efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert normalisation("resnet50")[0] == pytest.approx((0.485, 0.456, 0.406))
+
+
+@pytest.mark.parametrize(
+    ("name", "last_frozen", "first_learning"),
+    [("tf_efficientnet_lite0", "blocks.1.", "blocks.2."), ("resnet50", "layer1.", "layer2.")],
+)
+def test_early_layers_stay_and_later_ones_learn(name, last_frozen, first_learning):
+    backbone = freeze_early_layers(build_backbone(name, 16).train(), stride=4)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    dense_features(backbone, torch.randn(2, 3, 64, 64)).square().mean().backward()
+    learning = {key for key, parameter in backbone.named_parameters() if parameter.grad is not None}
+    names = [key for key, _ in backbone.named_parameters()]
+    cut = next(number for number, key in enumerate(names) if key in learning)
+    assert names[cut - 1].startswith(last_frozen)
+    assert names[cut].startswith(first_learning)
+    assert learning == set(names[cut:])
+    moved = {key for key, value in backbone.state_dict().items() if not torch.equal(value, before[key])}
+    assert not any(key.startswith(last_frozen) for key in moved)  # the running statistics neither
+    assert any(key.startswith(first_learning) for key in moved)
+
+
+def test_stride_0_freezes_nothing():
+    backbone = freeze_early_layers(build_backbone("test_efficientnet", 16), stride=0)
+    assert all(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_which_names_are_transformers():
+    assert is_vit("vit_base_patch8_224.dino")
+    assert is_vit("deit_small_patch16_224")
+    assert not is_vit("resnet50")

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from models.metrics import best_threshold, cam_segmentation, class_iou, confusion_matrix, coverage, mean_iou
+from models.metrics import (
+    best_threshold,
+    boundary_counts,
+    boundary_f_score,
+    cam_segmentation,
+    class_iou,
+    confusion_matrix,
+    coverage,
+    mean_iou,
+)
 
 
 def random_case(seed):
@@ -71,3 +80,52 @@ def test_cam_segmentation():
     assert cam_segmentation(cam, np.array([4, 9]), 0.3).tolist() == [[9, 4]]
     assert cam_segmentation(cam, np.array([4, 9]), 0.7).tolist() == [[0, 4]]
     assert cam_segmentation(np.zeros((0, 2, 2)), np.array([]), 0.3).tolist() == [[0, 0], [0, 0]]
+
+
+def reference_boundary(labels, number, truth):
+    """Pixels of a class with a 4-neighbour that is counted and of another class, in loops."""
+    height, width = labels.shape
+    found = set()
+    for i in range(height):
+        for j in range(width):
+            if labels[i, j] != number or truth[i, j] == 255:
+                continue
+            for m, n in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
+                if 0 <= m < height and 0 <= n < width and labels[m, n] != number and truth[m, n] != 255:
+                    found.add((i, j))
+    return found
+
+
+@pytest.mark.parametrize("tolerance", [0, 1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_boundary_counts_equal_the_loops(seed, tolerance):
+    rng = np.random.default_rng(seed)
+    truth, prediction = (np.kron(rng.choice([0, 1, 2, 255], (4, 5)), np.ones((4, 4), int)) for _ in range(2))
+    counts = boundary_counts(truth, prediction, 4, tolerance)
+    for number in (1, 2, 3):
+        predicted, true = reference_boundary(prediction, number, truth), reference_boundary(truth, number, truth)
+        matched = [
+            sum(any((i - m) ** 2 + (j - n) ** 2 <= tolerance**2 for m, n in others) for i, j in own)
+            for own, others in ((predicted, true), (true, predicted))
+        ]
+        assert counts[number].tolist() == [len(predicted), matched[0], len(true), matched[1]]
+    assert not counts[0].any()
+
+
+def test_boundary_score_of_a_moved_square():
+    truth = np.zeros((40, 40), np.uint8)
+    truth[10:30, 10:30] = 1
+    for shift, expected in ((0, 1.0), (3, 1.0)):
+        assert boundary_f_score(boundary_counts(truth, np.roll(truth, shift, 1), 2))[1] == expected
+    moved = boundary_f_score(boundary_counts(truth, np.roll(truth, 8, 1), 2))[1]
+    assert 0.3 < moved < 0.7  # upper and lower edges still lie upon each other
+    scores = boundary_f_score(boundary_counts(truth, np.zeros_like(truth), 3))
+    assert np.isnan(scores[0])
+    assert scores[1] == 0
+    assert np.isnan(scores[2])
+
+
+def test_boundary_of_a_1_pixel_object():
+    truth = np.zeros((9, 9), np.uint8)
+    truth[4, 4] = 1
+    assert boundary_f_score(boundary_counts(truth, truth, 2))[1] == 1

@@ -101,3 +101,42 @@ def test_scales_parameter():
     assert parameter.parse(parameter.serialize((1.0, 1.5))) == (1.0, 1.5)
     with pytest.raises(SettingError, match="write them as 1,0.75,0.5"):
         parameter.parse("one")
+
+
+def test_settings_win_over_luigi_cfg_and_are_handed_up(common):
+    settings = {"TrainClassifier": {"epochs": 5}, "ExtractCams": {"scales": [1, 2]}}
+    cams = ExtractCams(**common, settings=settings)
+    assert cams.scales == (1.0, 2.0)
+    assert cams.upstream(TrainClassifier).epochs == 5
+    assert TrainClassifier(**common, settings=settings, epochs=3).epochs == 3  # what is given to the task itself
+
+
+def test_settings_change_the_identity_of_what_they_change_alone(common):
+    settings = {"TrainClassifier": {"deal_weight": 0.9}}
+    assert ExtractCams(**common, settings=settings).identity != ExtractCams(**common).identity
+    assert LoadDepth(**common, settings=settings).identity == LoadDepth(**common).identity
+    default = TrainClassifier(**common).deal_weight
+    for spelling in (default, str(default), f"{default:.4f}"):
+        same = {"TrainClassifier": {"deal_weight": spelling}}
+        assert ExtractCams(**common, settings=same).identity == ExtractCams(**common).identity
+    whole, broken = ({"TrainClassifier": {"deal_weight": value}} for value in (0, 0.0))
+    assert TrainClassifier(**common, settings=whole).identity == TrainClassifier(**common, settings=broken).identity
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"TrainClasifier": {}}, "no stage 'TrainClasifier'; did you mean: TrainClassifier"),
+        ({"TrainClassifier": {"deal_wight": 1}}, "no parameter 'deal_wight'; did you mean: deal_weight"),
+        ({"TrainClassifier": {"seed": 1}}, "no parameter 'seed'"),
+        ({"TrainClassifier": 3}, "must be a table"),
+    ],
+)
+def test_settings_of_unknown_names_are_refused(common, settings, message):
+    with pytest.raises(SettingError, match=message):
+        GenerateSeeds(**common, settings=settings)
+
+
+def test_a_classifier_without_deal_does_not_wait_for_depth(common):
+    assert LoadDepth in map(type, TrainClassifier(**common).stages_above())
+    assert LoadDepth not in map(type, TrainClassifier(**common, deal_weight=0.0).stages_above())

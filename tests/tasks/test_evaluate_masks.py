@@ -4,7 +4,7 @@ from PIL import Image
 
 from data.sample import TRAIN, Sample, TruthLayer
 from data.store import ArraySpec, ShardedStore
-from models.metrics import confusion_matrix
+from models.metrics import boundary_counts, confusion_matrix
 from tasks.evaluate_masks import count_shard, summary
 
 
@@ -34,16 +34,16 @@ def case(tmp_path):
 
 def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
     path, samples, truths, labels = case
-    result, confusion, count = count_shard("pseudo_labels", path, range(3), samples, 2, [])
-    expected = sum(confusion_matrix(truths[i], labels[i, :8], 3) for i in range(2))
+    result, confusions, boundaries, count = count_shard("pseudo_labels", path, range(3), samples, 2, [])
     assert (result, count) == ("pseudo_labels", 2)
-    assert np.array_equal(confusion, expected)
+    for found, counting in ((confusions, confusion_matrix), (boundaries, boundary_counts)):
+        assert np.array_equal(found, [sum(counting(truths[i], labels[i, :8], 3) for i in range(2))])
 
 
 def test_cams_are_counted_at_every_threshold(case):
     path, samples, truths, _ = case
-    _, confusions, count = count_shard("cam_seed", path, range(3), samples, 2, [0.0, 0.5, 1.0])
-    assert confusions.shape == (3, 3, 4)
+    _, confusions, boundaries, count = count_shard("cam_seed", path, range(3), samples, 2, [0.0, 0.5, 1.0])
+    assert confusions.shape == boundaries.shape == (3, 3, 4)
     assert confusions[2][:, 1:].sum() == 0  # above 1 all is background
     assert confusions[0][:, 0].sum() < confusions[1][:, 0].sum() < confusions[2][:, 0].sum()
     assert count == 2
@@ -52,10 +52,12 @@ def test_cams_are_counted_at_every_threshold(case):
 
 def test_the_summary_is_in_percent_and_says_what_is_missing():
     confusion = np.array([[50, 50, 0], [0, 50, 50]])
-    found = summary(confusion, ["background", "mug"], 2)
+    found = summary(confusion, np.array([[0, 0, 0, 0], [4, 2, 6, 6]]), ["background", "mug"], 2)
     assert found["per_class"] == {"background": 50.0, "mug": pytest.approx(100 / 3, abs=0.01)}
     assert found["miou"] == pytest.approx((50 + 100 / 3) / 2, abs=0.01)
     assert found["miou_of_labelled"] == pytest.approx(50.0)
     assert found["labelled"] == 75.0
-    nothing = summary(np.zeros((2, 3), np.int64), ["background", "mug"], 1)
+    assert found["boundary_f"] == pytest.approx(100 * 2 * 0.5 / 1.5, abs=0.01)
+    nothing = summary(np.zeros((2, 3), np.int64), np.zeros((2, 4), np.int64), ["background", "mug"], 1)
     assert nothing["miou"] is None
+    assert nothing["boundary_f"] is None

@@ -1,12 +1,16 @@
 import dataclasses
 
+import luigi
 import numpy as np
 import pytest
 
 from data.bop import read_bop
-from data.errors import ImageError
+from data.errors import ImageError, SettingError, WeightsError
+from data.images import read_depth
 from data.sample import TRAIN
-from tasks.load_depth import load_depth
+from tasks.estimate_depth import EstimateDepth
+from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth, prepare_depth, read_sensor
 
 
 @pytest.fixture
@@ -15,7 +19,7 @@ def sample(bop_root):
 
 
 def test_depth_validity_and_edges(sample):
-    loaded = load_depth(sample, 0.05, 20.0, 3)
+    loaded = prepare_depth(read_sensor(0, sample), sample, 0.05, 20.0, 3)
     assert loaded["depth"].shape == loaded["valid"].shape == (144, 192)
     assert np.isfinite(loaded["depth"]).all()
     assert 0.7 < loaded["valid"].mean() < 1
@@ -26,7 +30,7 @@ def test_depth_validity_and_edges(sample):
 
 
 def test_without_a_depth_file_nothing_is_valid(sample):
-    loaded = load_depth(dataclasses.replace(sample, depth=None), 0.05, 20.0, 3)
+    loaded = prepare_depth(read_sensor(0, dataclasses.replace(sample, depth=None)), sample, 0.05, 20.0, 3)
     assert np.isnan(loaded["depth"]).all()
     assert not loaded["valid"].any()
 
@@ -35,4 +39,72 @@ def test_a_range_that_holds_nothing_is_named(sample):
     with pytest.raises(
         ImageError, match=r"no depth of train_pbr/000001/000000 lies between 50 and 60 m.*--LoadDepth-near"
     ):
-        load_depth(sample, 50, 60, 3)
+        prepare_depth(read_sensor(0, sample), sample, 50, 60, 3)
+
+
+@pytest.fixture
+def common(in_process, bop_root, tmp_path):
+    return {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "processes": 1}
+
+
+def computed(task):
+    assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+    return task.artifact
+
+
+def test_a_folder_of_depth_files_gives_what_the_sensor_gives(common, tmp_path):
+    sensor = computed(LoadDepth(**common))
+    for number, sample in enumerate(IndexDataset(**common).read().split(TRAIN)):
+        path = tmp_path / f"depth/{sample.image_id}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, read_depth(sample))
+        last = path, number
+    task = LoadDepth(source="files", folder=str(tmp_path / "depth"), **common)
+    folder = computed(task)
+    assert task.identity != LoadDepth(**common).identity
+    for name in ("depth", "valid", "depth_edge"):
+        assert np.array_equal(folder.read_image(name, 3), sensor.read_image(name, 3), equal_nan=True)
+    np.save(last[0], np.full((144, 192), 0.7))
+    luigi.task_register.Register.clear_instance_cache()
+    assert LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity != task.identity
+    last[0].unlink()
+    luigi.task_register.Register.clear_instance_cache()
+    with pytest.raises(ImageError, match="no depth map of"):
+        LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity  # noqa: B018
+
+
+def test_a_source_of_files_needs_a_folder(common):
+    with pytest.raises(SettingError, match="--LoadDepth-folder"):
+        LoadDepth(source="files", **common).identity  # noqa: B018
+
+
+def test_estimated_depth_has_its_own_stage(common, tiny_depth_network):
+    settings = {"EstimateDepth": {"model": str(tiny_depth_network)}}
+    store = computed(LoadDepth(source="estimate", settings=settings, **common))
+    depth = store.read_image("depth", 0)
+    assert store.read_image("valid", 0).all()
+    assert 0.4 < depth.min() < depth.max() < 4.1
+    estimate = EstimateDepth(settings=settings, **common)
+    assert estimate.complete()
+    assert EstimateDepth(**common).identity != estimate.identity
+
+
+def test_a_depth_network_that_cannot_be_had_says_how_to_get_it(common, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pytest.importorskip("transformers")
+    with pytest.raises(WeightsError, match="--EstimateDepth-model /path/to/folder"):
+        EstimateDepth(model="nobody/nothing", **common)._estimator()
+
+
+def test_noise_depends_on_the_seed_and_clean_depth_does_not(common):
+    def identity(**parameters):
+        return LoadDepth(**common, **parameters).identity
+
+    assert identity(seed=0) == identity(seed=1)
+    assert identity(seed=0, noise=0.01) != identity(seed=1, noise=0.01)
+
+
+def test_noisy_depth_is_noisy_and_has_holes(common):
+    clean, noisy = computed(LoadDepth(**common)), computed(LoadDepth(noise=0.02, dropout=0.3, median_size=1, **common))
+    assert noisy.read_image("valid", 0).mean() < clean.read_image("valid", 0).mean() - 0.15
+    assert np.abs(noisy.read_image("depth", 0) - clean.read_image("depth", 0)).std() > 0.01

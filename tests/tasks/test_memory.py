@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import numpy as np
@@ -13,3 +14,26 @@ def test_the_peak_is_counted_anew():
     del block
     reset_peak_memory()
     assert high - peak_memory_mb() > 50
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_blocks_are_kept_until_the_reset():
+    code = """
+import numpy as np, sys
+from pathlib import Path
+from tasks.memory import keep_freed_memory, reset_peak_memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+blocks = [np.ones(100_000_000 // 8) for _ in range(2)]
+del blocks
+held = resident()
+reset_peak_memory()
+print(held - resident())
+"""
+    held = [
+        int(subprocess.run([sys.executable, "-c", code, mode], capture_output=True, text=True, check=True).stdout)
+        for mode in ("keep", "default")
+    ]
+    assert held[0] > 150e6 > 50e6 > held[1]

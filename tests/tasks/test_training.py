@@ -3,13 +3,14 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from tasks.training import CHECKPOINT, MODEL, TrainingPlan, train
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
-    schedule="one_cycle", warmup_epochs=0.0, clip_norm=5.0, freeze_batch_norm=False, seed=0,
+    schedule="one_cycle", warmup_epochs=0.0, clip_norm=5.0, freeze_batch_norm=False, frozen_stride=0, seed=0,
 )  # fmt: skip
 
 
@@ -17,7 +18,11 @@ class Network(nn.Module):
     def __init__(self):
         super().__init__()
         self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout2d(0.2))
+        self.backbone.feature_info = [{"module": "1", "reduction": 2}]
         self.head = nn.Conv2d(4, 1, 1)
+
+    def pretrained_network(self):
+        return self.backbone
 
     def forward(self, images):
         return self.head(self.backbone(images))
@@ -110,3 +115,16 @@ def test_frozen_batch_norm_stays_as_it_was(tmp_path):
     assert not state["backbone.1.running_mean"].any()
     assert (state["backbone.1.weight"] == 1).all()
     assert state["head.weight"].any()
+
+
+def test_frozen_layers_stay_over_all_epochs(tmp_path):
+    run(tmp_path, TrainingPlan(**{**PLAN.__dict__, "frozen_stride": 2}))
+    trained, fresh = load_file(tmp_path / MODEL), first_network().state_dict()
+    assert torch.equal(trained["backbone.0.weight"], fresh["backbone.0.weight"])
+    assert torch.equal(trained["backbone.1.running_mean"], fresh["backbone.1.running_mean"])
+    assert not torch.equal(trained["head.weight"], fresh["head.weight"])
+
+
+def first_network():
+    torch.manual_seed(0)
+    return Network()

@@ -1,27 +1,73 @@
+"""The contract of the CAM heads: every one of the registry passes, a new one with no edit here."""
+
+import pytest
 import torch
-import torch.nn.functional as F
 
-from models.backbones import build_backbone
-from models.cam import CamClassifier
+from models.cam import HEADS
+from models.losses import DepthEdgeAlignmentLoss, FeatureSimilarityLoss, ImportanceSamplingLoss
+
+BACKBONE = "test_efficientnet"
 
 
-def network(classes=3):
+@pytest.fixture(params=sorted(HEADS))
+def head(request):
     torch.manual_seed(0)
-    return CamClassifier(build_backbone("test_efficientnet", 16), classes).eval()
+    return HEADS[request.param](BACKBONE, 16, 3)
 
 
-def test_the_score_is_the_mean_of_the_map():
-    scores, maps = network()(torch.randn(2, 3, 64, 96))
-    assert scores.shape == (2, 3)
-    assert maps.shape == (2, 3, 4, 6)
-    for b in range(2):
-        for k in range(3):
-            assert torch.allclose(scores[b, k], sum(maps[b, k].flatten()) / 24, atol=1e-6)
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(2, 3, 64, 96, generator=generator)
+    return images, torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 
 
-def test_it_is_pooling_followed_by_a_linear_layer():
-    """Zhou et al.: the class weights applied to every position give the CAM."""
-    classifier, images = network(), torch.randn(1, 3, 64, 64)
-    features = classifier.backbone.forward_features(images)
-    pooled = F.linear(features.mean((2, 3)), classifier.head.weight[:, :, 0, 0])
-    assert torch.allclose(classifier(images)[0], pooled, atol=1e-5)
+def test_shapes_and_range(head):
+    output = head.eval()(batch()[0])
+    assert output.scores.shape == (2, 3)
+    assert output.maps.shape == output.cams.shape == (2, 3, 4, 6)
+    assert output.cams.min() >= 0
+    assert torch.allclose(output.scores, output.maps.mean((2, 3)), atol=1e-6)
+
+
+def test_any_image_size_works(head):
+    assert head.eval()(torch.randn(1, 3, 80, 64)).cams.shape == (1, 3, 5, 4)
+    assert head.eval()(torch.randn(1, 3, 16, 16)).cams.shape == (1, 3, 1, 1)  # one patch
+
+
+def test_it_learns_the_tags_of_two_images(head):
+    images, labels = batch()
+    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+    first = last = 0.0
+    for step in range(25):
+        losses = head.classification_losses(images, labels, head(images))
+        total = sum(losses.values())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        last = float(losses["classification"].detach())
+        first = first or last
+        assert torch.isfinite(total), step
+    assert last < 0.5 * first
+
+
+def test_every_loss_attaches_and_reaches_the_backbone(head):
+    images, labels = batch()
+    depth = torch.full((2, 1, 64, 96), 0.6)
+    depth[..., 20:44, 30:60] = 0.5
+    terms = {
+        "deal": lambda output: DepthEdgeAlignmentLoss()(output.cams, depth, labels),
+        "isl": lambda output: ImportanceSamplingLoss()(output.maps, labels),
+        "fsl": lambda output: FeatureSimilarityLoss(stride=8)(output.cams, images.clamp(0, 1), labels),
+    }
+    for name, term in terms.items():
+        head.zero_grad()
+        term(head(images)).backward()
+        gradient = sum(p.grad.abs().sum() for p in head.backbone.parameters() if p.grad is not None)
+        assert 0 < gradient < torch.inf, name
+
+
+def test_the_pretrained_network_is_the_named_one(head):
+    import timm
+
+    named = timm.create_model(BACKBONE, num_classes=0)
+    assert set(named.state_dict()) <= set(head.pretrained_network().state_dict())

@@ -1,0 +1,105 @@
+"""CAMs of a vision transformer, refined by its own attention (in the manner of MCTformer and WeakTr)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.layers import HybridEmbed
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor, nn
+
+from models.backbones import build_backbone, check_backbone, is_vit
+from models.cam.classifier import CamClassifier, CamOutput
+
+HYBRID: dict[str, Any] = {"embed_dim": 192, "depth": 4, "num_heads": 3}
+"""Transformer on top of a CNN's features: a DeiT-Tiny of four blocks."""
+
+
+def build_vit(name: str, output_stride: int) -> Any:
+    """A timm ViT by name; for the name of a CNN a hybrid, whose tokens are the CNN's feature cells.
+
+    The hybrid (Dosovitskiy et al., 2021, section 3.1) learns from few images where only the CNN has
+    pretrained weights.
+    """
+    check_backbone(name)
+    if is_vit(name):
+        return timm.create_model(name, num_classes=0, dynamic_img_size=True)
+    embed = partial(HybridEmbed, backbone=build_backbone(name, output_stride))
+    return VisionTransformer(embed_layer=embed, patch_size=1, num_classes=0, dynamic_img_size=True, **HYBRID)
+
+
+class VitClassifier(CamClassifier):
+    """Transformer with one class token a class; patch tokens give maps, attention refines them.
+
+    The coarse map of class k is a convolution of the patch tokens. It is weighed by the attention of
+    class token k to the patches, then spread by the attention among patches (MCTformer, Xu et al., CVPR
+    2022); both attentions are means over all blocks and heads with weights that a small network finds
+    from the attention maps themselves (WeakTr's adaptive attention fusion, Zhu et al., 2023).
+
+    Parameters
+    ----------
+    backbone : str
+        timm name of a ViT or DeiT, or of a CNN (see `build_vit`).
+    output_stride : {8, 16, 32}
+        Of the CNN; a ViT has its patch size.
+    num_classes : int
+        Foreground classes K.
+    """
+
+    def __init__(self, backbone: str, output_stride: int, num_classes: int):
+        super().__init__()
+        vit: Any = build_vit(backbone, output_stride)
+        self.backbone = vit
+        self.num_classes = num_classes
+        for block in vit.blocks:
+            block.attn.fused_attn = False  # the fused kernel keeps the attention to itself
+        heads = len(vit.blocks) * vit.blocks[0].attn.num_heads
+        self.class_offsets = nn.Parameter(0.02 * torch.randn(1, num_classes, vit.embed_dim))
+        self.head = nn.Conv2d(vit.embed_dim, num_classes, kernel_size=3, padding=1)
+        self.fusion = nn.Sequential(nn.Linear(heads, heads), nn.ReLU(), nn.Linear(heads, heads), nn.Sigmoid())
+
+    def pretrained_network(self) -> nn.Module:
+        vit: Any = self.backbone
+        return vit.patch_embed.backbone if isinstance(vit.patch_embed, HybridEmbed) else vit
+
+    def forward(self, images: Tensor) -> CamOutput:
+        vit: Any = self.backbone
+        tokens, (height, width) = self._tokens(images)
+        attentions: list[Tensor] = []  # each (B, heads, K + h*w, K + h*w)
+        hooks = [
+            block.attn.attn_drop.register_forward_hook(lambda module, inputs, output: attentions.append(output))
+            for block in vit.blocks
+        ]
+        try:
+            tokens = vit.norm(vit.blocks(vit.norm_pre(tokens)))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        classes, patches = tokens.split([self.num_classes, height * width], dim=1)
+        maps = self.head(patches.transpose(1, 2).unflatten(2, (height, width)))
+        to_patches, among_patches = self._fused(torch.cat(attentions, dim=1))
+        weighed = F.relu(maps.flatten(2)) * to_patches  # (B, K, h*w)
+        cams = (weighed @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
+        return CamOutput(maps.mean(dim=(-2, -1)), maps, cams, (classes.mean(dim=2),))
+
+    def _tokens(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Class tokens and patch tokens with their positions, (B, K + h*w, D), and (h, w)."""
+        vit: Any = self.backbone
+        patches = vit.patch_embed(images)  # (B, h, w, D)
+        embedded = vit._pos_embed(patches)  # one class token in front, or more with registers
+        tokens = torch.cat([embedded[:, :1] + self.class_offsets, embedded[:, vit.num_prefix_tokens :]], dim=1)
+        return tokens, (patches.shape[1], patches.shape[2])
+
+    def _fused(self, attention: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention (B, blocks * heads, K + N, K + N) -> class to patch (B, K, N), patch to patch (B, N, N)."""
+        count = self.num_classes
+        fused = []
+        for part in (attention[:, :, :count, count:], attention[:, :, count:, count:]):
+            weights = self.fusion(part.mean(dim=(-2, -1)) * part.shape[-1])  # a uniform attention has mean 1
+            weights = weights / weights.sum(dim=1, keepdim=True)
+            fused.append((part * weights[..., None, None]).sum(1))
+        return fused[0], fused[1]

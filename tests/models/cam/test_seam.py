@@ -1,0 +1,48 @@
+import math
+
+import pytest
+import torch
+
+from models.cam import SeamClassifier
+from models.cam.seam import pixel_correlation, strongest_only, with_background
+
+
+def test_pixel_correlation_equals_the_loops():
+    generator = torch.Generator().manual_seed(0)
+    cams = torch.rand(2, 3, 2, 3, generator=generator, dtype=torch.float64)
+    features = torch.randn(2, 4, 2, 3, generator=generator, dtype=torch.float64)
+    found = pixel_correlation(cams, features)
+    for b in range(2):
+        flat, vectors = cams[b].flatten(1), features[b].flatten(1)
+        for i in range(6):
+            weights = []
+            for j in range(6):
+                dot = sum(float(vectors[d, i]) * float(vectors[d, j]) for d in range(4))
+                weights.append(max(dot / (math.hypot(*vectors[:, i]) * math.hypot(*vectors[:, j])), 0.0))
+            for c in range(3):
+                expected = sum(w * float(flat[c, j]) for j, w in enumerate(weights)) / sum(weights)
+                assert float(found[b, c].flatten()[i]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_background_and_strongest():
+    maps = with_background(torch.tensor([[[[0.2]], [[0.7]]]]))
+    assert maps.flatten().tolist() == pytest.approx([0.3, 0.2, 0.7])
+    assert strongest_only(maps).flatten().tolist() == pytest.approx([0.0, 0.0, 0.7])
+
+
+def test_equivariance_is_zero_for_constant_maps():
+    torch.manual_seed(0)
+    head = SeamClassifier("test_efficientnet", 16, 2).eval()
+    torch.nn.init.zeros_(head.head.weight)
+    images, labels = torch.randn(1, 3, 64, 64), torch.tensor([[1.0, 0.0]])
+    losses = head.classification_losses(images, labels, head(images))
+    assert float(losses["equivariance"].detach()) == 0
+    assert float(losses["classification"].detach()) == pytest.approx(math.log(2))
+
+
+def test_present_classes_alone_count():
+    torch.manual_seed(0)
+    head = SeamClassifier("test_efficientnet", 16, 2).eval()
+    images = torch.randn(1, 3, 64, 64)
+    losses = head.classification_losses(images, torch.zeros(1, 2), head(images))
+    assert float(losses["equivariance"].detach()) == 0

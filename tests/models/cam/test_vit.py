@@ -1,0 +1,64 @@
+import pytest
+import torch
+from torch import nn
+
+from models.cam import VitClassifier
+from models.cam.vit import HYBRID
+
+
+def small():
+    torch.manual_seed(0)
+    return VitClassifier("test_vit", 16, 3).eval()
+
+
+def test_a_vit_by_name_and_a_hybrid_for_a_cnn():
+    head = small()
+    assert head.pretrained_network() is head.backbone
+    hybrid = VitClassifier("test_efficientnet", 16, 3)
+    assert len(hybrid.backbone.blocks) == HYBRID["depth"]
+    assert hybrid.pretrained_network() is hybrid.backbone.patch_embed.backbone
+
+
+def test_cams_are_maps_weighed_and_spread_by_attention():
+    """The whole head against plain loops over blocks, heads and tokens."""
+    head, images = small(), torch.randn(1, 3, 64, 96)
+    count, vit = head.num_classes, head.backbone
+    tokens, (height, width) = head._tokens(images)
+    attentions, x = [], vit.norm_pre(tokens)
+    for block in vit.blocks:
+        batch, length, dim = x.shape
+        heads = block.attn.num_heads
+        qkv = block.attn.qkv(block.norm1(x)).reshape(batch, length, 3, heads, dim // heads)
+        for number in range(heads):
+            query, key = block.attn.q_norm(qkv[0, :, 0, number]), block.attn.k_norm(qkv[0, :, 1, number])
+            attentions.append(((query @ key.T) * block.attn.scale).softmax(-1))
+        x = block(x)
+    patches = vit.norm(x)[:, count:].transpose(1, 2).reshape(1, -1, height, width)
+    maps = head.head(patches)
+    fused = []
+    for rows in (slice(0, count), slice(count, None)):
+        parts = [attention[rows, count:] for attention in attentions]
+        pooled = torch.stack([part.mean() * part.shape[-1] for part in parts])
+        weights = head.fusion(pooled)
+        fused.append(sum(weight * part for weight, part in zip(weights, parts)) / weights.sum())
+    expected = torch.zeros(count, height * width)
+    for k in range(count):
+        weighed = maps[0, k].flatten().clamp(min=0) * fused[0][k]
+        for i in range(height * width):
+            expected[k, i] = sum(fused[1][i, j] * weighed[j] for j in range(height * width))
+    output = head(images)
+    assert torch.allclose(output.maps, maps, atol=1e-5)
+    assert torch.allclose(output.cams[0].flatten(1), expected, atol=1e-5)
+    assert torch.allclose(output.further_scores[0], vit.norm(x)[:, :count].mean(2), atol=1e-5)
+
+
+def test_class_tokens_begin_at_the_pretrained_one():
+    head = small()
+    nn.init.zeros_(head.class_offsets)
+    tokens, _ = head._tokens(torch.randn(1, 3, 32, 32))
+    assert torch.equal(tokens[:, 0], tokens[:, 2])
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="timm has no backbone"):
+        VitClassifier("deit_tiny_patch17", 16, 3)

@@ -1,0 +1,63 @@
+"""The real command line on a tiny set: a grid of two losses, two heads and two seeds."""
+
+import csv
+import re
+
+import pytest
+
+from data.errors import SettingError
+from pipeline import Ablation
+from pipeline.ablation import markdown_table, table_cells
+
+GRID = ["--losses", "none,all", "--heads", "gap,vit", "--seeds", "0,1", "--results", "cam_seed", "--images", "2"]
+
+
+@pytest.mark.pipeline
+def test_a_grid_is_computed_once_and_tabled(command_line):
+    first = command_line.luigi("Ablation", *GRID, "--processes", 1)
+    assert first.returncode == 0, first.stderr
+    started = re.findall(r"(\S+): started", first.stderr)
+    assert started.count("IndexDataset") == started.count("LoadDepth") == started.count("Ablation") == 1
+    assert started.count("TrainClassifier") == started.count("ExtractCams") == 8
+    assert "TrainSegmenter" not in started
+    (folder,) = (command_line.artifacts / "bop/Ablation").iterdir()
+    with open(folder / "ablation.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    assert {(row["losses"], row["head"], row["seed"]) for row in rows} == {
+        (loss, head, seed) for loss in ("none", "all") for head in ("gap", "vit") for seed in "01"
+    }
+    assert all(0 <= float(row["miou"]) <= 100 and 0 <= float(row["threshold"]) < 1 for row in rows)
+    text = (folder / "ablation.md").read_text()
+    assert text in first.stderr.replace("\r", "\n")
+    assert len(text.splitlines()) == 2 + 4
+    page = (folder / "report.html").read_text()
+    assert page.count("<svg") == 2
+    assert page.count("data:image/") == 2 * (1 + 4 + 1)
+    again = command_line.luigi("Ablation", *GRID, "--processes", 1)
+    assert "started" not in again.stderr
+    wider = command_line.luigi("Ablation", *[g.replace("none,all", "none,all,deal") for g in GRID], "--processes", 1)
+    assert re.findall(r"(\S+): started", wider.stderr).count("TrainClassifier") == 4
+
+
+def test_mean_and_standard_deviation_over_the_seeds():
+    scores = [{"cam_seed": {"miou": value, "boundary_f": None}} for value in (50.0, 54.0)]
+    columns, rows = table_cells({"deal": scores, "none": [{"cam_seed": None}]}, ("cam_seed",))
+    assert columns == ["CAM seed mIoU", "CAM seed boundary F"]
+    assert rows == [("deal", ["52.0 ± 2.8", "–"]), ("none", ["–", "–"])]
+    assert markdown_table({"deal": scores[:1]}, ("cam_seed",)).splitlines()[2] == "| deal | 50.0 | – |"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"losses": "deal,fancy"}, "losses 'fancy' is unknown; there are: none, deal"),
+        ({"heads": "cnn"}, "heads 'cnn' is unknown"),
+        ({"seeds": "0;1"}, "write them as 0,1,2"),
+        ({"vary": "LoadDepth.nois=1"}, "no parameter 'nois'; did you mean: noise"),
+        ({"grid": "none.toml"}, "none.toml: is no grid"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(in_process, parameters, message):
+    with pytest.raises(SettingError, match=message):
+        Ablation(**parameters).requires()

@@ -1,0 +1,61 @@
+import pytest
+
+from data.errors import SettingError
+from pipeline.grid import HEADS, LOSSES, merged, parse_vary, read_grid, variants
+
+
+def test_the_last_axis_runs_fastest_and_settings_are_merged():
+    axes = {
+        "losses": {"none": {"A": {"x": 0}}, "deal": {"A": {"x": 1}}},
+        "B.y": {"1": {"B": {"y": "1"}}, "2": {"B": {"y": "2"}, "A": {"z": 3}}},
+    }
+    found = variants(axes)
+    assert [variant.name for variant in found] == ["none, 1", "none, 2", "deal, 1", "deal, 2"]
+    assert found[3].settings == {"A": {"x": 1, "z": 3}, "B": {"y": "2"}}
+    assert found[3].values == {"losses": "deal", "B.y": "2"}
+    assert axes["losses"]["deal"] == {"A": {"x": 1}}  # the axes stay as they were
+
+
+def test_the_later_setting_holds():
+    assert merged([{"A": {"x": 1, "y": 1}}, {"A": {"x": 2}}]) == {"A": {"x": 2, "y": 1}}
+
+
+def test_axes_from_the_command_line():
+    axes = parse_vary("LoadDepth.noise=0,0.01; TrainClassifier.epochs=3")
+    assert axes == {
+        "LoadDepth.noise": {"0": {"LoadDepth": {"noise": "0"}}, "0.01": {"LoadDepth": {"noise": "0.01"}}},
+        "TrainClassifier.epochs": {"3": {"TrainClassifier": {"epochs": "3"}}},
+    }
+    assert parse_vary("") == {}
+    for bad in ("noise=1", "LoadDepth.noise", "LoadDepth.noise="):
+        with pytest.raises(SettingError, match="write Stage.parameter=value,value"):
+            parse_vary(bad)
+
+
+def test_axes_from_a_file(tmp_path):
+    path = tmp_path / "grid.toml"
+    path.write_text('[size.small.ExtractCams]\nscales = "1"\n[size.large.ExtractCams]\nscales = [1, 2.0]\n')
+    assert read_grid(path) == {
+        "size": {"small": {"ExtractCams": {"scales": "1"}}, "large": {"ExtractCams": {"scales": [1, 2.0]}}}
+    }
+    path.write_text("[size]\nsmall = 3\n")
+    with pytest.raises(SettingError, match=r"grid.toml: axis 'size'"):
+        read_grid(path)
+    path.write_text("[size")
+    with pytest.raises(SettingError, match=r"grid.toml: is no grid"):
+        read_grid(path)
+    with pytest.raises(SettingError, match=r"none.toml: is no grid"):
+        read_grid(tmp_path / "none.toml")
+
+
+def test_the_named_axes_set_parameters_that_exist():
+    from pipeline import TrainClassifier
+
+    for settings in (*LOSSES.values(), *HEADS.values()):
+        TrainClassifier(settings=settings)  # raises at an unknown one
+
+
+def test_every_head_of_the_registry_is_an_axis_value():
+    from models.cam import HEADS as REGISTRY
+
+    assert set(HEADS) == set(REGISTRY)
