@@ -56,7 +56,7 @@ def print_scores(task: StageTask, as_json: bool) -> None:
         )
     scores = task.read()
     if as_json:
-        kept = ("miou", "threshold", "miou_of_labelled", "labelled", "images", "per_class")
+        kept = ("miou", "boundary_f", "threshold", "miou_of_labelled", "labelled", "images", "per_class")
         print(
             json.dumps(
                 {name: score and {key: score[key] for key in kept if key in score} for name, score in scores.items()}
@@ -65,8 +65,9 @@ def print_scores(task: StageTask, as_json: bool) -> None:
         return
     names = list(next((score["per_class"] for score in scores.values() if score), {}))
     print(f"{'':24}" + "".join(f"{name:>16}" for name in scores))
-    rows = [("mIoU", lambda s: s["miou"]), ("mIoU of labelled pixels", lambda s: s["miou_of_labelled"])]
-    rows += [("labelled pixels", lambda s: s["labelled"]), ("threshold", lambda s: s.get("threshold"))]
+    rows = [("mIoU", lambda s: s["miou"]), ("boundary F, 3 px", lambda s: s["boundary_f"])]
+    rows += [("mIoU of labelled pixels", lambda s: s["miou_of_labelled"]), ("labelled pixels", lambda s: s["labelled"])]
+    rows += [("threshold", lambda s: s.get("threshold"))]
     rows += [(name, lambda s, name=name: s["per_class"][name]) for name in names]
     for title, value in rows:
         cells = ["–" if score is None or value(score) is None else f"{value(score):.2f}" for score in scores.values()]

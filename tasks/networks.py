@@ -63,6 +63,19 @@ def load_trained(network: nn.Module, artifact: Artifact, device: torch.device) -
     return network.to(device, memory_format=torch.channels_last).eval()
 
 
+def start_from_classifier(segmenter: DeepLabAspp, trained, num_classes: int) -> None:
+    """Give the segmentation network the backbone that a TrainClassifier task has learnt, in place."""
+    classifier = build_classifier(trained, num_classes, pretrained=False)
+    classifier.load_state_dict(load(trained.artifact.read(MODEL)))
+    try:
+        segmenter.backbone.load_state_dict(classifier.pretrained_network().state_dict())
+    except RuntimeError as error:
+        raise SettingError(
+            f"the classifier's backbone {trained.backbone} does not fit the segmentation network's; "
+            "give both the same, or --TrainSegmenter-start pretrained"
+        ) from error
+
+
 def augmentation_of(stage, samples: Sequence[Sample]) -> Augmentation:
     """The augmentation that a training stage's parameters describe."""
     crop = (stage.crop_size, stage.crop_size) if stage.crop_size else padded_size(samples)

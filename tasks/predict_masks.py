@@ -26,8 +26,11 @@ class PredictMasks(StageTask):
     resources = {"gpu": 1}
 
     split = luigi.ChoiceParameter(default=TRAIN, choices=(TRAIN, EVALUATION), description="train = pseudo-labels")
-    scales = ScalesParameter(
-        default=(1.5, 2.25), description="sizes of the image, relative; probabilities are averaged"
+    train_scales = ScalesParameter(
+        default=(1.5,), description="train split: sizes of the image, relative; probabilities are averaged"
+    )
+    evaluation_scales = ScalesParameter(
+        default=(2.0, 3.0), description="evaluation split: larger ones tell more classes apart, no tags help"
     )
     flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
     crf = luigi.ChoiceParameter(default="irn", choices=("none", "clip-es", "irn", "kim"), description="CRF constants")
@@ -37,6 +40,14 @@ class PredictMasks(StageTask):
     @property
     def label(self):
         return f"PredictMasks-{self.split}"
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        return self.train_scales if self.split == TRAIN else self.evaluation_scales
+
+    def parameters(self):
+        unused = "evaluation_scales" if self.split == TRAIN else "train_scales"
+        return {name: value for name, value in super().parameters().items() if name != unused}
 
     def requires(self):
         return [self.upstream(IndexDataset), self.upstream(TrainSegmenter)]

@@ -15,6 +15,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "backbone": "resnet50",
             "weights": "hub",
             "output_stride": 16,
+            "frozen_stride": 0,
             "epochs": 15,
             "batch_size": 20,
             "crop_size": 448,
@@ -33,6 +34,8 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
         "TrainSegmenter": {
             "backbone": "resnet101",
             "weights": "hub",
+            "start": "pretrained",
+            "frozen_stride": 0,
             "output_stride": 8,
             "rates": (6, 12, 18, 24),
             "epochs": 15,
@@ -49,6 +52,10 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
             "beta_bg": 0.7,
             "beta_fg": 0.7,
         },
-        "PredictMasks": {"scales": (0.5, 0.75, 1.0), "crf": "irn"},
+        "PredictMasks": {
+            "train_scales": (0.5, 0.75, 1.0),
+            "evaluation_scales": (0.5, 0.75, 1.0),
+            "crf": "irn",
+        },
     },
 }

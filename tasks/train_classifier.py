@@ -15,9 +15,9 @@ class TrainClassifier(TrainingTask):
     head = luigi.ChoiceParameter(
         default="gap", choices=("gap", "seam", "vit"), description="how a network makes CAMs; vit on a CNN is a hybrid"
     )
-    epochs = luigi.IntParameter(default=8)
+    epochs = luigi.IntParameter(default=4)
     learning_rate = luigi.FloatParameter(default=1e-3, description="of the backbone, at its peak")
-    deal_weight = luigi.FloatParameter(default=0.4, description="weight of the depth edge alignment loss, 0 = off")
+    deal_weight = luigi.FloatParameter(default=2.0, description="weight of the depth edge alignment loss, 0 = off")
     deal_edges = luigi.ChoiceParameter(default="curvature", choices=("curvature", "sobel"), description="depth edges")
     deal_stride = luigi.IntParameter(default=8, description="pixels a cell of the grid where the edges meet")
     deal_floor = luigi.FloatParameter(default=0.04, description="depth edges below it are noise (1/m; sobel: m)")
@@ -32,8 +32,8 @@ class TrainClassifier(TrainingTask):
     cam_normalisation = luigi.ChoiceParameter(
         default="max", choices=("max", "quantile", "sigmoid"), description="of the CAMs that DEAL and FSL see"
     )
-    ramp_start = luigi.FloatParameter(default=2.0, description="epochs before DEAL and FSL begin")
-    ramp_end = luigi.FloatParameter(default=4.0, description="epochs after which they have their full weight")
+    ramp_start = luigi.FloatParameter(default=1.0, description="epochs before DEAL and FSL begin")
+    ramp_end = luigi.FloatParameter(default=2.0, description="epochs after which they have their full weight")
 
     def requires(self):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]

@@ -9,14 +9,18 @@ from tasks.base import ScalesParameter
 from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
+from tasks.train_classifier import TrainClassifier
 from tasks.training_task import TrainingTask
 
 
 class TrainSegmenter(TrainingTask):
     """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
 
+    start = luigi.ChoiceParameter(
+        default="classifier", choices=("pretrained", "classifier"), description="weights with which the backbone begins"
+    )
     rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
-    epochs = luigi.IntParameter(default=10)
+    epochs = luigi.IntParameter(default=5)
     scale_min = luigi.FloatParameter(default=0.8, description="least random resize")
     scale_max = luigi.FloatParameter(default=2.0, description="greatest random resize")
     jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
@@ -27,7 +31,7 @@ class TrainSegmenter(TrainingTask):
     optimizer = luigi.ChoiceParameter(default="adamw", choices=("adamw", "sgd"))
     learning_rate = luigi.FloatParameter(default=5e-4, description="of the backbone, at its peak")
     schedule = luigi.ChoiceParameter(default="poly", choices=("one_cycle", "poly"))
-    warmup_epochs = luigi.FloatParameter(default=1.0, description="epochs of linear warm-up from 1e-6 (poly)")
+    warmup_epochs = luigi.FloatParameter(default=0.5, description="epochs of linear warm-up from 1e-6 (poly)")
     freeze_batch_norm = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING)
     grow = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="grow the seed over superpixels"
@@ -36,7 +40,10 @@ class TrainSegmenter(TrainingTask):
     beta_fg = luigi.FloatParameter(default=0.7, description="mean probability above which it is foreground")
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(DiscoverSuperpixels), self.upstream(GenerateSeeds)]
+        above = [IndexDataset, DiscoverSuperpixels, GenerateSeeds]
+        if self.start == "classifier":
+            above.append(TrainClassifier)
+        return [self.upstream(stage) for stage in above]
 
     def work(self) -> int:
         import torch
@@ -45,10 +52,12 @@ class TrainSegmenter(TrainingTask):
         from models.losses import BalancedSeedLoss
         from models.seeds import grow_seeds
         from tasks.batches import MapSource
-        from tasks.networks import build_segmenter
+        from tasks.networks import build_segmenter, start_from_classifier
 
         torch.manual_seed(self.seed)
-        network = build_segmenter(self, self.index.num_classes, pretrained=True)
+        network = build_segmenter(self, self.index.num_classes, pretrained=self.start == "pretrained")
+        if self.start == "classifier":
+            start_from_classifier(network, self.upstream(TrainClassifier), self.index.num_classes)
         maps = {
             "seed": MapSource(self.upstream(GenerateSeeds).artifact.path, "seed", UNLABELLED),
             "superpixel": MapSource(

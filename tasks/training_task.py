@@ -19,7 +19,7 @@ class TrainingTask(StageTask):
     weights = luigi.Parameter(default="package", description="hub, package, random, or a file of weights")
     output_stride = luigi.IntParameter(default=16, description="pixels a cell of the network's maps: 8, 16 or 32")
     epochs = luigi.IntParameter(default=10)
-    batch_size = luigi.IntParameter(default=16)
+    batch_size = luigi.IntParameter(default=8)
     crop_size = luigi.IntParameter(default=0, description="side of the square crop, 0 = the largest image")
     scale_min = luigi.FloatParameter(default=1.0, description="least random resize")
     scale_max = luigi.FloatParameter(default=1.0, description="greatest random resize")

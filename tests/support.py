@@ -16,7 +16,7 @@ TINY_SETTINGS = {
     "DiscoverSuperpixels": {"shard_size": "4"},
     "GenerateSeeds": {"shard_size": "4"},
     "TrainSegmenter": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
-    "PredictMasks": {"scales": "1", "shard_size": "4"},
+    "PredictMasks": {"train_scales": "1", "evaluation_scales": "1", "shard_size": "4"},
     "WriteReport": {"images": "2", "evaluation_images": "2"},
 }
 

@@ -8,7 +8,14 @@ EVIL = "<script>alert('x')</script>"
 
 
 def content(**changes):
-    score = {"miou": 50.0, "miou_of_labelled": 60.0, "labelled": 40.0, "images": 3, "per_class": {EVIL: 50.0}}
+    score = {
+        "miou": 50.0,
+        "boundary_f": 30.0,
+        "miou_of_labelled": 60.0,
+        "labelled": 40.0,
+        "images": 3,
+        "per_class": {EVIL: 50.0},
+    }
     stage = {"label": EVIL, "identity": "abc", "record": {}, "files": 1, "megabytes": 0.1, "parameters": {EVIL: EVIL}}
     strip = {"image_id": EVIL, "tags": [EVIL], "panels": [(EVIL, "data:image/png;base64,")]}
     return {

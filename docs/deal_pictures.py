@@ -1,0 +1,70 @@
+"""Draws docs/deal.png from the artifacts of an Ablation that has the losses none and deal.
+
+    python docs/deal_pictures.py --dataset hope --data-root FOLDER [the Ablation's other flags] [--output docs/deal.png]
+
+A row an image: the image, Sobel edges of depth (the paper's), second differences of inverse depth (ours),
+the CAM and its edges without the loss, the CAM and its edges with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data.images import read_image
+from data.sample import TRAIN
+from models.losses.deal import EDGE_STRENGTHS, cam_edge_strength
+from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth
+from pipeline.__main__ import task_of
+from pipeline.report.colours import colour_heat, sheet
+from pipeline.report.strips import choose
+from tasks.extract_cams import read_cam
+
+FULL_STEP = 0.03
+"""Metres of the Sobel magnitude that are drawn white."""
+
+
+def enlarged(cells: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    """(1, 1, h, w) cells -> picture of `size`, each cell a square."""
+    return colour_heat(torch.nn.functional.interpolate(cells, size=size, mode="nearest")[0, 0].numpy())
+
+
+def row(ablation: Ablation, number: int) -> list[np.ndarray]:
+    index = ablation.upstream(IndexDataset).read()
+    sample = index.split(TRAIN)[number]
+    size, image = sample.size, read_image(sample.image)
+    store = ablation.upstream(LoadDepth).artifact
+    depth, valid = (
+        torch.from_numpy(store.read_image(name, number)[: size[0], : size[1]].copy())[None, None]
+        for name in ("depth", "valid")
+    )
+    panels = [image]
+    for edges, floor, span in (("sobel", 0.0, FULL_STEP), ("curvature", 0.04, 0.3)):
+        panels.append(enlarged(EDGE_STRENGTHS[edges](depth, valid, 8, floor, span)[0], size))
+    grid = (-(-size[0] // 8), -(-size[1] // 8))
+    for variant in ablation.variants():
+        cams = ablation.of_variant(ExtractCams, variant, ablation.seed_list()[0]).artifact
+        cam = read_cam(cams, number, size)[0].amax(0)
+        panels += [colour_heat(cam.numpy(), image), enlarged(cam_edge_strength(cam[None, None], grid), size)]
+    return panels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("docs/deal.png"))
+    parser.add_argument("--images", type=int, default=5)
+    options, flags = parser.parse_known_args()
+    ablation = task_of("Ablation", [*flags, "--losses", "none,deal"])
+    samples = ablation.upstream(IndexDataset).read().split(TRAIN)
+    pictures = [panel for number in choose(samples, options.images) for panel in row(ablation, number)]
+    drawn = Image.fromarray(sheet(pictures, columns=len(pictures) // options.images))
+    drawn.resize((drawn.width // 2, drawn.height // 2), Image.Resampling.BOX).save(options.output, optimize=True)
+    print(f"picture: {options.output}")
+
+
+if __name__ == "__main__":
+    main()
