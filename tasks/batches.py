@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,11 @@ def image_tensor(sample: Sample) -> Tensor:
     return torch.from_numpy(read_image(sample.image).copy()).permute(2, 0, 1).float() / 255
 
 
+def image_batch(samples: Sequence[Sample]) -> Tensor:
+    """RGB images of one size, (B, 3, H, W) float32 in [0, 1]."""
+    return torch.stack([image_tensor(sample) for sample in samples])
+
+
 def batches_of_one_size(samples: Sequence[Sample], batch_size: int) -> Iterator[list[int]]:
     """Numbers of the samples in groups of equal image size, so that each group is one tensor."""
     by_size: dict[tuple[int, int], list[int]] = {}
@@ -104,6 +109,14 @@ def batches_of_one_size(samples: Sequence[Sample], batch_size: int) -> Iterator[
     for numbers in by_size.values():
         for start in range(0, len(numbers), batch_size):
             yield numbers[start : start + batch_size]
+
+
+def map_images(samples: Sequence[Sample], batch_size: int, compute: Callable[[list[Sample]], Iterable]) -> list:
+    """One result an image, in the order of the samples; `compute` gets images of equal size, a batch at a time."""
+    found: dict[int, object] = {}
+    for numbers in batches_of_one_size(samples, batch_size):
+        found.update(zip(numbers, compute([samples[number] for number in numbers]), strict=True))
+    return [found[number] for number in range(len(samples))]
 
 
 class TrainingImages(Dataset):

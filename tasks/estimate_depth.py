@@ -9,7 +9,7 @@ import luigi
 from data.errors import WeightsError
 from data.fingerprint import hash_file
 from data.images import read_image
-from data.sample import TRAIN
+from data.sample import TRAIN, Sample
 from data.store import ArraySpec
 from tasks.base import StageTask
 from tasks.index_dataset import IndexDataset
@@ -43,7 +43,7 @@ class EstimateDepth(StageTask):
         import torch
 
         from models.depth_estimation import depth_of_disparity
-        from tasks.batches import batches_of_one_size
+        from tasks.batches import map_images
         from tasks.training import choose_device
 
         index, samples = self.index, self.index.split(TRAIN)
@@ -55,20 +55,19 @@ class EstimateDepth(StageTask):
             ),
         }  # fmt: skip
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
+
+        def depth_of(batch: list[Sample]) -> list:
+            with torch.inference_mode():
+                estimates = estimator([read_image(sample.image).copy() for sample in batch])  # writable
+            if self.gives == "inverse":
+                estimates = [depth_of_disparity(values, self.near, self.far) for values in estimates]
+            return [values.cpu().numpy() for values in estimates]
+
         missing = store.missing_shards()
-        done = 0
         for shard in self.progress(missing, len(missing), "shard"):
             here = [samples[number] for number in store.images_of(shard)]
-            found = {}
-            for numbers in batches_of_one_size(here, self.batch_size):
-                with torch.inference_mode():
-                    estimates = estimator([read_image(here[number].image).copy() for number in numbers])  # writable
-                for number, values in zip(numbers, estimates, strict=True):
-                    metres = depth_of_disparity(values, self.near, self.far) if self.gives == "inverse" else values
-                    found[number] = metres.cpu().numpy()
-            store.write_shard(shard, {"depth": [found[number] for number in range(len(here))]})
-            done += len(here)
-        return done
+            store.write_shard(shard, {"depth": map_images(here, self.batch_size, depth_of)})
+        return sum(len(store.images_of(shard)) for shard in missing)
 
     def _estimator(self):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import luigi
 import numpy as np
 
-from data.sample import TRAIN
+from data.sample import TRAIN, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
 from tasks.index_dataset import IndexDataset
@@ -33,7 +33,7 @@ class ExtractCams(StageTask):
         import torch
 
         from models.cam.extraction import extract_cams
-        from tasks.batches import batches_of_one_size, image_tensor, labels_of
+        from tasks.batches import image_batch, labels_of, map_images
         from tasks.networks import build_classifier, load_trained, normalisation_of
         from tasks.training import choose_device
 
@@ -51,29 +51,23 @@ class ExtractCams(StageTask):
             "slot_class": ArraySpec(("slot",), (slots,), "int16", -1, {"long_name": "class of each slot, -1 = none"}),
         }  # fmt: skip
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
+
+        def cams_of(batch: list[Sample]) -> list[np.ndarray]:
+            images, labels = normalise(image_batch(batch)).to(device), labels_of(batch, index.num_classes).to(device)
+            size = padded_size(batch, CAM_STRIDE)
+            with torch.inference_mode():
+                maps = extract_cams(network, images, labels, size, self.scales, self.flip).cpu()
+            return [
+                values[[label - 1 for label in sample.labels]].half().numpy()
+                for sample, values in zip(batch, maps, strict=True)
+            ]
+
         missing = store.missing_shards()
-        done = 0
         for shard in self.progress(missing, len(missing), "shard"):
             here = [samples[number] for number in store.images_of(shard)]
-            cams: dict[int, np.ndarray] = {}
-            for numbers in batches_of_one_size(here, self.batch_size):
-                batch = [here[number] for number in numbers]
-                images = normalise(torch.stack([image_tensor(sample) for sample in batch])).to(device)
-                labels = labels_of(batch, index.num_classes).to(device)
-                size = padded_size(batch, CAM_STRIDE)
-                with torch.inference_mode():
-                    maps = extract_cams(network, images, labels, size, self.scales, self.flip).cpu()
-                for number, sample, values in zip(numbers, batch, maps, strict=True):
-                    cams[number] = values[[label - 1 for label in sample.labels]].half().numpy()
-            store.write_shard(
-                shard,
-                {
-                    "cam": [cams[number] for number in range(len(here))],
-                    "slot_class": [np.array(sample.labels, np.int16) for sample in here],
-                },
-            )
-            done += len(here)
-        return done
+            slots = [np.array(sample.labels, np.int16) for sample in here]
+            store.write_shard(shard, {"cam": map_images(here, self.batch_size, cams_of), "slot_class": slots})
+        return sum(len(store.images_of(shard)) for shard in missing)
 
 
 def read_cam(store: ShardedStore, number: int, size: tuple[int, int]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import luigi
 import numpy as np
 
-from data.sample import TRAIN
+from data.sample import TRAIN, Sample
 from data.store import ArraySpec
 from tasks.base import StageTask
 from tasks.index_dataset import IndexDataset
@@ -36,7 +36,7 @@ class ExtractKeys(StageTask):
         import torch
         import torch.nn.functional as F
 
-        from tasks.batches import batches_of_one_size, image_tensor
+        from tasks.batches import image_batch, map_images
         from tasks.networks import build_keys, normalisation_of
         from tasks.training import choose_device
 
@@ -55,29 +55,21 @@ class ExtractKeys(StageTask):
             "grid": ArraySpec(("axis",), (2,), "int32", 0, {"long_name": "patch rows and columns of the image"}),
         }  # fmt: skip
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
+
+        def keys_of(batch: list[Sample]) -> np.ndarray:
+            images = image_batch(batch)
+            size = self.scaled(tuple(images.shape[-2:]))
+            if size != tuple(images.shape[-2:]):
+                images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
+            with torch.inference_mode():
+                return network(normalise(images.clamp(0, 1)).to(device)).cpu().half().numpy()
+
         missing = store.missing_shards()
-        done = 0
         for shard in self.progress(missing, len(missing), "shard"):
             here = [samples[number] for number in store.images_of(shard)]
-            keys: dict[int, np.ndarray] = {}
-            for numbers in batches_of_one_size(here, self.batch_size):
-                images = torch.stack([image_tensor(here[number]) for number in numbers])
-                size = self.scaled(tuple(images.shape[-2:]))
-                if size != tuple(images.shape[-2:]):
-                    images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
-                with torch.inference_mode():
-                    values = network(normalise(images.clamp(0, 1)).to(device)).cpu().half().numpy()
-                keys.update(zip(numbers, values, strict=True))
-            whole = [keys[number] for number in range(len(here))]
-            store.write_shard(
-                shard,
-                {
-                    "key": whole,
-                    "grid": np.array([values.shape[:2] for values in whole], np.int32),
-                },
-            )
-            done += len(here)
-        return done
+            keys = map_images(here, self.batch_size, keys_of)
+            store.write_shard(shard, {"key": keys, "grid": np.array([values.shape[:2] for values in keys], np.int32)})
+        return sum(len(store.images_of(shard)) for shard in missing)
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image."""

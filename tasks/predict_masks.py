@@ -76,7 +76,7 @@ class PredictMasks(StageTask):
         """Arguments of `label_shard`, one shard after the other; the network runs here, the CRF elsewhere."""
         import torch
 
-        from tasks.batches import batches_of_one_size, image_tensor
+        from tasks.batches import image_batch, map_images
         from tasks.networks import build_segmenter, load_trained, normalisation_of
         from tasks.training import choose_device
 
@@ -85,17 +85,20 @@ class PredictMasks(StageTask):
         network = build_segmenter(trained, self.index.num_classes, pretrained=False)
         network = load_trained(network, trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
+
+        def candidates_of(batch: list[Sample]) -> list[tuple[np.ndarray, np.ndarray]]:
+            images = normalise(image_batch(batch)).to(device)
+            with torch.inference_mode():
+                probabilities = network.predict(images, self.scales, self.flip).cpu()
+            found = []
+            for sample, values in zip(batch, probabilities, strict=True):
+                classes = self._candidates(sample, values)
+                found.append((values[classes].half().numpy(), classes.numpy()))
+            return found
+
         for shard in shards:
             here = [samples[number] for number in store.images_of(shard)]
-            found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-            for numbers in batches_of_one_size(here, self.batch_size):
-                images = normalise(torch.stack([image_tensor(here[number]) for number in numbers])).to(device)
-                with torch.inference_mode():
-                    probabilities = network.predict(images, self.scales, self.flip).cpu()
-                for number, values in zip(numbers, probabilities, strict=True):
-                    classes = self._candidates(here[number], values)
-                    found[number] = (values[classes].half().numpy(), classes.numpy())
-            yield store.path, shard, here, [found[number] for number in range(len(here))], self.crf
+            yield store.path, shard, here, map_images(here, self.batch_size, candidates_of), self.crf
 
     def _candidates(self, sample: Sample, probabilities):
         """Classes the image may hold: background and its tags (train), or what the network thinks possible."""

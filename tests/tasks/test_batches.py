@@ -17,6 +17,7 @@ from tasks.batches import (
     epoch_batches,
     jitter_colours,
     labels_of,
+    map_images,
     resize_nearest,
     steps_per_epoch,
 )
@@ -131,3 +132,22 @@ def test_neutral_jitter_changes_nothing_and_grey_has_no_saturation():
     assert torch.allclose(jitter_colours(image, 1, 1, 1), image, atol=1e-6)
     grey = jitter_colours(image, 1, 1, 0)
     assert torch.allclose(grey[0], grey[1])
+
+
+def test_results_come_in_the_order_of_the_samples_whatever_their_sizes(samples):
+    mixed = [samples[0][2], samples[0][0], samples[0][2], samples[0][1]]
+    seen = []
+
+    def compute(batch):
+        seen.append({sample.size for sample in batch})
+        return [sample.image_id for sample in batch]
+
+    assert map_images(mixed, 2, compute) == ["2", "0", "2", "1"]
+    assert all(len(sizes) == 1 for sizes in seen)
+
+
+def test_normalisation_can_be_undone():
+    normalisation = Normalisation((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
+    images = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(normalisation.undo(normalisation(images)), images, atol=1e-6)
+    assert normalisation.undo(torch.full((3, 1, 1), 9.0)).max() == 1
