@@ -66,8 +66,12 @@ def class_iou(confusion: np.ndarray, unlabelled_is_wrong: bool = True) -> np.nda
 
 
 def mean_iou(confusion: np.ndarray, unlabelled_is_wrong: bool = True) -> float:
-    """Mean of `class_iou` over the classes that occur; NaN if none does."""
-    ious = class_iou(confusion, unlabelled_is_wrong)
+    """Mean of `class_iou` over the classes that the ground truth has; NaN if there is none.
+
+    A class without ground truth in a split has no IoU to speak of: counted as 0, twelve stray pixels of it in seven
+    million cost 6.5 points of a mean over thirteen. Such pixels still count, as missed by their own class.
+    """
+    ious = class_iou(confusion, unlabelled_is_wrong)[confusion.sum(1) > 0]
     return float(np.nanmean(ious)) if np.isfinite(ious).any() else float("nan")
 
 
@@ -146,14 +150,14 @@ def boundary_f_score(counts: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (C,), float64 in [0, 1]; NaN for a class without any boundary, as background.
+    ndarray, (C,), float64 in [0, 1]; NaN for a class without a true boundary, as background.
     """
     predicted, precise, true, recalled = counts.astype(np.float64).T
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(predicted > 0, precise / predicted, 0.0)
         recall = np.where(true > 0, recalled / true, 0.0)
         score = np.where(precision + recall > 0, 2 * precision * recall / (precision + recall), 0.0)
-    return np.where(predicted + true > 0, score, np.nan)
+    return np.where(true > 0, score, np.nan)
 
 
 def cam_segmentation(cam: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:

@@ -26,7 +26,7 @@ RESULTS = ("cam_seed", "initial_seed", "pseudo_labels", "predictions")
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``. The only stage that opens ground truth, together with the report's pictures."""
 
-    version = 2
+    version = 3
     suffix = ""
 
     results = luigi.ChoiceListParameter(default=RESULTS, choices=RESULTS, description="what is scored")

@@ -51,6 +51,14 @@ def test_a_class_that_never_occurs_does_not_count():
     assert np.isnan(class_iou(confusion)[4])
 
 
+def test_stray_pixels_of_a_class_without_truth_count_against_their_own_class_alone():
+    truth, prediction = np.zeros(100, np.uint8), np.zeros(100, np.uint8)
+    truth[50:] = 1
+    prediction[50:] = 1
+    prediction[:5] = 2
+    assert mean_iou(confusion_matrix(truth, prediction, 3)) == pytest.approx((45 / 50 + 1.0) / 2)
+
+
 def test_no_pixels_give_nan():
     nothing = confusion_matrix(np.full((2, 2), 255), np.zeros((2, 2)), 2)
     assert np.isnan(mean_iou(nothing))

@@ -1,7 +1,7 @@
 import pytest
 from jinja2 import UndefinedError
 
-from pipeline.report.charts import confusion_shares, curves_svg
+from pipeline.report.charts import bars_svg, confusion_shares, curves_svg
 from pipeline.report.page import render_page
 
 EVIL = "<script>alert('x')</script>"
@@ -56,3 +56,20 @@ def test_curves_are_the_same_bytes_each_time():
 
 def test_shares_of_an_empty_class_are_zero():
     assert confusion_shares([[3, 1], [0, 0]]) == [[75.0, 25.0], [0.0, 0.0]]
+
+
+def test_the_ablation_page_escapes_names_too():
+    content = {
+        "dataset": EVIL, "profile": "small", "seeds": [0, 1], "columns": [EVIL], "rows": [(EVIL, ["50.0 ± 1.0"])],
+        "charts": [{"title": EVIL, "svg": bars_svg({EVIL: [50.0, 52.0]}, "%")}],
+        "strips": [{"image_id": EVIL, "panels": [(EVIL, "data:image/png;base64,")]}], "settings": [(EVIL, EVIL)],
+    }  # fmt: skip
+    page = render_page(content, "ablation.html")
+    assert EVIL not in page
+    assert "50.0 ± 1.0" in page
+
+
+def test_bars_show_the_mean_and_survive_a_name_without_values():
+    svg = bars_svg({"none": [40.0, 60.0], "deal": []}, "%")
+    assert ">50.0<" in svg
+    assert svg == bars_svg({"none": [40.0, 60.0], "deal": []}, "%")
