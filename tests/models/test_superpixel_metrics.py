@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from models.superpixel_metrics import best_labels, superpixel_counts, superpixel_scores
+
+
+def case(seed):
+    rng = np.random.default_rng(seed)
+    truth = np.kron(rng.choice([0, 1, 2, 255], (4, 5)), np.ones((3, 4), int)).astype(np.uint8)
+    superpixels = np.kron(rng.integers(0, 6, (6, 5)), np.ones((2, 4), int))
+    return truth, superpixels
+
+
+def reference_scores(truth, superpixels, tolerance):
+    """Equations 3.9 to 3.12 in loops over superpixels, classes and pixels."""
+    height, width = truth.shape
+    pixels = [(i, j) for i in range(height) for j in range(width) if truth[i, j] != 255]
+    regions = {k: {p for p in pixels if superpixels[p] == k} for k in np.unique(superpixels)}
+    objects = {c: {p for p in pixels if truth[p] == c} for c in np.unique(truth) if c != 255}
+    total = sum(len(G) for G in objects.values())
+    ue = sum(min(len(S & G), len(S - G)) for S in regions.values() for G in objects.values()) / total
+    asa = sum(max(len(S & G) for G in objects.values()) for S in regions.values()) / total
+
+    def boundary(labels):
+        return {
+            (i, j) for i, j in pixels
+            for m, n in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1))
+            if 0 <= m < height and 0 <= n < width and labels[m, n] != labels[i, j]
+        }  # fmt: skip
+
+    def near(own, others):
+        return sum(any((i - m) ** 2 + (j - n) ** 2 <= tolerance**2 for m, n in others) for i, j in own) / len(own)
+
+    true, found = boundary(truth), boundary(superpixels)
+    return {"ue": ue, "asa": asa, "br": near(true, found), "bp": near(found, true)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tolerance", [0, 2])
+def test_equals_the_loops(seed, tolerance):
+    truth, superpixels = case(seed)
+    found = superpixel_scores(superpixel_counts(truth, superpixels, tolerance))
+    assert found == pytest.approx(reference_scores(truth, superpixels, tolerance))
+
+
+def test_the_truth_itself_is_perfect():
+    truth, _ = case(0)
+    truth[truth == 255] = 0
+    assert superpixel_scores(superpixel_counts(truth, truth)) == {"ue": 0, "asa": 1, "br": 1, "bp": 1}
+
+
+def test_one_superpixel_and_one_pixel_each():
+    truth = np.zeros((4, 5), np.uint8)
+    truth[1:3, 1:3] = 1
+    whole = superpixel_scores(superpixel_counts(truth, np.zeros_like(truth)))
+    assert whole["asa"] == 16 / 20
+    assert whole["br"] == 0
+    assert np.isnan(whole["bp"])
+    single = superpixel_counts(truth, np.arange(20).reshape(4, 5))
+    assert superpixel_scores(single)["ue"] == 0
+    assert single[-1] == 20
+
+
+def test_nothing_counted_is_nan():
+    counts = superpixel_counts(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), int))
+    assert not counts.any()
+    assert all(np.isnan(value) for value in superpixel_scores(counts).values())
+
+
+def test_counts_add_up_over_images():
+    (t1, s1), (t2, s2) = case(1), case(2)
+    both = superpixel_scores(superpixel_counts(t1, s1) + superpixel_counts(t2, s2))
+    assert both["asa"] == pytest.approx(
+        (superpixel_counts(t1, s1)[2] + superpixel_counts(t2, s2)[2]) / ((t1 != 255).sum() + (t2 != 255).sum())
+    )
+
+
+def test_the_best_labels_give_the_achievable_accuracy():
+    truth, superpixels = case(3)
+    labels = best_labels(truth, superpixels)
+    counted = truth != 255
+    scores = superpixel_scores(superpixel_counts(truth, superpixels))
+    assert (labels == truth)[counted].mean() == pytest.approx(scores["asa"])
+    assert all(len(np.unique(labels[superpixels == k])) == 1 for k in np.unique(superpixels))
