@@ -39,21 +39,35 @@ def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "l
     """
     if features.ndim != 3:
         raise ValueError(f"features must be (B, N, D); got {tuple(features.shape)}")
+    unit = F.normalize(features.float(), dim=2)
+    return discover_by_affinity(unit @ unit.transpose(1, 2), tau, seed_rule)
+
+
+def discover_by_affinity(affinity: Tensor, tau: float, seed_rule: str = "lowest") -> Tensor:
+    """`discover_superpixels` for any affinity A of the units, patches or cells.
+
+    Parameters
+    ----------
+    affinity : Tensor, (B, N, N), float, symmetric
+    tau, seed_rule : as there
+
+    Returns
+    -------
+    Tensor, (B, N), int64
+    """
     if seed_rule not in SEED_RULES:
         raise ValueError(f"seed_rule must be one of {SEED_RULES}; got {seed_rule!r}")
-    return torch.stack([_discover_one(patches, tau, seed_rule) for patches in features])
+    return torch.stack([_discover_one(similarity, tau, seed_rule) for similarity in affinity])
 
 
-def _discover_one(features: Tensor, tau: float, seed_rule: str) -> Tensor:
-    unit = F.normalize(features.float(), dim=1)
-    similarity = unit @ unit.T  # (N, N)
+def _discover_one(similarity: Tensor, tau: float, seed_rule: str) -> Tensor:
     linked = similarity > 0
-    count = len(features)
+    count = len(similarity)
     degree = linked.sum(1)
     # Patches already taken must never be the seed: their degree is pushed beyond any real one.
     taken_degree = 2 * count + 1 if seed_rule == "lowest" else -2 * count - 1
-    labels = torch.full((count,), -1, dtype=torch.int64, device=features.device)
-    left = torch.ones(count, dtype=torch.bool, device=features.device)
+    labels = torch.full((count,), -1, dtype=torch.int64, device=similarity.device)
+    left = torch.ones(count, dtype=torch.bool, device=similarity.device)
     number = 0
     while True:
         ranked = torch.where(left, degree, taken_degree)

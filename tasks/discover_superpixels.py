@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import luigi
@@ -15,24 +16,41 @@ from tasks.base import StageTask
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
+from tasks.load_depth import LoadDepth
 
 NO_SUPERPIXEL = 65535
 
 
 class DiscoverSuperpixels(StageTask):
-    """Lowest-degree-first discovery (eq. 3.1, table 3.1), then dense CRF."""
+    """Lowest-degree-first discovery (eq. 3.1) on patches, refined by dense CRF, or on cells that end at depth edges."""
 
-    tau = luigi.FloatParameter(default=0.3, description="cosine similarity above which a patch joins")
+    version = 2
+
+    tau = luigi.FloatParameter(default=0.5, description="affinity above which a unit joins")
     seed_rule = luigi.ChoiceParameter(default="lowest", choices=("lowest", "highest"), description="degree of the seed")
     centre = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="subtract the image's mean key (CNNs)"
     )
-    refinement = luigi.ChoiceParameter(default="crf", choices=("crf", "nearest"), description="from patches to pixels")
-    crf = luigi.ChoiceParameter(default="irn", choices=("clip-es", "irn", "kim"), description="CRF constants")
+    units = luigi.ChoiceParameter(
+        default="cells", choices=("cells", "patches"), description="cells follow colours and depth edges to the pixel"
+    )
+    depth_weight = luigi.FloatParameter(default=0.3, description="cells: share of depth in the affinity, 0 = none")
+    edge_threshold = luigi.FloatParameter(default=0.02, description="cells: 1/m, depth edges from there part surfaces")
+    cells = luigi.IntParameter(default=200, description="cells an image, about")
+    refinement = luigi.ChoiceParameter(
+        default="crf", choices=("crf", "nearest"), description="patches: from patches to pixels"
+    )
+    crf = luigi.ChoiceParameter(default="irn", choices=("clip-es", "irn", "kim"), description="patches: CRF constants")
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(ExtractKeys)]
+        return [
+            self.upstream(stage) for stage in (IndexDataset, ExtractKeys, *([LoadDepth] if self.uses_depth else []))
+        ]
+
+    @property
+    def uses_depth(self) -> bool:
+        return self.units == "cells" and self.depth_weight > 0
 
     def work(self) -> int:
         from tasks.workers import map_shards
@@ -41,12 +59,33 @@ class DiscoverSuperpixels(StageTask):
         arrays = superpixel_arrays(samples)
         store = create_store(self.artifact, self.index, samples, arrays, self.description(), self.shard_size)
         keys = self.upstream(ExtractKeys).artifact.path
-        settings = {name: getattr(self, name) for name in ("tau", "seed_rule", "centre", "refinement", "crf")}
+        depth = self.upstream(LoadDepth).artifact.path if self.uses_depth else None
         shards = [
-            (store.path, keys, shard, store.images_of(shard), [samples[i] for i in store.images_of(shard)], settings)
+            (store.path, keys, depth, shard, store.images_of(shard), [samples[i] for i in store.images_of(shard)],
+             self._discovery())
             for shard in store.missing_shards()
-        ]
+        ]  # fmt: skip
         return sum(self.progress(map_shards(discover_shard, shards, self.processes), len(shards), "shard"))
+
+    def _discovery(self) -> Callable[..., np.ndarray]:
+        if self.units == "cells":
+            return functools.partial(
+                from_cells,
+                tau=self.tau,
+                seed_rule=self.seed_rule,
+                centre=self.centre,
+                depth_weight=self.depth_weight,
+                edge_threshold=self.edge_threshold,
+                cells=self.cells,
+            )
+        return functools.partial(
+            from_patches,
+            tau=self.tau,
+            seed_rule=self.seed_rule,
+            centre=self.centre,
+            refinement=self.refinement,
+            crf=self.crf,
+        )
 
 
 def superpixel_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
@@ -61,40 +100,75 @@ def superpixel_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
 
 
 def discover_shard(
-    path: Path, keys: Path, shard: int, numbers: Sequence[int], samples: Sequence[Sample], settings: dict
+    path: Path,
+    keys: Path,
+    depth: Path | None,
+    shard: int,
+    numbers: Sequence[int],
+    samples: Sequence[Sample],
+    discovery: Callable[..., np.ndarray],
 ) -> int:
-    """Discover, refine and write one shard; returns its number of images."""
-    store = ShardedStore(keys)
-    maps = [
-        superpixels_of(sample, store.read_image("key", number), store.read_image("grid", number), **settings)
-        for number, sample in zip(numbers, samples, strict=True)
-    ]
+    """Discover and write one shard; returns its number of images."""
+    key_store, depth_store = ShardedStore(keys), depth and ShardedStore(depth)
+    maps = []
+    for number, sample in zip(numbers, samples, strict=True):
+        rows, columns = key_store.read_image("grid", number)
+        patches = key_store.read_image("key", number)[:rows, :columns].astype(np.float32)
+        height, width = sample.size
+        surface = depth_store and tuple(
+            depth_store.read_image(name, number)[:height, :width] for name in ("depth", "valid")
+        )
+        maps.append(discovery(sample, patches, surface))
     ShardedStore(path).write_shard(
         shard, {"superpixel": maps, "count": np.array([values.max() + 1 for values in maps], np.uint16)}
     )
     return len(samples)
 
 
-def superpixels_of(
+def from_cells(
     sample: Sample,
-    key: np.ndarray,
-    grid: np.ndarray,
+    patches: np.ndarray,
+    surface: tuple[np.ndarray, np.ndarray] | None,
+    tau: float,
+    seed_rule: str,
+    centre: bool,
+    depth_weight: float,
+    edge_threshold: float,
+    cells: int,
+) -> np.ndarray:
+    """Superpixel of each pixel of one image, (H, W) uint16; `patches` (h, w, D), `surface` depth and validity."""
+    import torch
+
+    from models.depth_segments import segments_of
+    from models.superpixel_cells import discover_on_cells
+
+    image = read_image(sample.image)
+    segments = segments_of(image, *surface, edge_threshold) if surface else np.zeros(sample.size, np.int64)
+    keys = torch.from_numpy(patches)
+    weight = depth_weight if surface and surface[1].any() else 0.0
+    return discover_on_cells(image, keys, segments, cells, weight, tau, seed_rule, centre).astype(np.uint16)
+
+
+def from_patches(
+    sample: Sample,
+    patches: np.ndarray,
+    surface: None,
     tau: float,
     seed_rule: str,
     centre: bool,
     refinement: str,
     crf: str,
 ) -> np.ndarray:
-    """Superpixel of each pixel of one image, (H, W) uint16."""
+    """The same from patches and their refinement, as published."""
     import torch
 
     from models.crf import CRF_PRESETS, crf_from_labels
     from models.features import centre as centre_keys
     from models.superpixels import discover_superpixels, renumber, superpixels_at_pixels
 
-    rows, columns = (int(side) for side in grid)
-    patches = torch.from_numpy(key[:rows, :columns].astype(np.float32)).reshape(1, rows * columns, -1)
-    labels = discover_superpixels(centre_keys(patches) if centre else patches, tau, seed_rule)
+    rows, columns, _ = patches.shape
+    keys = torch.from_numpy(patches).reshape(1, rows * columns, -1)
+    labels = discover_superpixels(centre_keys(keys) if centre else keys, tau, seed_rule)
     pixels = superpixels_at_pixels(labels.view(rows, columns), sample.size)
     if refinement == "crf":
         count = int(pixels.max()) + 1

@@ -29,7 +29,7 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
         },
         "ExtractCams": {"scales": (0.5, 1.0, 1.5, 2.0)},
         "ExtractKeys": {"backbone": "vit_base_patch8_224.dino", "weights": "hub", "image_scale": 1.0},
-        "DiscoverSuperpixels": {"tau": 0.3, "centre": False, "refinement": "crf", "crf": "kim"},
+        "DiscoverSuperpixels": {"units": "patches", "tau": 0.3, "centre": False, "refinement": "crf", "crf": "kim"},
         "GenerateSeeds": {"alpha": 0.6, "gamma": 0.0},
         "TrainSegmenter": {
             "backbone": "resnet101",

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.superpixels import discover_superpixels, renumber, superpixels_at_pixels
+from models.superpixels import discover_by_affinity, discover_superpixels, renumber, superpixels_at_pixels
 
 
 def reference(features, tau, rule="lowest"):
@@ -42,6 +42,12 @@ def test_equals_the_pseudocode_on_clustered_features():
     centres = torch.randn(4, 8, generator=generator)
     features = centres[torch.arange(60) % 4] + 0.3 * torch.randn(60, 8, generator=generator)
     assert discover_superpixels(features[None], 0.5)[0].tolist() == reference(features, 0.5)
+
+
+def test_any_affinity_may_be_given():
+    affinity = torch.tensor([[1.0, 0.8, -0.5], [0.8, 1.0, 0.1], [-0.5, 0.1, 1.0]])
+    # degrees 2, 3, 2: patch 0 is first, takes 1; then 2 is alone
+    assert discover_by_affinity(affinity[None], 0.3).tolist() == [[0, 0, 1]]
 
 
 def test_one_patch_is_one_superpixel():

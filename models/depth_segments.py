@@ -1,0 +1,112 @@
+"""Surfaces cut apart at their depth edges (ours): the part of depth in superpixels that respect it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage.color import rgb2lab
+from skimage.filters import sobel
+from skimage.segmentation import watershed
+
+from models.depth_edges import inverse_depth, inverse_depth_curvature
+
+INVERSE_DEPTH_STEP = 0.15
+"""Gradient of inverse depth, 1/m a pixel, that weighs as much as `COLOUR_STEP` of colour."""
+
+COLOUR_STEP = 20.0
+"""Gradient of CIELAB colour a pixel."""
+
+
+FACTOR = 4
+"""Pixels a cell over which inverse depth is averaged before its second differences, against the sensor's noise."""
+
+
+def depth_edge_cells(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Second differences of inverse depth between neighbouring cells of `FACTOR` pixels.
+
+    Parameters
+    ----------
+    depth : ndarray, (H, W), float, metres
+    valid : ndarray, (H, W), bool
+
+    Returns
+    -------
+    ndarray, (ceil(H/4), ceil(W/4)), float32, 1/m; NaN where unknown
+    """
+    metres, measured = (torch.from_numpy(np.ascontiguousarray(values))[None, None] for values in (depth, valid))
+    curvature, known = inverse_depth_curvature(*inverse_depth(metres, measured, FACTOR), reach=1)
+    return curvature.where(known, torch.nan)[0, 0].float().numpy()
+
+
+def depth_segments(curvature: np.ndarray, threshold: float = 0.02, smallest: int = 3) -> np.ndarray:
+    """Regions between depth edges.
+
+    Cells below the threshold are connected to regions, which then grow (watershed) until they meet on the
+    edges. Second differences of inverse depth vanish on every plane and are large at silhouettes and at contact
+    creases alike, so that a tilted table is one region and an object on it another.
+
+    Parameters
+    ----------
+    curvature : ndarray, (h, w), float, 1/m
+        As from `depth_edge_cells`; NaN is taken as no edge.
+    threshold : float
+        1/m, from which a cell is an edge. On depth of 1 mm noise at 0.6 m the median cell of a plane has 0.002.
+    smallest : int
+        Regions of fewer cells are taken by their neighbours.
+
+    Returns
+    -------
+    ndarray, (h, w), int64, numbered from 0 without gaps
+    """
+    strength = np.nan_to_num(curvature.astype(np.float64))
+    markers, _ = ndimage.label(strength < threshold)
+    sizes = np.bincount(markers.ravel())
+    markers[(sizes < smallest)[markers]] = 0
+    if not markers.any():
+        return np.zeros(curvature.shape, np.int64)
+    return np.unique(watershed(strength, markers), return_inverse=True)[1].reshape(curvature.shape).astype(np.int64)
+
+
+def segments_of(image: np.ndarray, depth: np.ndarray, valid: np.ndarray, threshold: float) -> np.ndarray:
+    """Depth segments of an image to the pixel: `depth_segments`, enlarged, then `refine_segments`.
+
+    Returns
+    -------
+    ndarray, (H, W), int64; one segment where nothing is valid
+    """
+    if not valid.any():
+        return np.zeros(valid.shape, np.int64)
+    cells = depth_segments(depth_edge_cells(depth, valid), threshold)
+    whole = cells.repeat(FACTOR, 0).repeat(FACTOR, 1)[: valid.shape[0], : valid.shape[1]]
+    return refine_segments(whole, image, depth, band=FACTOR + 1)
+
+
+def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, band: int) -> np.ndarray:
+    """Move borders between regions to the strongest gradient of colour and inverse depth nearby.
+
+    Parameters
+    ----------
+    segments : ndarray, (H, W), integer from 0
+    image : ndarray, (H, W, 3), uint8
+    depth : ndarray, (H, W), float, metres, without holes
+    band : int
+        Pixels on both sides of a border within which it may move.
+
+    Returns
+    -------
+    ndarray, (H, W), int64, the same regions
+    """
+    count = int(segments.max()) + 1
+    if count == 1:
+        return segments.astype(np.int64)
+    disk = np.hypot(*np.mgrid[-band : band + 1, -band : band + 1]) <= band
+    inside = ndimage.grey_dilation(segments, footprint=disk) == ndimage.grey_erosion(segments, footprint=disk)
+    markers = np.where(inside, segments + 1, 0)
+    for lost in np.setdiff1d(np.arange(count), markers[inside] - 1):  # regions thinner than the band stay as they are
+        markers[segments == lost] = lost + 1
+    colours = rgb2lab(image)
+    colour_gradient = np.sqrt(sum(sobel(colours[..., channel]) ** 2 for channel in range(3)))
+    depth_gradient = sobel(1.0 / np.maximum(depth, 1e-3))
+    relief = np.clip(colour_gradient / COLOUR_STEP, 0, 1) + np.clip(depth_gradient / INVERSE_DEPTH_STEP, 0, 1)
+    return watershed(relief, markers).astype(np.int64) - 1

@@ -1,0 +1,134 @@
+"""Small cells as units of superpixel discovery, in place of square patches: their borders are exact to the pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from skimage.segmentation import slic
+from torch import Tensor
+
+from models.features import centre
+from models.superpixels import discover_by_affinity
+
+
+def slic_cells(image: np.ndarray, segments: np.ndarray, count: int, compactness: float = 10.0) -> np.ndarray:
+    """SLIC superpixels (Achanta et al., 2012) of which none crosses a border of the segments.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3), uint8
+    segments : ndarray, (H, W), integer from 0
+    count : int
+        Cells of the image, about; each segment gets its share by area, at least one.
+    compactness : float
+        Weight of nearness against colour.
+
+    Returns
+    -------
+    ndarray, (H, W), int64, numbered from 0 without gaps
+    """
+    cells = np.zeros(segments.shape, np.int64)
+    start = 0
+    for number in range(int(segments.max()) + 1):
+        mask = segments == number
+        share = round(count * mask.mean())
+        if share > 1:
+            # sigma: on plain noise the cells would be crumbs, and their clean-up would join them all
+            inside = slic(image, share, compactness=compactness, sigma=1, mask=mask, start_label=0)[mask]
+            cells[mask] = start + np.unique(inside, return_inverse=True)[1]
+        else:
+            cells[mask] = start
+        start = int(cells[mask].max()) + 1 if mask.any() else start
+    return cells
+
+
+def cell_features(keys: Tensor, cells: Tensor) -> Tensor:
+    """Mean feature of the pixels of each cell.
+
+    Parameters
+    ----------
+    keys : Tensor, (h, w, D)
+        One vector a patch, spread over the image (bilinear).
+    cells : Tensor, (H, W), int64, numbered from 0 without gaps
+
+    Returns
+    -------
+    Tensor, (number of cells, D)
+    """
+    height, width = cells.shape
+    rows, columns, dim = keys.shape
+    count = int(cells.max()) + 1
+    # Patch by cell shares: each pixel gives its bilinear weights to four patches.
+    y = ((torch.arange(height) + 0.5) * rows / height - 0.5).clamp(0, rows - 1)
+    x = ((torch.arange(width) + 0.5) * columns / width - 0.5).clamp(0, columns - 1)
+    top, left = y.floor().long(), x.floor().long()
+    down, right = y - top, x - left
+    shares = torch.zeros(count, rows * columns)
+    for row, vertical in ((top, 1 - down), ((top + 1).clamp(max=rows - 1), down)):
+        for column, horizontal in ((left, 1 - right), ((left + 1).clamp(max=columns - 1), right)):
+            place = (cells * (rows * columns) + row[:, None] * columns + column[None]).flatten()
+            shares.view(-1).index_add_(0, place, (vertical[:, None] * horizontal[None]).flatten())
+    shares = shares / shares.sum(1, keepdim=True)
+    return shares @ keys.reshape(-1, dim).to(shares.dtype)
+
+
+def depth_affinity(features: Tensor, segment: Tensor, weight: float) -> Tensor:
+    """Affinity of cells: (1 - w) cosine similarity + w for two of the same segment, - w for two of different ones.
+
+    With w = 0 it is the similarity of eq. 3.1. With the default threshold of 0.3 and w = 0.5, cells of one surface
+    join unless their features point apart, and cells of two surfaces never do.
+
+    Parameters
+    ----------
+    features : Tensor, (N, D)
+    segment : Tensor, (N,), integer
+    weight : float in [0, 1]
+
+    Returns
+    -------
+    Tensor, (N, N), in [-1, 1]
+    """
+    unit = F.normalize(features, dim=1)
+    same = (segment[:, None] == segment[None]).to(unit.dtype) * 2 - 1
+    return (1 - weight) * (unit @ unit.T) + weight * same
+
+
+def discover_on_cells(
+    image: np.ndarray,
+    keys: Tensor,
+    segments: np.ndarray,
+    count: int,
+    depth_weight: float,
+    tau: float,
+    seed_rule: str = "lowest",
+    centred: bool = False,
+) -> np.ndarray:
+    """Superpixels by lowest-degree-first discovery (eq. 3.1) on cells, with depth in the affinity.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3), uint8
+    keys : Tensor, (h, w, D)
+    segments : ndarray, (H, W), integer from 0
+        As from `models.depth_segments.segments_of`; all 0 without depth.
+    count : int
+        Cells, about.
+    depth_weight : float
+        As in `depth_affinity`.
+    tau, seed_rule : as in `models.superpixels.discover_superpixels`
+    centred : bool
+        Subtract the mean over the cells first (`models.features.centre`).
+
+    Returns
+    -------
+    ndarray, (H, W), int64, numbered in order of discovery
+    """
+    cells = slic_cells(image, segments, count)
+    features = cell_features(keys, torch.from_numpy(cells))
+    if centred:
+        features = centre(features[None])[0]
+    segment = np.zeros(len(features), np.int64)
+    segment[cells.ravel()] = segments.ravel()
+    affinity = depth_affinity(features, torch.from_numpy(segment), depth_weight)
+    return discover_by_affinity(affinity[None], tau, seed_rule)[0].numpy()[cells]
