@@ -5,6 +5,7 @@ from pipeline.surroundings import prepare
 prepare()  # before luigi reads its settings
 
 from pipeline.ablation import Ablation  # noqa: E402
+from pipeline.evaluate_superpixels import EvaluateSuperpixels  # noqa: E402
 from pipeline.run_all import RunAll  # noqa: E402
 from pipeline.write_report import WriteReport  # noqa: E402
 from tasks.discover_superpixels import DiscoverSuperpixels  # noqa: E402
@@ -34,4 +35,5 @@ __all__ = [
     "WriteReport",
     "RunAll",
     "Ablation",
+    "EvaluateSuperpixels",
 ]

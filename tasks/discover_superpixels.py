@@ -1,4 +1,4 @@
-"""Stage 6: superpixels of the training images, from their keys, refined to pixels."""
+"""Stage 6: superpixels of the images, from their keys, refined to pixels."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import luigi
 import numpy as np
 
 from data.images import read_image
-from data.sample import TRAIN, Sample
+from data.sample import Sample
 from data.store import ArraySpec, ShardedStore
-from tasks.base import StageTask
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.load_depth import LoadDepth
+from tasks.split_task import SplitTask
 
 NO_SUPERPIXEL = 65535
 
 
-class DiscoverSuperpixels(StageTask):
+class DiscoverSuperpixels(SplitTask):
     """Lowest-degree-first discovery (eq. 3.1) on patches, refined by dense CRF, or on cells that end at depth edges."""
 
     version = 2
@@ -32,7 +32,9 @@ class DiscoverSuperpixels(StageTask):
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="subtract the image's mean key (CNNs)"
     )
     units = luigi.ChoiceParameter(
-        default="cells", choices=("cells", "patches"), description="cells follow colours and depth edges to the pixel"
+        default="cells",
+        choices=("cells", "patches", "slic"),
+        description="cells follow colours and depth edges to the pixel; slic: no discovery, for comparison",
     )
     depth_weight = luigi.FloatParameter(default=0.3, description="cells: share of depth in the affinity, 0 = none")
     edge_threshold = luigi.FloatParameter(default=0.02, description="cells: 1/m, depth edges from there part surfaces")
@@ -44,9 +46,8 @@ class DiscoverSuperpixels(StageTask):
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
     def requires(self):
-        return [
-            self.upstream(stage) for stage in (IndexDataset, ExtractKeys, *([LoadDepth] if self.uses_depth else []))
-        ]
+        above = [*([ExtractKeys] if self.units != "slic" else []), *([LoadDepth] if self.uses_depth else [])]
+        return [self.upstream(IndexDataset), *(self.upstream(stage, split=self.split) for stage in above)]
 
     @property
     def uses_depth(self) -> bool:
@@ -55,11 +56,11 @@ class DiscoverSuperpixels(StageTask):
     def work(self) -> int:
         from tasks.workers import map_shards
 
-        samples = self.index.split(TRAIN)
+        samples = self.samples
         arrays = superpixel_arrays(samples)
         store = create_store(self.artifact, self.index, samples, arrays, self.description(), self.shard_size)
-        keys = self.upstream(ExtractKeys).artifact.path
-        depth = self.upstream(LoadDepth).artifact.path if self.uses_depth else None
+        keys = self.upstream(ExtractKeys, split=self.split).artifact.path if self.units != "slic" else None
+        depth = self.upstream(LoadDepth, split=self.split).artifact.path if self.uses_depth else None
         shards = [
             (store.path, keys, depth, shard, store.images_of(shard), [samples[i] for i in store.images_of(shard)],
              self._discovery())
@@ -68,6 +69,8 @@ class DiscoverSuperpixels(StageTask):
         return sum(self.progress(map_shards(discover_shard, shards, self.processes), len(shards), "shard"))
 
     def _discovery(self) -> Callable[..., np.ndarray]:
+        if self.units == "slic":
+            return functools.partial(plain_slic, cells=self.cells)
         if self.units == "cells":
             return functools.partial(
                 from_cells,
@@ -101,7 +104,7 @@ def superpixel_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
 
 def discover_shard(
     path: Path,
-    keys: Path,
+    keys: Path | None,
     depth: Path | None,
     shard: int,
     numbers: Sequence[int],
@@ -109,12 +112,14 @@ def discover_shard(
     discovery: Callable[..., np.ndarray],
 ) -> int:
     """Discover and write one shard; returns its number of images."""
-    key_store, depth_store = ShardedStore(keys), depth and ShardedStore(depth)
+    key_store, depth_store = keys and ShardedStore(keys), depth and ShardedStore(depth)
     maps = []
     for number, sample in zip(numbers, samples, strict=True):
-        rows, columns = key_store.read_image("grid", number)
-        patches = key_store.read_image("key", number)[:rows, :columns].astype(np.float32)
         height, width = sample.size
+        patches = None
+        if key_store:
+            rows, columns = key_store.read_image("grid", number)
+            patches = key_store.read_image("key", number)[:rows, :columns].astype(np.float32)
         surface = depth_store and tuple(
             depth_store.read_image(name, number)[:height, :width] for name in ("depth", "valid")
         )
@@ -147,6 +152,13 @@ def from_cells(
     keys = torch.from_numpy(patches)
     weight = depth_weight if surface and surface[1].any() else 0.0
     return discover_on_cells(image, keys, segments, cells, weight, tau, seed_rule, centre).astype(np.uint16)
+
+
+def plain_slic(sample: Sample, patches: None, surface: None, cells: int) -> np.ndarray:
+    """SLIC of scikit-image, by which superpixels are usually measured."""
+    from skimage.segmentation import slic
+
+    return slic(read_image(sample.image), cells, start_label=0).astype(np.uint16)
 
 
 def from_patches(

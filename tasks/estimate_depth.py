@@ -1,4 +1,4 @@
-"""Stage 2a: depth of the training images from a monocular estimator, for data sets without a sensor."""
+"""Stage 2a: depth of the images from a monocular estimator, for data sets without a sensor."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import luigi
 from data.errors import WeightsError
 from data.fingerprint import hash_file
 from data.images import read_image
-from data.sample import TRAIN, Sample
+from data.sample import Sample
 from data.store import ArraySpec
-from tasks.base import StageTask
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
+from tasks.split_task import SplitTask
 
 
-class EstimateDepth(StageTask):
+class EstimateDepth(SplitTask):
     """Runs only where LoadDepth takes its depth from here (``--LoadDepth-source estimate``)."""
 
     resources = {"gpu": 1}
@@ -46,7 +46,7 @@ class EstimateDepth(StageTask):
         from tasks.batches import map_images
         from tasks.training import choose_device
 
-        index, samples = self.index, self.index.split(TRAIN)
+        index, samples = self.index, self.samples
         estimator = self._estimator().to(choose_device(self.device)).eval()
         arrays = {
             "depth": ArraySpec(

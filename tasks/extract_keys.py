@@ -1,18 +1,18 @@
-"""Stage 5: one feature vector a patch of the training images, without any training."""
+"""Stage 5: one feature vector a patch of the images, without any training."""
 
 from __future__ import annotations
 
 import luigi
 import numpy as np
 
-from data.sample import TRAIN, Sample
+from data.sample import Sample
 from data.store import ArraySpec
-from tasks.base import StageTask
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store
+from tasks.split_task import SplitTask
 
 
-class ExtractKeys(StageTask):
+class ExtractKeys(SplitTask):
     """Keys of a ViT's last attention block, or features of a CNN's stage."""
 
     resources = {"gpu": 1}
@@ -40,7 +40,7 @@ class ExtractKeys(StageTask):
         from tasks.networks import build_keys, normalisation_of
         from tasks.training import choose_device
 
-        index, samples = self.index, self.index.split(TRAIN)
+        index, samples = self.index, self.samples
         device = choose_device(self.device)
         torch.manual_seed(0)  # weights=random
         network = build_keys(self).to(device).eval()

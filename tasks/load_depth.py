@@ -16,12 +16,12 @@ from data.depth_noise import DepthNoise, degrade
 from data.errors import ImageError, SettingError
 from data.fingerprint import FileHashes
 from data.images import read_depth
-from data.sample import TRAIN, Sample
+from data.sample import Sample
 from data.store import ArraySpec, ShardedStore
-from tasks.base import StageTask
 from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
+from tasks.split_task import SplitTask
 
 EDGE_STRIDE = 2
 
@@ -29,8 +29,8 @@ DepthReader = Callable[[int, Sample], np.ndarray | None]
 """(number, sample) -> raw depth, (H, W) float32 in metres with 0 at holes; None where there is none."""
 
 
-class LoadDepth(StageTask):
-    """Train split. Where the sensor has no file of an image, it gets depth NaN and no valid pixel."""
+class LoadDepth(SplitTask):
+    """Where the sensor has no file of an image, it gets depth NaN and no valid pixel."""
 
     source = luigi.ChoiceParameter(
         default="sensor", choices=("sensor", "files", "estimate"), description="the data set's own, a folder, a network"
@@ -48,7 +48,8 @@ class LoadDepth(StageTask):
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
     def requires(self):
-        return [self.upstream(IndexDataset), *([self.upstream(EstimateDepth)] if self.source == "estimate" else [])]
+        estimate = [self.upstream(EstimateDepth, split=self.split)] if self.source == "estimate" else []
+        return [self.upstream(IndexDataset), *estimate]
 
     @property
     def degradation(self) -> DepthNoise:
@@ -64,7 +65,7 @@ class LoadDepth(StageTask):
         if not self.folder:
             raise SettingError("depth source 'files' needs --LoadDepth-folder, the folder of depth maps")
         hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
-        samples = self.upstream(IndexDataset).scan().split(TRAIN)
+        samples = self.upstream(IndexDataset).scan().split(self.split)
         content = {sample.image_id: hashes(depth_file(Path(self.folder), sample)) for sample in samples}
         hashes.save()
         return {"depth files": hash_text(repr(content))}
@@ -72,7 +73,7 @@ class LoadDepth(StageTask):
     def work(self) -> int:
         from tasks.workers import map_shards
 
-        samples = self.index.split(TRAIN)
+        samples = self.samples
         store = create_store(
             self.artifact, self.index, samples, depth_arrays(samples), self.description(), self.shard_size
         )
@@ -89,7 +90,7 @@ class LoadDepth(StageTask):
         if self.source == "files":
             return functools.partial(read_folder, folder=Path(self.folder), unit=self.unit)
         if self.source == "estimate":
-            return functools.partial(read_estimate, path=self.upstream(EstimateDepth).artifact.path)
+            return functools.partial(read_estimate, path=self.upstream(EstimateDepth, split=self.split).artifact.path)
         return read_sensor
 
 

@@ -44,6 +44,22 @@ def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
         return _svg(figure)
 
 
+def lines_svg(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], axis: str) -> str:
+    """A panel a title, in it a line a name through its (x, y) points, as an SVG; `axis` names x."""
+    with matplotlib.rc_context(STYLE):
+        figure = matplotlib.figure.Figure(figsize=(2.6 * len(panels), 2.6), layout="constrained")
+        for number, (title, lines) in enumerate(panels.items(), start=1):
+            axes = figure.add_subplot(1, len(panels), number)
+            for name, points in lines.items():
+                axes.plot(*zip(*sorted(points)), marker=".", label=name)
+            axes.set_title(title)
+            axes.set_xlabel(axis)
+            axes.grid(alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+        return _svg(figure)
+
+
 def _svg(figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -1,0 +1,48 @@
+import csv
+
+import luigi
+import numpy as np
+import pytest
+
+from pipeline import DiscoverSuperpixels, EvaluateSuperpixels, ExtractKeys, LoadDepth
+from pipeline.evaluate_superpixels import CSV, MARKDOWN, PLOT, markdown, summary
+
+
+@pytest.fixture
+def common(in_process, bop_root, tmp_path):
+    return {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "processes": 1}
+
+
+def test_a_table_of_plain_depth_aware_and_slic(common):
+    task = EvaluateSuperpixels(taus=(0.3,), counts=(20.0,), **common)
+    assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+    rows = list(csv.DictReader(task.artifact.read(CSV).decode().splitlines()))
+    assert [row["kind"] for row in rows] == ["patches", "cells", "depth-aware cells", "SLIC"]
+    for row in rows:
+        assert 0 <= float(row["ue"]) <= 1
+        assert float(row["best_foreground_iou"]) <= float(row["asa"]) <= 1
+        assert float(row["superpixels"]) >= 1
+    assert len(task.artifact.read(MARKDOWN).decode().splitlines()) == 6
+    assert task.artifact.read(PLOT).startswith(b"<svg")
+    best = {row["kind"]: float(row["best_foreground_iou"]) for row in rows}
+    assert best["depth-aware cells"] > 0.6
+    assert best["depth-aware cells"] > best["patches"]
+
+
+def test_each_split_has_its_own_artifacts(common):
+    train, other = DiscoverSuperpixels(**common), DiscoverSuperpixels(split="evaluation", **common)
+    assert train.identity != other.identity
+    assert (train.label, other.label) == ("DiscoverSuperpixels", "DiscoverSuperpixels-evaluation")
+    assert {stage.split for stage in other.stages_above()[1:]} == {"evaluation"}
+    assert {type(stage) for stage in other.stages_above()[1:]} == {ExtractKeys, LoadDepth}
+    assert not DiscoverSuperpixels(units="slic", **common).stages_above()[1:]
+
+
+def test_a_row_of_the_table():
+    counts = np.array([100, 10, 90, 20, 15, 40, 10, 8])
+    row = summary(counts, np.array([[60, 4, 0], [6, 30, 0]]), images=2)
+    assert row["superpixels"] == 4
+    assert row["ue"] == 0.1
+    assert row["asa"] == 0.9
+    assert row["best_foreground_iou"] == 30 / 40
+    assert "| SLIC | 25 asked | 4.0 | 0.100 | 0.900 |" in markdown({("SLIC", "25 asked"): row})
