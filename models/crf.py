@@ -1,4 +1,4 @@
-"""Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011) through pydensecrf."""
+"""Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011) by pydensecrf, or by torch on any device."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ CRF_PRESETS = {
 """Constants in use in the field; they move results by points, so a result names its preset."""
 
 
+ENGINES = ("pydensecrf", "torch")
+
+
 def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, constants: CrfConstants) -> np.ndarray:
     """Refine a label map by the image's colours.
 
@@ -54,7 +57,13 @@ def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, cons
     return _infer(image, unary, constants).argmax(0).reshape(labels.shape)
 
 
-def crf_from_probabilities(image: np.ndarray, probabilities: np.ndarray, constants: CrfConstants) -> np.ndarray:
+def crf_from_probabilities(
+    image: np.ndarray,
+    probabilities: np.ndarray,
+    constants: CrfConstants,
+    engine: str = "pydensecrf",
+    device: str = "cpu",
+) -> np.ndarray:
     """Refine class probabilities by the image's colours.
 
     Parameters
@@ -63,6 +72,10 @@ def crf_from_probabilities(image: np.ndarray, probabilities: np.ndarray, constan
     probabilities : ndarray, (L, H, W), float
         One map a candidate class: pass only classes that the image may hold, time grows with L.
     constants : CrfConstants
+    engine : {"pydensecrf", "torch"}
+        Both use the same lattice and differ by rounding.
+    device : str
+        Of the torch engine.
 
     Returns
     -------
@@ -71,7 +84,20 @@ def crf_from_probabilities(image: np.ndarray, probabilities: np.ndarray, constan
     if len(probabilities) < 2:
         return probabilities.astype(np.float32)
     unary = -np.log(np.clip(probabilities.reshape(len(probabilities), -1), 1e-5, 1.0)).astype(np.float32)
+    if engine == "torch":
+        return _infer_in_torch(image, unary.reshape(probabilities.shape), constants, device)
+    if engine != "pydensecrf":
+        raise ValueError(f"engine must be one of {ENGINES}; got {engine!r}")
     return _infer(image, unary, constants).reshape(probabilities.shape)
+
+
+def _infer_in_torch(image: np.ndarray, unary: np.ndarray, constants: CrfConstants, device: str) -> np.ndarray:
+    import torch
+
+    from models.mean_field import mean_field
+
+    picture, energy = (torch.from_numpy(np.ascontiguousarray(values).copy()).to(device) for values in (image, unary))
+    return mean_field(picture, energy, constants).cpu().numpy()
 
 
 def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.ndarray:
@@ -80,7 +106,7 @@ def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.
     except ImportError as error:
         raise ImportError(
             "the dense CRF needs the package pydensecrf2 (pip install pydensecrf2, with a C++ compiler); "
-            "without it choose --DiscoverSuperpixels-refinement nearest and --PredictMasks-crf none"
+            "without it choose --DiscoverSuperpixels-units cells and --PredictMasks-crf-engine torch"
         ) from error
     height, width = image.shape[:2]
     crf = DenseCRF2D(width, height, len(unary))

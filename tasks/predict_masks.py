@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import luigi
@@ -34,6 +35,9 @@ class PredictMasks(StageTask):
     )
     flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
     crf = luigi.ChoiceParameter(default="irn", choices=("none", "clip-es", "irn", "kim"), description="CRF constants")
+    crf_engine = luigi.ChoiceParameter(
+        default="pydensecrf", choices=("pydensecrf", "torch"), description="torch: the same on the GPU, slow without"
+    )
     batch_size = luigi.IntParameter(default=8, significant=False)
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
@@ -67,7 +71,7 @@ class PredictMasks(StageTask):
         results = map_shards(
             label_shard,
             self._probabilities(store, samples, shards),
-            self.processes if self.crf != "none" else 1,
+            self.processes if self.crf != "none" and self.crf_engine == "pydensecrf" else 1,
             len(shards),
         )
         return sum(self.progress(results, len(shards), "shard"))
@@ -76,6 +80,7 @@ class PredictMasks(StageTask):
         """Arguments of `label_shard`, one shard after the other; the network runs here, the CRF elsewhere."""
         import torch
 
+        from models.crf import CRF_PRESETS, crf_from_probabilities
         from tasks.batches import image_batch, map_images
         from tasks.networks import build_segmenter, load_trained, normalisation_of
         from tasks.training import choose_device
@@ -96,9 +101,14 @@ class PredictMasks(StageTask):
                 found.append((values[classes].half().numpy(), classes.numpy()))
             return found
 
+        refine = None
+        if self.crf != "none":
+            refine = functools.partial(
+                crf_from_probabilities, constants=CRF_PRESETS[self.crf], engine=self.crf_engine, device=str(device)
+            )
         for shard in shards:
             here = [samples[number] for number in store.images_of(shard)]
-            yield store.path, shard, here, map_images(here, self.batch_size, candidates_of), self.crf
+            yield store.path, shard, here, map_images(here, self.batch_size, candidates_of), refine
 
     def _candidates(self, sample: Sample, probabilities):
         """Classes the image may hold: background and its tags (train), or what the network thinks possible."""
@@ -111,18 +121,22 @@ class PredictMasks(StageTask):
         return likely.nonzero()[:, 0]
 
 
-def label_shard(path: Path, shard: int, samples: Sequence[Sample], probabilities: Sequence[tuple], crf: str) -> int:
+def label_shard(
+    path: Path,
+    shard: int,
+    samples: Sequence[Sample],
+    probabilities: Sequence[tuple],
+    refine: Callable[..., np.ndarray] | None,
+) -> int:
     """CRF, argmax and writing of one shard; returns its number of images.
 
     `probabilities` holds for each image ((L, H, W) float16, (L,) class numbers).
     """
-    from models.crf import CRF_PRESETS, crf_from_probabilities
-
     labels = []
     for sample, (values, classes) in zip(samples, probabilities, strict=True):
         values = values.astype(np.float32)
-        if crf != "none":
-            values = crf_from_probabilities(read_image(sample.image), values, CRF_PRESETS[crf])
+        if refine:
+            values = refine(read_image(sample.image), values)
         labels.append(classes[values.argmax(0)].astype(np.uint8))
     target = ShardedStore(path)
     target.write_shard(shard, {"label": labels})
