@@ -65,3 +65,7 @@ class DamagedShardError(DamagedArtifactError):
 
 class WeightsError(DepthseedError, ValueError):
     """Pretrained weights cannot be had; the message lists the ways to provide them."""
+
+
+class WorkerError(DepthseedError, RuntimeError):
+    """A worker process died again and again on the same shard."""

@@ -66,7 +66,6 @@ class EvaluateSuperpixels(StageTask):
 
     def work(self) -> int:
         from pipeline.report.charts import lines_svg
-        from tasks.workers import map_shards
 
         index = self.upstream(IndexDataset).read_with_truth()
         samples = index.split(self.split)
@@ -81,7 +80,7 @@ class EvaluateSuperpixels(StageTask):
             for numbers in [stage.artifact.images_of(shard)]
         ]
         found: dict[tuple[str, str], list] = {}
-        for variant, *counts in self.progress(map_shards(count_shard, jobs, self.processes), len(jobs), "shard"):
+        for variant, *counts in self.progress(self.map_shards(count_shard, jobs), len(jobs), "shard"):
             found[variant] = [old + new for old, new in zip(found.get(variant, [0, 0, 0]), counts, strict=True)]
         rows = {variant: summary(*found[variant]) for variant in self.variants()}
         write_bytes(self.artifact.path / CSV, _csv(rows).encode())

@@ -13,7 +13,7 @@ import logging
 import platform
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -35,7 +35,7 @@ log = logging.getLogger("depthseed")
 STAGE_FILE = "stage.json"
 """In every artifact: stage, version, parameters and the digests of its parents."""
 
-COMMON = ("dataset", "data_root", "artifacts", "profile", "settings", "seed", "processes", "device")
+COMMON = ("dataset", "data_root", "artifacts", "profile", "settings", "seed", "processes", "dask", "device")
 """Parameters that every stage hands up to the stages it requires."""
 
 
@@ -93,6 +93,9 @@ class StageTask(luigi.Task):
     seed = luigi.IntParameter(default=0, description="seed of everything random")
     processes = luigi.IntParameter(
         default=0, description="processes of the CPU stages, 0 = all cores", significant=False
+    )
+    dask = luigi.Parameter(
+        default="", description="Dask scheduler for the CPU stages: its address, or slurm ([slurm])", significant=False
     )
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one", significant=False)
 
@@ -249,6 +252,12 @@ class StageTask(luigi.Task):
             yield
         finally:
             lock.release()
+
+    def map_shards(self, function: Callable, shards: Iterable[tuple], count: int | None = None) -> Iterator:
+        """`tasks.workers.map_shards` with this task's processes."""
+        from tasks.workers import map_shards
+
+        return map_shards(function, shards, self.processes, count, self.dask)
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate with a progress bar, and tell Luigi's scheduler."""

@@ -54,8 +54,6 @@ class DiscoverSuperpixels(SplitTask):
         return self.units == "cells" and self.depth_weight > 0
 
     def work(self) -> int:
-        from tasks.workers import map_shards
-
         samples = self.samples
         arrays = superpixel_arrays(samples)
         store = create_store(self.artifact, self.index, samples, arrays, self.description(), self.shard_size)
@@ -66,7 +64,7 @@ class DiscoverSuperpixels(SplitTask):
              self._discovery())
             for shard in store.missing_shards()
         ]  # fmt: skip
-        return sum(self.progress(map_shards(discover_shard, shards, self.processes), len(shards), "shard"))
+        return sum(self.progress(self.map_shards(discover_shard, shards), len(shards), "shard"))
 
     def _discovery(self) -> Callable[..., np.ndarray]:
         if self.units == "slic":

@@ -48,7 +48,6 @@ class EvaluateMasks(StageTask):
 
     def work(self) -> int:
         from models.metrics import best_threshold
-        from tasks.workers import map_shards
 
         index = self.upstream(IndexDataset).read_with_truth()
         steps = max(1, round(1 / self.threshold_step))
@@ -63,7 +62,7 @@ class EvaluateMasks(StageTask):
                 here = [samples[number] for number in numbers]
                 jobs.append((result, path, numbers, here, index.num_classes, thresholds))
         found: dict[str, list] = {}
-        for result, *counts in self.progress(map_shards(count_shard, jobs, self.processes), len(jobs), "shard"):
+        for result, *counts in self.progress(self.map_shards(count_shard, jobs), len(jobs), "shard"):
             found[result] = [old + new for old, new in zip(found.get(result, [0, 0, 0]), counts, strict=True)]
         scores: dict[str, dict | None] = {}
         for result in self.results:

@@ -71,8 +71,6 @@ class LoadDepth(SplitTask):
         return {"depth files": hash_text(repr(content))}
 
     def work(self) -> int:
-        from tasks.workers import map_shards
-
         samples = self.samples
         store = create_store(
             self.artifact, self.index, samples, depth_arrays(samples), self.description(), self.shard_size
@@ -84,7 +82,7 @@ class LoadDepth(SplitTask):
             for shard in store.missing_shards()
             for numbers in [store.images_of(shard)]
         ]  # fmt: skip
-        return sum(self.progress(map_shards(load_depth_shard, shards, self.processes), len(shards), "shard"))
+        return sum(self.progress(self.map_shards(load_depth_shard, shards), len(shards), "shard"))
 
     def _reader(self) -> DepthReader:
         if self.source == "files":

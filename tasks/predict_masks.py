@@ -68,12 +68,11 @@ class PredictMasks(StageTask):
         }  # fmt: skip
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
         shards = store.missing_shards()
-        results = map_shards(
-            label_shard,
-            self._probabilities(store, samples, shards),
-            self.processes if self.crf != "none" and self.crf_engine == "pydensecrf" else 1,
-            len(shards),
-        )
+        jobs = self._probabilities(store, samples, shards)
+        if self.crf != "none" and self.crf_engine == "pydensecrf":
+            results = self.map_shards(label_shard, jobs, len(shards))
+        else:
+            results = map_shards(label_shard, jobs, workers=1, count=len(shards))
         return sum(self.progress(results, len(shards), "shard"))
 
     def _probabilities(self, store: ShardedStore, samples: Sequence[Sample], shards: Sequence[int]):

@@ -9,7 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+import luigi
 import torch
+
+from data.errors import SettingError, WorkerError
+from data.sample import Sample
+
+TRIES = 3
+"""How often a shard is given to a worker before it is blamed for the worker's death."""
 
 
 def process_count(workers: int, shards: int) -> int:
@@ -27,7 +34,9 @@ def single_threaded(function: Callable, arguments: tuple):
         torch.set_num_threads(threads)
 
 
-def map_shards(function: Callable, shards: Iterable[tuple], workers: int, count: int | None = None) -> Iterator:
+def map_shards(
+    function: Callable, shards: Iterable[tuple], workers: int, count: int | None = None, dask: str = ""
+) -> Iterator:
     """Call ``function(*arguments)`` for each of `shards`; results as they come.
 
     Parameters
@@ -37,58 +46,140 @@ def map_shards(function: Callable, shards: Iterable[tuple], workers: int, count:
     shards : iterable of tuple
         Arguments of each call; taken only as far as they are needed.
     workers : int
-        Processes; 0 = one a core. With one process or one shard all happens here.
+        Local processes; 0 = one a core. With one process or one shard all happens here.
     count : int, optional
         Number of shards, where `shards` has no length.
+    dask : str
+        Address of a Dask scheduler, or ``slurm``; empty = local processes.
+
+    Raises
+    ------
+    WorkerError
+        If a worker process died `TRIES` times on the same shard.
     """
     processes = process_count(workers, len(shards) if count is None else count)
-    if processes == 1:
+    if processes == 1 and not dask:
         for arguments in shards:
             yield single_threaded(function, arguments)
         return
-    with WorkerPool(processes) as pool:
+    with WorkerPool(processes, dask) as pool:
         yield from pool.map(function, shards)
 
 
 class WorkerPool:
-    """Local Dask processes for the time of a ``with`` block; they end with this process, even if it is killed."""
+    """Dask workers for the time of a ``with`` block.
 
-    def __init__(self, processes: int):
-        self.processes = processes
+    Local processes end with this process, even if it is killed; those of a scheduler at an address stay; SLURM jobs
+    are given back.
+    """
+
+    def __init__(self, processes: int, dask: str = ""):
+        self.processes, self.address = processes, dask
 
     def __enter__(self) -> WorkerPool:
-        import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
-        with dask.config.set({"distributed.worker.daemon": True, "distributed.logging.distributed": "error"}):
-            self.cluster = LocalCluster(
+        self.cluster = None if self.address not in ("", "slurm") else self._cluster()
+        try:
+            self.client = Client(self.cluster or self.address, timeout=20)
+        except OSError as error:
+            raise SettingError(f"no Dask scheduler answers at '{self.address}' ({error}); check --dask") from error
+        return self
+
+    def _cluster(self):
+        if self.address == "slurm":
+            config = luigi.configuration.get_config()
+            return slurm_cluster(dict(config.items("slurm")) if config.has_section("slurm") else {})
+        import dask
+        from distributed import LocalCluster
+
+        settings = {
+            "distributed.worker.daemon": True,
+            "distributed.logging.distributed": "error",
+            "distributed.scheduler.allowed-failures": 0,  # what a dead worker had is sent anew, see map
+        }
+        with dask.config.set(settings):
+            return LocalCluster(
                 n_workers=self.processes, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
             )
-        self.client = Client(self.cluster)
-        return self
 
     def __exit__(self, *error) -> None:
         self.client.close()
-        self.cluster.close()
+        if self.cluster:
+            self.cluster.close()
 
     def map(self, function: Callable, shards) -> Iterator:
         """Results as they come; two shards a process are under way at most, so that memory stays flat."""
-        from distributed import as_completed
+        from concurrent.futures import CancelledError
+
+        from distributed import KilledWorker, as_completed
 
         rest = iter(shards)
         running = as_completed([])
+        under_way: dict[str, tuple[tuple, int]] = {}  # key of the future -> arguments, how often they were tried
+        limit = 2 * max(self.processes, sum(self.client.ncores().values()))
+
+        def submit(arguments: tuple, tries: int) -> None:
+            future = self._submit(function, arguments)
+            under_way[future.key] = arguments, tries
+            running.add(future)
+
         for arguments in rest:
-            running.add(self._submit(function, arguments))
-            if running.count() >= 2 * self.processes:
+            submit(arguments, 1)
+            if running.count() >= limit:
                 break
         for future in running:
-            result = future.result()
+            arguments, tries = under_way.pop(future.key)
+            try:
+                result = future.result()
+            except (KilledWorker, CancelledError) as error:  # its process died, and with it what was sent there
+                if tries == TRIES:
+                    raise WorkerError(_died(image_ids(arguments))) from error
+                submit(arguments, tries + 1)
+                continue
             future.release()
-            if (arguments := next(rest, None)) is not None:
-                running.add(self._submit(function, arguments))
+            if (following := next(rest, None)) is not None:
+                submit(following, 1)
             yield result
 
     def _submit(self, function: Callable, arguments: tuple):
         # Scattered, not put into the task: probabilities of a shard are tens of megabytes.
         (payload,) = self.client.scatter([arguments], hash=False)
         return self.client.submit(single_threaded, function, payload, pure=False)
+
+
+def _died(ids: list[str]) -> str:
+    images = f"images {ids[0]} to {ids[-1]}" if ids else "a shard"
+    return (
+        f"{images}: the process at work on them died {TRIES} times, for lack of memory or on a broken file; what is "
+        "finished stays, and --processes 1 shows where it happens"
+    )
+
+
+def image_ids(arguments: tuple) -> list[str]:
+    """Ids of the samples among the arguments of a shard's call."""
+    sequences = [values for values in arguments if isinstance(values, (list, tuple))]
+    return [item.image_id for values in sequences for item in values if isinstance(item, Sample)]
+
+
+def slurm_cluster(settings: dict[str, str]):
+    """Workers as SLURM jobs, as the section [slurm] of luigi.cfg describes them.
+
+    Parameters
+    ----------
+    settings : dict
+        ``jobs`` and the keywords of ``dask_jobqueue.SLURMCluster``: cores, memory, queue, account, walltime, ...
+    """
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise SettingError("--dask slurm needs the package dask-jobqueue: pip install 'depthseed[slurm]'") from error
+    options: dict[str, object] = {name: int(value) if value.isdigit() else value for name, value in settings.items()}
+    jobs = options.pop("jobs", 1)
+    missing = {"cores", "memory"} - options.keys()
+    if missing:
+        raise SettingError(f"section [slurm] of luigi.cfg lacks {', '.join(sorted(missing))}")
+    # One process a core: pydensecrf holds the GIL.
+    cluster = SLURMCluster(**{"processes": options["cores"], **options})
+    cluster.scale(jobs=jobs)
+    return cluster
