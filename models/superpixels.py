@@ -57,28 +57,37 @@ def discover_by_affinity(affinity: Tensor, tau: float, seed_rule: str = "lowest"
     """
     if seed_rule not in SEED_RULES:
         raise ValueError(f"seed_rule must be one of {SEED_RULES}; got {seed_rule!r}")
-    return torch.stack([_discover_one(similarity, tau, seed_rule) for similarity in affinity])
-
-
-def _discover_one(similarity: Tensor, tau: float, seed_rule: str) -> Tensor:
-    linked = similarity > 0
-    count = len(similarity)
-    degree = linked.sum(1)
-    # Patches already taken must never be the seed: their degree is pushed beyond any real one.
-    taken_degree = 2 * count + 1 if seed_rule == "lowest" else -2 * count - 1
-    labels = torch.full((count,), -1, dtype=torch.int64, device=similarity.device)
-    left = torch.ones(count, dtype=torch.bool, device=similarity.device)
+    batch, count = affinity.shape[:2]
+    linked = (affinity > 0).view(torch.uint8)
+    degree = torch.stack([column_sums(rows) for rows in linked])  # B is symmetric
+    # A patch already taken must never be the seed: its rank is beyond any degree.
+    beyond, extreme = (count + 1, torch.argmin) if seed_rule == "lowest" else (-1, torch.argmax)
+    labels = affinity.new_full((batch, count), -1, dtype=torch.int64)
+    left = torch.ones_like(labels, dtype=torch.bool)
+    images = torch.arange(batch, device=affinity.device)
     number = 0
-    while True:
-        ranked = torch.where(left, degree, taken_degree)
-        seed = ranked.argmin() if seed_rule == "lowest" else ranked.argmax()  # both give the first of equals
-        if not left[seed]:
-            return labels
-        members = (left & (similarity[seed] > tau)).index_fill(0, seed, True)
-        labels[members] = number
+    while left.any():
+        seed = extreme(degree.masked_fill(~left, beyond), dim=1)  # the first of equals
+        joins = affinity[images, seed] > tau
+        joins[images, seed] = True
+        members = joins & left  # none in an image that is finished
+        labels.masked_fill_(members, number)
         left &= ~members
-        degree -= linked[members].sum(0)  # B is symmetric: its rows are its columns
+        for lost, rows, taken in zip(degree, linked, members, strict=True):
+            lost -= column_sums(rows[taken])
         number += 1
+    return labels
+
+
+def column_sums(rows: Tensor) -> Tensor:
+    """Sums over the rows of zeros and ones, (M, N) uint8 -> (N,) int32.
+
+    In bytes, which hold the sum of 255 rows: many times faster on CPU than widening each element first.
+    """
+    total = torch.zeros(rows.shape[1], dtype=torch.int32, device=rows.device)
+    for block in rows.split(255):
+        total += block.sum(0, dtype=torch.uint8)
+    return total
 
 
 def superpixels_at_pixels(labels: Tensor, size: tuple[int, int]) -> Tensor:

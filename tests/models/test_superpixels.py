@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.superpixels import discover_by_affinity, discover_superpixels, renumber, superpixels_at_pixels
+from models.superpixels import column_sums, discover_by_affinity, discover_superpixels, renumber, superpixels_at_pixels
 
 
 def reference(features, tau, rule="lowest"):
@@ -85,3 +85,23 @@ def test_pixels_take_the_nearest_patch():
 
 def test_renumber_closes_gaps_in_order():
     assert renumber(torch.tensor([[7, 2], [2, 9]])).tolist() == [[1, 0], [0, 2]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 1000])
+def test_column_sums_do_not_wrap_at_a_byte(count):
+    rows = torch.ones(count, 3, dtype=torch.uint8)
+    rows[:, 1] = 0
+    assert column_sums(rows).tolist() == [count, 0, count]
+    assert column_sums(rows).dtype == torch.int32
+
+
+def test_images_of_a_batch_do_not_touch_each_other():
+    """One image ends after two superpixels, the other after forty."""
+    generator = torch.Generator().manual_seed(3)
+    easy = torch.eye(2)[torch.arange(40) % 2].repeat(1, 20)
+    hard = torch.eye(40)
+    both = discover_superpixels(torch.stack([easy, hard]), 0.3)
+    assert both[0].tolist() == discover_superpixels(easy[None], 0.3)[0].tolist() == reference(easy, 0.3)
+    assert both[1].tolist() == reference(hard, 0.3)
+    mixed = torch.randn(4, 50, 5, generator=generator)
+    assert [row.tolist() for row in discover_superpixels(mixed)] == [reference(image, 0.3) for image in mixed]
