@@ -151,8 +151,10 @@ class StageTask(luigi.Task):
         return type(self).__name__
 
     def stages_above(self) -> list[StageTask]:
-        """What `requires` names, as a list."""
-        return list(luigi.task.flatten(self.requires()))
+        """What `requires` names, as a list; the same tasks each time, even once the command line's flags are gone."""
+        if not hasattr(self, "_stages_above"):
+            self._stages_above = list(luigi.task.flatten(self.requires()))
+        return self._stages_above
 
     @property
     def artifact(self) -> Artifact | ShardedStore:

@@ -206,3 +206,12 @@ def test_two_runs_at_once_end_well_and_write_once(finished, tmp_path):
     assert {name: value for name, value in expected.items() if name in contents(line.artifacts)} == contents(
         line.artifacts
     )
+
+
+@pytest.mark.pipeline
+def test_scores_of_a_parameter_that_only_the_command_line_named(finished):
+    flags = ("--PredictMasks-evaluation-scales", "1.25")
+    assert finished.luigi("EvaluateMasks", "--processes", 1, *flags).returncode == 0
+    shown = finished.inspect("scores", "--json", *flags)
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)["predictions"]["images"] == 5
