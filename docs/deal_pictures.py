@@ -46,7 +46,7 @@ def row(ablation: Ablation, number: int) -> list[np.ndarray]:
     for edges, floor, span in (("sobel", 0.0, FULL_STEP), ("curvature", 0.04, 0.3)):
         panels.append(enlarged(EDGE_STRENGTHS[edges](depth, valid, 8, floor, span)[0], size))
     grid = (-(-size[0] // 8), -(-size[1] // 8))
-    for variant in ablation.variants():
+    for variant in ablation.variants:
         cams = ablation.of_variant(ExtractCams, variant, ablation.seed_list()[0]).artifact
         cam = read_cam(cams, number, size)[0].amax(0)
         panels += [colour_heat(cam.numpy(), image), enlarged(cam_edge_strength(cam[None, None], grid), size)]

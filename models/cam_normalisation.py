@@ -34,6 +34,11 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 """name -> function of class scores (..., h, w), before ReLU, to the same shape in [0, 1]."""
 
 
+def with_background(foreground: Tensor) -> Tensor:
+    """(B, K, h, w) in [0, 1] -> (B, K+1, h, w) with background 1 - max_k in front."""
+    return torch.cat([1 - foreground.amax(dim=1, keepdim=True), foreground], dim=1)
+
+
 def check_normalisation(name: str) -> None:
     """Raise ValueError with the known names if `name` is not one of them."""
     if name not in NORMALISATIONS:

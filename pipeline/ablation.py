@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import functools
 import json
 import logging
 from pathlib import Path
@@ -15,6 +14,7 @@ from data.artifact import write_bytes
 from data.errors import SettingError
 from data.sample import TRAIN
 from pipeline.grid import HEADS, LOSSES, Variant, merged, parse_vary, read_grid, variants
+from pipeline.report.tables import csv_text, markdown_text
 from pipeline.write_report import REPORT, TITLES
 from tasks.base import StageTask
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
@@ -43,6 +43,7 @@ class Ablation(StageTask):
     results = luigi.ChoiceListParameter(default=RESULTS, choices=RESULTS, description="what is scored")
     images = luigi.IntParameter(default=6, description="training images whose CAMs are shown")
 
+    @functools.cached_property
     def variants(self) -> list[Variant]:
         """The points of the grid, seeds apart."""
         axes = {
@@ -64,9 +65,9 @@ class Ablation(StageTask):
         return self.upstream(stage, seed=seed, settings=merged([self.settings, variant.settings]), **parameters)
 
     def requires(self):
-        cells = [(variant, seed) for seed in self.seed_list() for variant in self.variants()]
+        cells = [(variant, seed) for seed in self.seed_list() for variant in self.variants]
         scores = [self.of_variant(EvaluateMasks, *cell, results=self.results) for cell in cells]
-        cams = [self.of_variant(ExtractCams, variant, self.seed_list()[0]) for variant in self.variants()]
+        cams = [self.of_variant(ExtractCams, variant, self.seed_list()[0]) for variant in self.variants]
         return [self.upstream(IndexDataset), *scores, *cams]
 
     def work(self) -> int:
@@ -76,7 +77,7 @@ class Ablation(StageTask):
         table = {
             variant.name: [self.of_variant(EvaluateMasks, variant, seed, results=self.results).read() for seed in seeds]
             for seeds in [self.seed_list()]
-            for variant in self.variants()
+            for variant in self.variants
         }
         write_bytes(self.artifact.path / CSV, self._csv(table).encode())
         text = markdown_table(table, self.results)
@@ -92,7 +93,7 @@ class Ablation(StageTask):
         content = {
             "dataset": self.dataset, "profile": self.profile, "seeds": self.seed_list(),
             "columns": columns, "rows": rows, "charts": charts, "strips": self._strips(),
-            "settings": [(variant.name, json.dumps(variant.settings)) for variant in self.variants()],
+            "settings": [(variant.name, json.dumps(variant.settings)) for variant in self.variants],
         }  # fmt: skip
         write_bytes(self.artifact.path / REPORT, render_page(content, "ablation.html").encode())
         log.info("Ablation:\n%s", text)
@@ -100,17 +101,14 @@ class Ablation(StageTask):
 
     def _csv(self, table: dict[str, list[dict]]) -> str:
         """One line a variant, seed and result; percent."""
-        buffer = io.StringIO()
-        axes = list(self.variants()[0].values)
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*axes, "seed", "result", *MEASURES, "threshold"])
-        for variant in self.variants():
+        rows = []
+        for variant in self.variants:
             for seed, scores in zip(self.seed_list(), table[variant.name], strict=True):
                 for result in self.results:
                     score = scores[result] or {}
                     values = [score.get(measure) for measure in (*MEASURES, "threshold")]
-                    writer.writerow([*variant.values.values(), seed, result, *values])
-        return buffer.getvalue()
+                    rows.append([*variant.values.values(), seed, result, *values])
+        return csv_text([*self.variants[0].values, "seed", "result", *MEASURES, "threshold"], rows)
 
     def _strips(self) -> list[dict]:
         """The CAMs of some training images, variant beside variant, of the first seed."""
@@ -120,7 +118,7 @@ class Ablation(StageTask):
         index = self.upstream(IndexDataset).read_with_truth()
         samples = index.split(TRAIN)
         seed = self.seed_list()[0]
-        stores = {variant.name: self.of_variant(ExtractCams, variant, seed).artifact for variant in self.variants()}
+        stores = {variant.name: self.of_variant(ExtractCams, variant, seed).artifact for variant in self.variants}
         strips = []
         for number in choose(samples, self.images):
             panels = cam_strip(index, samples[number], number, stores)
@@ -161,5 +159,4 @@ def table_cells(table: dict[str, list[dict]], results) -> tuple[list[str], list[
 def markdown_table(table: dict[str, list[dict]], results) -> str:
     """The table for a document: mean ± standard deviation over the seeds, percent."""
     columns, rows = table_cells(table, results)
-    lines = [f"| variant | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
-    return "\n".join(lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]) + "\n"
+    return markdown_text(["variant"], columns, ([name, *cells] for name, cells in rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from data.errors import DatasetError
 from data.images import read_truth
 from data.sample import EVALUATION, TRAIN, Sample
 from data.store import ShardedStore
+from pipeline.report.tables import csv_text, markdown_text
 from tasks.base import ScalesParameter, StageTask
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
@@ -138,18 +137,14 @@ def summary(counts: np.ndarray, confusion: np.ndarray, images: int) -> dict[str,
 
 
 def _csv(rows: dict[tuple[str, str], dict[str, float]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["kind", "value", *COLUMNS])
-    for variant, row in rows.items():
-        writer.writerow([*variant, *(f"{row[name]:.4f}" for name in COLUMNS)])
-    return buffer.getvalue()
+    lines = [[*variant, *(f"{row[name]:.4f}" for name in COLUMNS)] for variant, row in rows.items()]
+    return csv_text(["kind", "value", *COLUMNS], lines)
 
 
 def markdown(rows: dict[tuple[str, str], dict[str, float]]) -> str:
     """The table for a document."""
-    lines = [f"| kind | value | {' | '.join(COLUMNS.values())} |", f"|---|---|{'---:|' * len(COLUMNS)}"]
-    for (kind, value), row in rows.items():
-        cells = [f"{row[name]:.1f}" if name == "superpixels" else f"{row[name]:.3f}" for name in COLUMNS]
-        lines.append(f"| {kind} | {value} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    lines = [
+        [*variant, *(f"{row[name]:.1f}" if name == "superpixels" else f"{row[name]:.3f}" for name in COLUMNS)]
+        for variant, row in rows.items()
+    ]
+    return markdown_text(["kind", "value"], list(COLUMNS.values()), lines)

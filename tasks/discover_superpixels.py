@@ -67,26 +67,8 @@ class DiscoverSuperpixels(SplitTask):
         return sum(self.progress(self.map_shards(discover_shard, shards), len(shards), "shard"))
 
     def _discovery(self) -> Callable[..., np.ndarray]:
-        if self.units == "slic":
-            return functools.partial(plain_slic, cells=self.cells)
-        if self.units == "cells":
-            return functools.partial(
-                from_cells,
-                tau=self.tau,
-                seed_rule=self.seed_rule,
-                centre=self.centre,
-                depth_weight=self.depth_weight,
-                edge_threshold=self.edge_threshold,
-                cells=self.cells,
-            )
-        return functools.partial(
-            from_patches,
-            tau=self.tau,
-            seed_rule=self.seed_rule,
-            centre=self.centre,
-            refinement=self.refinement,
-            crf=self.crf,
-        )
+        function, names = UNITS[self.units]
+        return functools.partial(function, **{name: getattr(self, name) for name in names})
 
 
 def superpixel_arrays(samples: Sequence[Sample]) -> dict[str, ArraySpec]:
@@ -184,3 +166,11 @@ def from_patches(
         count = int(pixels.max()) + 1
         pixels = torch.from_numpy(crf_from_labels(read_image(sample.image), pixels.numpy(), count, CRF_PRESETS[crf]))
     return renumber(pixels).numpy().astype(np.uint16)
+
+
+UNITS: dict[str, tuple[Callable[..., np.ndarray], tuple[str, ...]]] = {
+    "cells": (from_cells, ("tau", "seed_rule", "centre", "depth_weight", "edge_threshold", "cells")),
+    "patches": (from_patches, ("tau", "seed_rule", "centre", "refinement", "crf")),
+    "slic": (plain_slic, ("cells",)),
+}
+"""units -> what finds the superpixels of one image, and the stage's parameters that it takes."""

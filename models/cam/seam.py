@@ -10,18 +10,13 @@ from torch import Tensor, nn
 
 from models.backbones import build_backbone, num_features
 from models.cam.classifier import CamClassifier, CamOutput
-from models.cam_normalisation import divide_by_maximum
+from models.cam_normalisation import divide_by_maximum, with_background
 
 MIDDLE, HIGH = 64, 128
 """Channels to which the two middle stages are reduced before their correlation, as published."""
 
 HARDEST = 0.2
 """Share of the positions, those that differ most, that the cross regularisation counts."""
-
-
-def with_background(foreground: Tensor) -> Tensor:
-    """(B, K, h, w) in [0, 1] -> (B, K+1, h, w) with background 1 - max_k in front."""
-    return torch.cat([1 - foreground.amax(dim=1, keepdim=True), foreground], dim=1)
 
 
 def strongest_only(maps: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.cam_normalisation import NORMALISATIONS, check_normalisation
+from models.cam_normalisation import NORMALISATIONS, check_normalisation, with_background
 
 LOG_OFFSET = 1e-5
 """Inside the logarithms of the logit, as in the paper."""
@@ -162,7 +162,5 @@ class FeatureSimilarityLoss(nn.Module):
             small = F.interpolate(image, size=size, mode="area")
             resized = F.interpolate(cam, size=size, mode="bilinear", align_corners=False)
             foreground = NORMALISATIONS[self.normalisation](resized) * labels.to(cam.dtype)[:, :, None, None]
-            background = 1 - foreground.amax(dim=1, keepdim=True)
-            maps = torch.cat([background, foreground], dim=1)
-            energy = _PairwiseEnergy.apply(maps, small, self.mu, self.sigma)
+            energy = _PairwiseEnergy.apply(with_background(foreground), small, self.mu, self.sigma)
             return -energy / (len(cam) * size[0] * size[1])

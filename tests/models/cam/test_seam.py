@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from models.cam import SeamClassifier
-from models.cam.seam import pixel_correlation, strongest_only, with_background
+from models.cam.seam import pixel_correlation, strongest_only
+from models.cam_normalisation import with_background
 
 
 def test_pixel_correlation_equals_the_loops():
