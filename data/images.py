@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,18 @@ def read_depth_image(path: Path, image_id: str, unit: float) -> np.ndarray:
     if not raw.any():
         raise ImageError(f"{path}: depth of {image_id} is zero everywhere; record it again or take the image out")
     return raw.astype(np.float32) * np.float32(unit)
+
+
+def label_png(labels: np.ndarray) -> bytes:
+    """Label map (H, W) uint8 as a PNG file of class numbers."""
+    file = io.BytesIO()
+    Image.fromarray(labels).save(file, "PNG")
+    return file.getvalue()
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Label map of a PNG file of class numbers, (H, W) uint8; raises ImageError as `read_image`."""
+    return _decode(path)
 
 
 def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,3 +166,9 @@ class DatasetIndex:
             rows.append(row)
         text = json.dumps([self.class_names, rows])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[int]:
+    """Numbers of `count` samples, or all if there are fewer, evenly spread."""
+    count = min(count, len(samples))
+    return [round(step * (len(samples) - 1) / max(count - 1, 1)) for step in range(count)]

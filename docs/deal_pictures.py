@@ -16,12 +16,11 @@ import torch
 from PIL import Image
 
 from data.images import read_image
-from data.sample import TRAIN
+from data.sample import TRAIN, spread
 from models.losses.deal import EDGE_STRENGTHS, cam_edge_strength
 from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth
 from pipeline.__main__ import task_of
 from pipeline.report.colours import colour_heat, sheet
-from pipeline.report.strips import choose
 from tasks.extract_cams import read_cam
 
 FULL_STEP = 0.03
@@ -60,7 +59,7 @@ def main() -> None:
     options, flags = parser.parse_known_args()
     ablation = task_of("Ablation", [*flags, "--losses", "none,deal"])
     samples = ablation.upstream(IndexDataset).read().split(TRAIN)
-    pictures = [panel for number in choose(samples, options.images) for panel in row(ablation, number)]
+    pictures = [panel for number in spread(samples, options.images) for panel in row(ablation, number)]
     drawn = Image.fromarray(sheet(pictures, columns=len(pictures) // options.images))
     drawn.resize((drawn.width // 2, drawn.height // 2), Image.Resampling.BOX).save(options.output, optimize=True)
     print(f"picture: {options.output}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from data.artifact import write_bytes
 from data.errors import SettingError
-from data.sample import TRAIN
+from data.sample import TRAIN, spread
 from pipeline.grid import HEADS, LOSSES, Variant, merged, parse_vary, read_grid, variants
 from pipeline.report.tables import csv_text, markdown_text
 from pipeline.write_report import REPORT, TITLES
@@ -113,14 +113,14 @@ class Ablation(StageTask):
     def _strips(self) -> list[dict]:
         """The CAMs of some training images, variant beside variant, of the first seed."""
         from pipeline.report.colours import data_uri
-        from pipeline.report.strips import cam_strip, choose
+        from pipeline.report.strips import cam_strip
 
         index = self.upstream(IndexDataset).read_with_truth()
         samples = index.split(TRAIN)
         seed = self.seed_list()[0]
         stores = {variant.name: self.of_variant(ExtractCams, variant, seed).artifact for variant in self.variants}
         strips = []
-        for number in choose(samples, self.images):
+        for number in spread(samples, self.images):
             panels = cam_strip(index, samples[number], number, stores)
             pictures = [(title, data_uri(picture)) for title, picture in panels.items()]
             strips.append({"image_id": samples[number].image_id, "panels": pictures})

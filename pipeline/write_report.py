@@ -7,7 +7,7 @@ import json
 import luigi
 
 from data.artifact import write_bytes
-from data.sample import EVALUATION, TRAIN
+from data.sample import EVALUATION, TRAIN, spread
 from pipeline.dag import stages
 from tasks.base import StageTask
 from tasks.discover_superpixels import DiscoverSuperpixels
@@ -74,6 +74,7 @@ class WriteReport(StageTask):
             "confusion": self._confusion(scores, index.class_names),
             "training": training,
             "evaluation": evaluation,
+            "growing": self._growing(),
             "curves": [
                 {"stage": stage.__name__, "svg": curves_svg(self._history(stage))}
                 for stage in (TrainClassifier, TrainSegmenter)
@@ -85,7 +86,7 @@ class WriteReport(StageTask):
 
     def _strips(self) -> tuple[list[dict], list[dict]]:
         from pipeline.report.colours import data_uri
-        from pipeline.report.strips import choose, evaluation_strip, training_strip
+        from pipeline.report.strips import evaluation_strip, training_strip
 
         index = self.upstream(IndexDataset).read_with_truth()
         stores = {stage.label: stage.artifact for stage in self.stages_above()}
@@ -95,7 +96,7 @@ class WriteReport(StageTask):
             (split, make, sample, number)
             for split, count, make in plan
             for samples in [index.split(split)]
-            for number in choose(samples, count)
+            for number in spread(samples, count)
             for sample in [samples[number]]
         ]
         for split, make, sample, number in self.progress(jobs, len(jobs)):
@@ -108,6 +109,23 @@ class WriteReport(StageTask):
                 }
             )
         return strips[TRAIN], strips[EVALUATION]
+
+    def _growing(self) -> list[dict]:
+        """Filmstrips: the seed of some training images as it has grown by the end of every epoch."""
+        from pipeline.report.colours import data_uri
+        from pipeline.report.strips import growing_strip
+
+        index = self.upstream(IndexDataset).read_with_truth()
+        seeds, segmenter = self.upstream(GenerateSeeds).artifact, self.upstream(TrainSegmenter)
+        samples = index.split(TRAIN)
+        return [
+            {
+                "image_id": samples[number].image_id,
+                "panels": [(title, data_uri(picture)) for title, picture in panels.items()],
+            }
+            for number in segmenter.watched_numbers()
+            for panels in [growing_strip(index, samples[number], number, seeds, segmenter.grown_seeds(number))]
+        ]
 
     def _history(self, stage: type[StageTask]) -> list[dict]:
         return json.loads(self.upstream(stage).artifact.read("history.json"))

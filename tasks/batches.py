@@ -180,6 +180,12 @@ class TrainingImages(Dataset):
         image, layers = self._augment(image_tensor(sample), layers, crop, zoom, rng)
         return {"image": image, "labels": labels_of([sample], self.num_classes)[0], **layers}
 
+    def whole(self, number: int) -> dict[str, Tensor]:
+        """An item as it is in the data set: normalised, but neither resized nor cut, mirrored or jittered."""
+        plain = Augmentation(crop=self.samples[number].size, flip=False)
+        images = TrainingImages(self.samples, self.num_classes, self.normalisation, plain, self.seed, self.maps)
+        return images[0, number]
+
     def _read_map(self, source: MapSource, number: int, size: tuple[int, int]) -> Tensor:
         store = self.stores.setdefault(source.path, ShardedStore(source.path))
         values = store.read_image(source.array, number)[: size[0], : size[1]]

@@ -80,4 +80,4 @@ class TrainClassifier(TrainingTask):
                 total = total + self.fsl_weight * ramp * losses["fsl"]
             return {**losses, "loss": total}
 
-        return self.train(network, maps, loss_of)
+        return self.train(network, self.training_images(maps), loss_of)

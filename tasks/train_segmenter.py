@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import luigi
+from pathlib import Path
 
-from data.sample import UNLABELLED
+import luigi
+import numpy as np
+
+from data.artifact import write_bytes
+from data.images import label_png, read_labels
+from data.sample import TRAIN, UNLABELLED, spread
 from tasks.base import ScalesParameter
 from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
@@ -38,6 +43,10 @@ class TrainSegmenter(TrainingTask):
     )
     beta_bg = luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel is background")
     beta_fg = luigi.FloatParameter(default=0.7, description="mean probability above which it is foreground")
+    average_decay = luigi.FloatParameter(
+        default=0.99, description="the result is a running mean of the weights with this decay, 0 = the last weights"
+    )
+    watched = luigi.IntParameter(default=3, description="training images whose grown seed is kept at every epoch's end")
 
     def requires(self):
         above = [IndexDataset, DiscoverSuperpixels, GenerateSeeds]
@@ -53,6 +62,7 @@ class TrainSegmenter(TrainingTask):
         from models.seeds import grow_seeds
         from tasks.batches import MapSource
         from tasks.networks import build_segmenter, start_from_classifier
+        from tasks.training import choose_device
 
         torch.manual_seed(self.seed)
         network = build_segmenter(self, self.index.num_classes, pretrained=self.start == "pretrained")
@@ -66,24 +76,52 @@ class TrainSegmenter(TrainingTask):
         }
         seed_loss = BalancedSeedLoss(UNLABELLED)
 
-        def loss_of(batch, epoch):
+        def grown(logits, batch):
+            """The seeds of a batch, grown by logits at their resolution."""
             seeds = batch["seed"].long()
-            size = seeds.shape[-2:]
+            if not self.grow:
+                return seeds
+            superpixels = batch["superpixel"].long()
+            superpixels = superpixels.masked_fill(superpixels == NO_SUPERPIXEL, -1)
+            return grow_seeds(
+                logits.detach().softmax(1), seeds, superpixels, batch["labels"], self.beta_bg, self.beta_fg
+            )
+
+        def loss_of(batch, epoch):
+            size = batch["seed"].shape[-2:]
             logits = []
             for scale in self.input_scales:
                 image = batch["image"]
                 if scale != 1:
                     image = F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
                 logits.append(F.interpolate(network(image), size=size, mode="bilinear", align_corners=False))
-            grown = seeds
-            if self.grow:
-                superpixels = batch["superpixel"].long()
-                superpixels = superpixels.masked_fill(superpixels == NO_SUPERPIXEL, -1)
-                probabilities = logits[0].detach().softmax(1)
-                grown = grow_seeds(probabilities, seeds, superpixels, batch["labels"], self.beta_bg, self.beta_fg)
-            losses = {"loss": sum(seed_loss(values, grown) for values in logits) / len(logits)}
-            for name, labels in (("seed_labelled", seeds), ("grown_labelled", grown)):
+            targets = grown(logits[0], batch)
+            losses = {"loss": sum(seed_loss(values, targets) for values in logits) / len(logits)}
+            for name, labels in (("seed_labelled", batch["seed"]), ("grown_labelled", targets)):
                 losses[name] = (labels != UNLABELLED).float().mean()
             return losses
 
-        return self.train(network, maps, loss_of)
+        images, device = self.training_images(maps), choose_device(self.device)
+
+        @torch.no_grad()
+        def keep_grown(epoch):
+            """Write the grown seeds of the watched images, which are whole here, neither cut nor coloured."""
+            for number in self.watched_numbers():
+                batch = {key: values[None] for key, values in images.whole(number).items()}
+                logits = network(batch["image"].to(device)).cpu()
+                logits = F.interpolate(logits, size=batch["seed"].shape[-2:], mode="bilinear", align_corners=False)
+                write_bytes(self.grown_path(number, epoch), label_png(grown(logits, batch)[0].byte().numpy()))
+
+        return self.train(network, images, loss_of, keep_grown)
+
+    def watched_numbers(self) -> list[int]:
+        """Numbers in the train split of the images whose grown seeds are kept, spread evenly."""
+        return spread(self.index.split(TRAIN), self.watched)
+
+    def grown_path(self, number: int, epoch: int) -> Path:
+        """The grown seed of a watched image after an epoch: PNG of class numbers, 255 = unlabelled."""
+        return self.artifact.path / "grown" / f"image-{number:06d}-epoch-{epoch + 1:03d}.png"
+
+    def grown_seeds(self, number: int) -> list[np.ndarray]:
+        """The grown seeds of a watched image, (H, W) uint8, one an epoch."""
+        return [read_labels(self.grown_path(number, epoch)) for epoch in range(self.epochs)]

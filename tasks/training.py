@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from data.artifact import write_bytes, write_json
@@ -49,6 +50,8 @@ class TrainingPlan:
         Keep pretrained statistics, scale and shift.
     frozen_stride : int
         Layers of the backbone up to this output stride stay as they are; 0 = none.
+    average_decay : float
+        The result is the running mean of the weights, w' <- d w' + (1 - d) w after each step; 0 = the last weights.
     seed : int
         Of everything random in an epoch, together with the epoch's number.
     """
@@ -64,6 +67,7 @@ class TrainingPlan:
     clip_norm: float
     freeze_batch_norm: bool
     frozen_stride: int
+    average_decay: float
     seed: int
 
     def rate(self, step: int) -> float:
@@ -97,6 +101,7 @@ def train(
     name: str,
     report: Callable[[int, int, str], None],
     device: torch.device,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> None:
     """Train and write ``model.safetensors`` and ``history.json`` into `folder`.
 
@@ -119,6 +124,9 @@ def train(
     report : callable
         (done, total, unit), after every epoch.
     device : torch.device
+    after_epoch : callable
+        Called with the number of the epoch that has ended, before its checkpoint is written; the network
+        is in evaluation mode.
     """
     keep_freed_memory()
     network = network.to(device, memory_format=torch.channels_last)
@@ -127,7 +135,8 @@ def train(
         optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     else:
         optimizer = torch.optim.SGD(groups, lr=plan.learning_rate, momentum=0.9, weight_decay=plan.weight_decay)
-    history = _resume(folder / CHECKPOINT, network, optimizer, device)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))
+    history = _resume(folder / CHECKPOINT, network, averaged, optimizer, device)
     total = plan.epochs * plan.steps_per_epoch
     with tqdm(
         total=total, initial=len(history) * plan.steps_per_epoch, desc=name, unit="step", dynamic_ncols=True
@@ -151,31 +160,37 @@ def train(
                 if plan.clip_norm:
                     torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
                 optimizer.step()
+                averaged.update_parameters(network)
                 for key, value in losses.items():
                     sums[key] = sums.get(key, 0.0) + float(value.detach())
                 bar.update()
                 bar.set_postfix(epoch=epoch + 1, loss=f"{float(losses['loss'].detach()):.3f}")
             history.append({key: value / plan.steps_per_epoch for key, value in sums.items()})
-            _save_checkpoint(folder / CHECKPOINT, network, optimizer, history)
+            network.eval()
+            after_epoch(epoch)
+            _save_checkpoint(folder / CHECKPOINT, network, averaged, optimizer, history)
             report(epoch + 1, plan.epochs, "epoch")
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in averaged.module.state_dict().items()}
     write_bytes(folder / MODEL, save(state))
     write_json(folder / HISTORY, history)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _save_checkpoint(path: Path, network: nn.Module, optimizer, history: Sequence[dict]) -> None:
+def _save_checkpoint(path: Path, network: nn.Module, averaged: nn.Module, optimizer, history: Sequence[dict]) -> None:
     temporary = path.with_name(f"{path.name}.partial")
-    torch.save(
-        {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": json.dumps(list(history))},
-        temporary,
-    )
+    state = {
+        "network": network.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": json.dumps(list(history)),
+    }
+    torch.save(state, temporary)
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
 
 
-def _resume(path: Path, network: nn.Module, optimizer, device: torch.device) -> list[dict]:
+def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimizer, device: torch.device) -> list[dict]:
     """Load the last checkpoint, if there is one; the history up to it."""
     if not path.exists():
         return []
@@ -185,6 +200,7 @@ def _resume(path: Path, network: nn.Module, optimizer, device: torch.device) -> 
         log.warning("%s: checkpoint is damaged (%s); training begins anew", path, type(error).__name__)
         return []
     network.load_state_dict(saved["network"])
+    averaged.load_state_dict(saved["averaged"])
     optimizer.load_state_dict(saved["optimizer"])
     return json.loads(saved["history"])
 

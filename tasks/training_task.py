@@ -38,38 +38,43 @@ class TrainingTask(StageTask):
     )
     loader_processes = luigi.IntParameter(default=0, description="processes that load images", significant=False)
 
+    average_decay = 0.0
+    """The result is a running mean of the weights with this decay; 0 = the last weights. A stage may make it a
+    parameter."""
+
     def content_identity(self):
         from tasks.weights import weights_identity
 
         return {"weights": weights_identity(self.weights, self.backbone)}
 
-    def train(self, network, maps, loss_of) -> int:
-        """Train on the train split; returns the number of images seen.
+    def training_images(self, maps):
+        """The train split, augmented as the parameters say.
 
         Parameters
         ----------
-        network : nn.Module
         maps : dict of name -> MapSource
             Arrays that are augmented along with the images and come in the batch under these names.
-        loss_of : callable
-            As in `tasks.training.train`.
         """
-        from tasks.batches import TrainingImages, epoch_batches, steps_per_epoch
+        from tasks.batches import TrainingImages
         from tasks.networks import augmentation_of, normalisation_of
-        from tasks.training import TrainingPlan, choose_device, train
 
         samples = self.index.split(TRAIN)
-        images = TrainingImages(
-            samples,
-            self.index.num_classes,
-            normalisation_of(self.backbone),
-            augmentation_of(self, samples),
-            self.seed,
-            maps,
+        augmentation = augmentation_of(self, samples)
+        return TrainingImages(
+            samples, self.index.num_classes, normalisation_of(self.backbone), augmentation, self.seed, maps
         )
+
+    def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:
+        """Train on what `training_images` gave; returns the number of images seen.
+
+        `network`, `loss_of` and `after_epoch` are as in `tasks.training.train`.
+        """
+        from tasks.batches import epoch_batches, steps_per_epoch
+        from tasks.training import TrainingPlan, choose_device, train
+
         plan = TrainingPlan(
             epochs=self.epochs,
-            steps_per_epoch=steps_per_epoch(len(samples), self.batch_size),
+            steps_per_epoch=steps_per_epoch(len(images), self.batch_size),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             head_factor=self.head_factor,
@@ -79,6 +84,7 @@ class TrainingTask(StageTask):
             clip_norm=self.clip_norm,
             freeze_batch_norm=self.freeze_batch_norm,
             frozen_stride=self.frozen_stride,
+            average_decay=self.average_decay,
             seed=self.seed,
         )
         train(
@@ -90,5 +96,6 @@ class TrainingTask(StageTask):
             self.label,
             self.report_progress,
             choose_device(self.device),
+            after_epoch,
         )
-        return len(samples) * self.epochs
+        return len(images) * self.epochs

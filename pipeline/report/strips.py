@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.images import read_image, read_truth
-from data.sample import DatasetIndex, Sample
+from data.sample import UNLABELLED, DatasetIndex, Sample
 from data.store import ShardedStore
 from pipeline.report.colours import (
     colour_depth,
@@ -16,12 +16,6 @@ from pipeline.report.colours import (
     colour_superpixels,
 )
 from tasks.extract_cams import read_cam
-
-
-def choose(samples: Sequence[Sample], count: int) -> list[int]:
-    """Numbers of `count` images spread evenly over the split."""
-    count = min(count, len(samples))
-    return [int(number) for number in np.linspace(0, len(samples) - 1, count).round()]
 
 
 def training_strip(
@@ -55,6 +49,23 @@ def evaluation_strip(
     classes = index.num_classes + 1
     prediction = stores["PredictMasks-evaluation"].read_image("label", number)[:height, :width]
     return {"image": image, "prediction": colour_labels(prediction, classes, image)} | _truth(sample, classes, image)
+
+
+def growing_strip(
+    index: DatasetIndex, sample: Sample, number: int, seeds: ShardedStore, grown: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Image, initial seed and the grown seed after each epoch; titles say what share is labelled and right."""
+    height, width = sample.size
+    image, truth = read_image(sample.image), read_truth(sample, index.num_classes)
+    pictures = {"image": image}
+    for epoch, labels in enumerate([seeds.read_image("seed", number)[:height, :width], *grown]):
+        title = f"epoch {epoch}" if epoch else "initial seed"
+        labelled = labels != UNLABELLED
+        title += f": {100 * labelled.mean():.0f} % labelled"
+        if truth is not None and (counted := labelled & (truth != UNLABELLED)).any():
+            title += f", {100 * (labels == truth)[counted].mean():.1f} % right"
+        pictures[title] = colour_labels(labels, index.num_classes + 1)
+    return pictures | _truth(sample, index.num_classes + 1, image)
 
 
 def cam_strip(

@@ -10,7 +10,8 @@ from tasks.training import CHECKPOINT, MODEL, TrainingPlan, train
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
-    schedule="one_cycle", warmup_epochs=0.0, clip_norm=5.0, freeze_batch_norm=False, frozen_stride=0, seed=0,
+    schedule="one_cycle", warmup_epochs=0.0, clip_norm=5.0, freeze_batch_norm=False, frozen_stride=0,
+    average_decay=0.9, seed=0,
 )  # fmt: skip
 
 
@@ -32,9 +33,11 @@ class Stop(Exception):
     pass
 
 
-def run(folder, plan=PLAN, stop_before_epoch=None, reports=None):
+def run(folder, plan=PLAN, stop_before_epoch=None, reports=None, after_step=None):
     torch.manual_seed(0)
     network = Network()
+    if after_step:
+        network.register_forward_pre_hook(lambda module, _: after_step(module))
 
     def batches(epoch):
         if epoch == stop_before_epoch:
@@ -79,6 +82,34 @@ def test_a_damaged_checkpoint_is_said_and_training_begins_anew(tmp_path, caplog)
     finally:
         logging.getLogger("depthseed").propagate = False
     assert "checkpoint is damaged" in caplog.text
+
+
+def test_the_result_is_the_running_mean_of_the_weights(tmp_path):
+    weights = []  # before each step, so that of the last step is missing: the learning rate of the last is not 0
+    last = {}
+
+    def keep(network):
+        weights.append(network.head.weight.detach().double().clone())
+        last["network"] = network
+
+    run(tmp_path, after_step=keep)
+    weights.append(last["network"].head.weight.detach().double())
+    mean = weights[1]
+    for after in weights[2:]:
+        mean = 0.9 * mean + 0.1 * after
+    written = load_file(tmp_path / MODEL)["head.weight"].double()
+    torch.testing.assert_close(written, mean, rtol=1e-5, atol=1e-7)
+    assert not torch.allclose(written, weights[-1], rtol=1e-3)
+
+
+def test_without_averaging_the_result_is_the_last_weights(tmp_path):
+    last = {}
+    run(
+        tmp_path,
+        TrainingPlan(**{**PLAN.__dict__, "average_decay": 0.0}),
+        after_step=lambda network: last.update(n=network),
+    )
+    assert torch.equal(load_file(tmp_path / MODEL)["head.weight"], last["n"].head.weight)
 
 
 def test_another_seed_gives_another_model(tmp_path):
