@@ -76,6 +76,21 @@ def read_depth_image(path: Path, image_id: str, unit: float) -> np.ndarray:
     return raw.astype(np.float32) * np.float32(unit)
 
 
+def read_saliency(path: Path, sample: Sample) -> np.ndarray:
+    """Saliency of an image from an 8-bit file, (H, W) float32 in [0, 1].
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, cannot be decoded or differs in size from the image.
+    """
+    saliency = _decode(path, "L")
+    shape = image_size(sample.image)
+    if saliency.shape != shape:
+        raise ImageError(f"{path}: saliency is {saliency.shape}, image {sample.image_id} is {shape}; they must agree")
+    return saliency.astype(np.float32) / 255
+
+
 def label_png(labels: np.ndarray) -> bytes:
     """Label map (H, W) uint8 as a PNG file of class numbers."""
     file = io.BytesIO()

@@ -5,6 +5,7 @@ from pipeline.surroundings import prepare
 prepare()  # before luigi reads its settings
 
 from pipeline.ablation import Ablation  # noqa: E402
+from pipeline.compare import Compare  # noqa: E402
 from pipeline.evaluate_superpixels import EvaluateSuperpixels  # noqa: E402
 from pipeline.run_all import RunAll  # noqa: E402
 from pipeline.write_report import WriteReport  # noqa: E402
@@ -16,7 +17,10 @@ from tasks.extract_keys import ExtractKeys  # noqa: E402
 from tasks.generate_seeds import GenerateSeeds  # noqa: E402
 from tasks.index_dataset import IndexDataset  # noqa: E402
 from tasks.load_depth import LoadDepth  # noqa: E402
+from tasks.load_saliency import LoadSaliency  # noqa: E402
 from tasks.predict_masks import PredictMasks  # noqa: E402
+from tasks.refine_saliency import RefineSaliency  # noqa: E402
+from tasks.train_by_masking import TrainByMasking  # noqa: E402
 from tasks.train_classifier import TrainClassifier  # noqa: E402
 from tasks.train_segmenter import TrainSegmenter  # noqa: E402
 
@@ -29,11 +33,15 @@ __all__ = [
     "ExtractKeys",
     "DiscoverSuperpixels",
     "GenerateSeeds",
+    "LoadSaliency",
+    "RefineSaliency",
     "TrainSegmenter",
+    "TrainByMasking",
     "PredictMasks",
     "EvaluateMasks",
     "WriteReport",
     "RunAll",
     "Ablation",
+    "Compare",
     "EvaluateSuperpixels",
 ]

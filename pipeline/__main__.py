@@ -63,12 +63,12 @@ def print_scores(task: StageTask, as_json: bool) -> None:
             )
         )
         return
-    names = list(next((score["per_class"] for score in scores.values() if score), {}))
+    names = list(dict.fromkeys(name for score in scores.values() if score for name in score["per_class"]))
     print(f"{'':24}" + "".join(f"{name:>16}" for name in scores))
     rows = [("mIoU", lambda s: s["miou"]), ("boundary F, 3 px", lambda s: s["boundary_f"])]
     rows += [("mIoU of labelled pixels", lambda s: s["miou_of_labelled"]), ("labelled pixels", lambda s: s["labelled"])]
     rows += [("threshold", lambda s: s.get("threshold"))]
-    rows += [(name, lambda s, name=name: s["per_class"][name]) for name in names]
+    rows += [(name, lambda s, name=name: s["per_class"].get(name)) for name in names]
     for title, value in rows:
         cells = ["–" if score is None or value(score) is None else f"{value(score):.2f}" for score in scores.values()]
         print(f"{title:24}" + "".join(f"{cell:>16}" for cell in cells))

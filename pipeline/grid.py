@@ -25,6 +25,7 @@ HEADS: dict[str, Settings] = {
     "gap": {"TrainClassifier": {"head": "gap"}},
     "seam": {"TrainClassifier": {"head": "seam"}},
     "vit": {"TrainClassifier": {"head": "vit"}},
+    "dilated": {"TrainClassifier": {"head": "dilated"}},
 }
 
 
@@ -36,10 +37,13 @@ class Variant:
     ----------
     values : dict of axis -> name of the value on it
     settings : stage -> parameter -> value
+    method : str
+        Empty: that of the comparison.
     """
 
     values: dict[str, str]
     settings: dict[str, dict[str, object]]
+    method: str = ""
 
     @property
     def name(self) -> str:

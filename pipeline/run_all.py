@@ -10,8 +10,8 @@ from data.sample import EVALUATION, TRAIN
 from pipeline.write_report import REPORT, WriteReport
 from tasks.base import StageTask
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.methods import trainer
 from tasks.predict_masks import PredictMasks
-from tasks.train_segmenter import TrainSegmenter
 
 log = logging.getLogger("depthseed")
 
@@ -38,7 +38,7 @@ class RunAll(StageTask):
             log.info("%-14s %s", name, f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score")
         log.info("pseudo-labels  %s", self.upstream(PredictMasks, split=TRAIN).artifact.path)
         log.info("predictions    %s", self.upstream(PredictMasks, split=EVALUATION).artifact.path)
-        log.info("model          %s", self.upstream(TrainSegmenter).artifact.path / "model.safetensors")
+        log.info("model          %s", self.upstream(trainer(self.method)).artifact.path / "model.safetensors")
         log.info("report         %s", self.upstream(WriteReport).artifact.path / REPORT)
 
 

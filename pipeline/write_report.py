@@ -10,12 +10,10 @@ from data.artifact import write_bytes
 from data.sample import EVALUATION, TRAIN, spread
 from pipeline.dag import stages
 from tasks.base import StageTask
-from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.evaluate_masks import EvaluateMasks
-from tasks.extract_cams import ExtractCams
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
-from tasks.load_depth import LoadDepth
+from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
 from tasks.train_classifier import TrainClassifier
 from tasks.train_segmenter import TrainSegmenter
@@ -24,6 +22,7 @@ REPORT = "report.html"
 TITLES = {
     "cam_seed": "CAM seed",
     "initial_seed": "initial seed",
+    "saliency": "refined saliency",
     "pseudo_labels": "pseudo-labels",
     "predictions": "predictions",
 }
@@ -38,17 +37,9 @@ class WriteReport(StageTask):
     evaluation_images = luigi.IntParameter(default=9, description="evaluation images shown")
 
     def requires(self):
-        single = [
-            IndexDataset,
-            LoadDepth,
-            TrainClassifier,
-            ExtractCams,
-            DiscoverSuperpixels,
-            GenerateSeeds,
-            TrainSegmenter,
-            EvaluateMasks,
-        ]
         masks = [self.upstream(PredictMasks, split=split) for split in (TRAIN, EVALUATION)]
+        method = REGISTRY[self.method]
+        single = (IndexDataset, *method.stages, method.trainer, EvaluateMasks)
         return [*(self.upstream(stage) for stage in single), *masks]
 
     def work(self) -> int:
@@ -69,7 +60,7 @@ class WriteReport(StageTask):
             "evaluation_count": len(index.split(EVALUATION)),
             "class_names": index.class_names,
             "legend": [*zip(index.class_names, colours), ("unlabelled", "#e8e8e8")],
-            "results": [{"title": title, "score": scores[name]} for name, title in TITLES.items()],
+            "results": [{"title": TITLES[name], "score": score} for name, score in scores.items()],
             "per_class": self._per_class(scores, index.class_names),
             "confusion": self._confusion(scores, index.class_names),
             "training": training,
@@ -77,7 +68,7 @@ class WriteReport(StageTask):
             "growing": self._growing(),
             "curves": [
                 {"stage": stage.__name__, "svg": curves_svg(self._history(stage))}
-                for stage in (TrainClassifier, TrainSegmenter)
+                for stage in (TrainClassifier, REGISTRY[self.method].trainer)
             ],
             "stages": [self._describe(stage) for stage in stages(self) if stage is not self],
         }
@@ -112,6 +103,8 @@ class WriteReport(StageTask):
 
     def _growing(self) -> list[dict]:
         """Filmstrips: the seed of some training images as it has grown by the end of every epoch."""
+        if self.method != "superpixel":
+            return []
         from pipeline.report.colours import data_uri
         from pipeline.report.strips import growing_strip
 
@@ -132,9 +125,9 @@ class WriteReport(StageTask):
 
     @staticmethod
     def _per_class(scores: dict, class_names) -> list[dict]:
-        scored = [scores[name] for name in TITLES if scores[name]]
+        scored = [score for score in scores.values() if score]
         return [
-            {"name": name, "ious": [score["per_class"][name] for score in scored]} for name in class_names if scored
+            {"name": name, "ious": [score["per_class"].get(name) for score in scored]} for name in class_names if scored
         ]
 
     @staticmethod
@@ -142,7 +135,7 @@ class WriteReport(StageTask):
         from pipeline.report.charts import confusion_shares
 
         for name in ("predictions", "pseudo_labels"):
-            if scores[name]:
+            if scores.get(name):
                 square = [row[:-1] for row in scores[name]["confusion"]]  # these label every pixel
                 shares = confusion_shares(square)
                 rows = [{"name": label, "shares": row} for label, row in zip(class_names, shares, strict=True)]

@@ -35,8 +35,12 @@ log = logging.getLogger("depthseed")
 STAGE_FILE = "stage.json"
 """In every artifact: stage, version, parameters and the digests of its parents."""
 
-COMMON = ("dataset", "data_root", "artifacts", "profile", "settings", "seed", "processes", "dask", "device")
+COMMON = ("dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "device")
 """Parameters that every stage hands up to the stages it requires."""
+
+
+METHODS = ("superpixel", "masking")
+"""The roads through the DAG; `tasks.methods` says which stage trains the segmentation network on each."""
 
 
 class ScalesParameter(luigi.Parameter):
@@ -87,6 +91,9 @@ class StageTask(luigi.Task):
     profile = luigi.ChoiceParameter(
         default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
     )
+    method = luigi.ChoiceParameter(
+        default="superpixel", choices=METHODS, description="how the segmentation network learns"
+    )
     settings = SettingsParameter(
         default={}, description='JSON that wins over luigi.cfg for single stages: {"Stage": {"parameter": value}}'
     )
@@ -101,6 +108,10 @@ class StageTask(luigi.Task):
 
     uses_seed = False
     """True for the stages whose result depends on `seed`."""
+
+    came_later: Mapping[str, object] = {}
+    """Parameters younger than the stage, with the value that means what it always did: at that value they stay
+    out of the identity, so that a new choice does not make old artifacts stale."""
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
@@ -125,10 +136,16 @@ class StageTask(luigi.Task):
 
     def parameters(self) -> dict[str, object]:
         """The parameters that the result depends on."""
-        skipped = {"dataset", "settings", *(() if self.uses_seed else ("seed",))}
+        # What they decide shows in other parameters and in the stages above.
+        skipped = {"dataset", "method", "settings", *(() if self.uses_seed else ("seed",))}
         return {
-            name: getattr(self, name) for name, param in self.get_params() if param.significant and name not in skipped
+            name: getattr(self, name)
+            for name, param in self.get_params()
+            if param.significant and name not in skipped and not self._is_as_ever(name)
         }
+
+    def _is_as_ever(self, name: str) -> bool:
+        return name in self.came_later and getattr(self, name) == self.came_later[name]
 
     def content_identity(self) -> dict[str, str]:
         """Content hashes of inputs that are no stage: data-set files, weight files."""

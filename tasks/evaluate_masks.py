@@ -11,16 +11,19 @@ import numpy as np
 
 from data.artifact import write_json
 from data.images import read_truth
-from data.sample import EVALUATION, TRAIN, Sample
+from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store import ShardedStore
 from tasks.base import StageTask
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
+from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
+from tasks.refine_saliency import RefineSaliency
 
 SCORES = "scores.json"
-RESULTS = ("cam_seed", "initial_seed", "pseudo_labels", "predictions")
+RESULTS = ("cam_seed", "initial_seed", "saliency", "pseudo_labels", "predictions")
+SALIENCY_CLASSES = ("background", "salient")
 
 
 class EvaluateMasks(StageTask):
@@ -29,19 +32,30 @@ class EvaluateMasks(StageTask):
     version = 3
     suffix = ""
 
-    results = luigi.ChoiceListParameter(default=RESULTS, choices=RESULTS, description="what is scored")
+    results = luigi.ChoiceListParameter(
+        default=(), choices=RESULTS, description="what is scored; empty: all that the method brings about"
+    )
     threshold_step = luigi.FloatParameter(
         default=0.05, description="step of the sweep of the CAM's background threshold"
     )
 
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Names of what is scored."""
+        return tuple(self.results) or REGISTRY[self.method].results
+
+    def parameters(self):
+        return {**super().parameters(), "results": self.scored}
+
     def requires(self):
-        scored = {
-            "cam_seed": self.upstream(ExtractCams),
-            "initial_seed": self.upstream(GenerateSeeds),
-            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN),
-            "predictions": self.upstream(PredictMasks, split=EVALUATION),
+        stages: dict[str, Callable[[], StageTask]] = {
+            "cam_seed": lambda: self.upstream(ExtractCams),
+            "initial_seed": lambda: self.upstream(GenerateSeeds),
+            "saliency": lambda: self.upstream(RefineSaliency),
+            "pseudo_labels": lambda: self.upstream(PredictMasks, split=TRAIN),
+            "predictions": lambda: self.upstream(PredictMasks, split=EVALUATION),
         }
-        return [self.upstream(IndexDataset), *(scored[result] for result in self.results)]
+        return [self.upstream(IndexDataset), *(stages[result]() for result in self.scored)]
 
     def content_identity(self):
         return {"ground truth": self.upstream(IndexDataset).fingerprint(truth=True)}
@@ -52,7 +66,7 @@ class EvaluateMasks(StageTask):
         index = self.upstream(IndexDataset).read_with_truth()
         steps = max(1, round(1 / self.threshold_step))
         thresholds = [round(number * self.threshold_step, 6) for number in range(steps)]
-        paths = {result: task.artifact.path for result, task in zip(self.results, self.stages_above()[1:], strict=True)}
+        paths = {result: task.artifact.path for result, task in zip(self.scored, self.stages_above()[1:], strict=True)}
         jobs = []
         for result, path in paths.items():
             samples = index.split(EVALUATION if result == "predictions" else TRAIN)
@@ -65,22 +79,23 @@ class EvaluateMasks(StageTask):
         for result, *counts in self.progress(self.map_shards(count_shard, jobs), len(jobs), "shard"):
             found[result] = [old + new for old, new in zip(found.get(result, [0, 0, 0]), counts, strict=True)]
         scores: dict[str, dict | None] = {}
-        for result in self.results:
+        for result in self.scored:
             confusions, boundaries, images = found[result]
             if not images:
                 scores[result] = None
                 continue
             best = best_threshold(confusions, thresholds) if result == "cam_seed" else 0
-            scores[result] = summary(confusions[best], boundaries[best], index.class_names, images)
+            names = SALIENCY_CLASSES if result == "saliency" else index.class_names
+            scores[result] = summary(confusions[best], boundaries[best], names, images)
             if result == "cam_seed":
                 scores[result]["threshold"] = thresholds[best]
         write_json(self.artifact.path / SCORES, scores)
         return sum(images for _, _, images in found.values())
 
     def read(self) -> dict:
-        """The scores as written, in the order in which the results arise; None where there is none."""
+        """The scores as written, in the order in which the results arise; None where there is no ground truth."""
         scores = json.loads(self.artifact.read(SCORES))
-        return {name: scores.get(name) for name in RESULTS}
+        return {name: scores[name] for name in self.scored}
 
 
 def count_shard(
@@ -93,7 +108,7 @@ def count_shard(
 ) -> tuple[str, np.ndarray, np.ndarray, int]:
     """Confusion matrices and boundary counts of one shard of one result, and its number of images with truth.
 
-    Both have a leading axis: the thresholds for CAMs, else 1.
+    Both have a leading axis: the thresholds for CAMs, else 1. Saliency knows no classes but salient or not.
     """
     from models.metrics import boundary_counts, cam_segmentation, confusion_matrix
 
@@ -105,23 +120,26 @@ def count_shard(
             cam, classes = (values.numpy() for values in read_cam(store, number, sample.size))
             return [cam_segmentation(cam, classes, threshold) for threshold in thresholds]
     else:
-        array = "seed" if result == "initial_seed" else "label"
+        array = {"initial_seed": "seed", "saliency": "salient"}.get(result, "label")
 
         def maps(number, sample):
             height, width = sample.size
             return [store.read_image(array, number)[:height, :width]]
 
     maps_per_image = len(thresholds) if result == "cam_seed" else 1
-    confusions = np.zeros((maps_per_image, num_classes + 1, num_classes + 2), np.int64)
-    boundaries = np.zeros((maps_per_image, num_classes + 1, 4), np.int64)
+    classes = len(SALIENCY_CLASSES) if result == "saliency" else num_classes + 1
+    confusions = np.zeros((maps_per_image, classes, classes + 1), np.int64)
+    boundaries = np.zeros((maps_per_image, classes, 4), np.int64)
     count = 0
     for number, sample in zip(numbers, samples, strict=True):
         truth = read_truth(sample, num_classes)
         if truth is None:
             continue
+        if result == "saliency":
+            truth = np.where(truth == UNLABELLED, truth, truth > 0).astype(np.uint8)
         for place, labels in enumerate(maps(number, sample)):
-            confusions[place] += confusion_matrix(truth, labels, num_classes + 1)
-            boundaries[place] += boundary_counts(truth, labels, num_classes + 1)
+            confusions[place] += confusion_matrix(truth, labels, classes)
+            boundaries[place] += boundary_counts(truth, labels, classes)
         count += 1
     return result, confusions, boundaries, count
 

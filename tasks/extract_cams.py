@@ -17,12 +17,16 @@ CAM_STRIDE = 4
 
 
 class ExtractCams(StageTask):
-    """Multi-scale and mirrored CAMs, normalised by their maximum (eqs. 3.2, 3.3)."""
+    """Multi-scale and mirrored CAMs, normalised by their maximum (eqs. 3.2, 3.3; 2.4, 2.5 with fusion max)."""
 
     resources = {"gpu": 1}
+    came_later = {"fusion": "mean"}
 
     scales = ScalesParameter(default=(1.0, 1.5), description="sizes of the image, relative")
     flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
+    fusion = luigi.ChoiceParameter(
+        default="mean", choices=("mean", "max"), description="over scales and mirror images; max in image masking"
+    )
     batch_size = luigi.IntParameter(default=16, significant=False)
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
@@ -56,7 +60,7 @@ class ExtractCams(StageTask):
             images, labels = normalise(image_batch(batch)).to(device), labels_of(batch, index.num_classes).to(device)
             size = padded_size(batch, CAM_STRIDE)
             with torch.inference_mode():
-                maps = extract_cams(network, images, labels, size, self.scales, self.flip).cpu()
+                maps = extract_cams(network, images, labels, size, self.scales, self.flip, self.fusion).cpu()
             return [
                 values[[label - 1 for label in sample.labels]].half().numpy()
                 for sample, values in zip(batch, maps, strict=True)

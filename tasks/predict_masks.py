@@ -15,7 +15,7 @@ from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.train_segmenter import TrainSegmenter
+from tasks.methods import trainer
 
 UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
@@ -54,7 +54,7 @@ class PredictMasks(StageTask):
         return {name: value for name, value in super().parameters().items() if name != unused}
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(TrainSegmenter)]
+        return [self.upstream(IndexDataset), self.upstream(trainer(self.method))]
 
     def work(self) -> int:
         from tasks.workers import map_shards
@@ -81,13 +81,12 @@ class PredictMasks(StageTask):
 
         from models.crf import CRF_PRESETS, crf_from_probabilities
         from tasks.batches import image_batch, map_images
-        from tasks.networks import build_segmenter, load_trained, normalisation_of
+        from tasks.networks import load_trained, normalisation_of
         from tasks.training import choose_device
 
         device = choose_device(self.device)
-        trained = self.upstream(TrainSegmenter)
-        network = build_segmenter(trained, self.index.num_classes, pretrained=False)
-        network = load_trained(network, trained.artifact, device)
+        trained = self.upstream(trainer(self.method))
+        network = load_trained(trained.network(), trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
 
         def candidates_of(batch: list[Sample]) -> list[tuple[np.ndarray, np.ndarray]]:

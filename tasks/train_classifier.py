@@ -13,7 +13,9 @@ class TrainClassifier(TrainingTask):
     """Multi-label BCE on tags, plus losses on the maps: DEAL (depth edges), ISL (sampled positions), FSL (colours)."""
 
     head = luigi.ChoiceParameter(
-        default="gap", choices=("gap", "seam", "vit"), description="how a network makes CAMs; vit on a CNN is a hybrid"
+        default="gap",
+        choices=("gap", "seam", "vit", "dilated"),
+        description="how a network makes CAMs; vit on a CNN is a hybrid",
     )
     epochs = luigi.IntParameter(default=4)
     learning_rate = luigi.FloatParameter(default=1e-3, description="of the backbone, at its peak")

@@ -10,42 +10,21 @@ import numpy as np
 from data.artifact import write_bytes
 from data.images import label_png, read_labels
 from data.sample import TRAIN, UNLABELLED, spread
-from tasks.base import ScalesParameter
 from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
+from tasks.segmenter_task import SegmenterTask
 from tasks.train_classifier import TrainClassifier
-from tasks.training_task import TrainingTask
 
 
-class TrainSegmenter(TrainingTask):
+class TrainSegmenter(SegmenterTask):
     """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
 
-    start = luigi.ChoiceParameter(
-        default="classifier", choices=("pretrained", "classifier"), description="weights with which the backbone begins"
-    )
-    rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
-    epochs = luigi.IntParameter(default=5)
-    scale_min = luigi.FloatParameter(default=0.8, description="least random resize")
-    scale_max = luigi.FloatParameter(default=2.0, description="greatest random resize")
-    jitter = luigi.FloatParameter(default=0.3, description="colour jitter")
-    mosaic = luigi.FloatParameter(default=0.6, description="share of the items that are four images at half size")
-    input_scales = ScalesParameter(
-        default=(1.0,), description="sizes at which each batch is seen; the loss is their mean"
-    )
-    optimizer = luigi.ChoiceParameter(default="adamw", choices=("adamw", "sgd"))
-    learning_rate = luigi.FloatParameter(default=5e-4, description="of the backbone, at its peak")
-    schedule = luigi.ChoiceParameter(default="poly", choices=("one_cycle", "poly"))
-    warmup_epochs = luigi.FloatParameter(default=0.5, description="epochs of linear warm-up from 1e-6 (poly)")
-    freeze_batch_norm = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING)
     grow = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="grow the seed over superpixels"
     )
     beta_bg = luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel is background")
     beta_fg = luigi.FloatParameter(default=0.7, description="mean probability above which it is foreground")
-    average_decay = luigi.FloatParameter(
-        default=0.99, description="the result is a running mean of the weights with this decay, 0 = the last weights"
-    )
     watched = luigi.IntParameter(default=3, description="training images whose grown seed is kept at every epoch's end")
 
     def requires(self):
@@ -61,13 +40,10 @@ class TrainSegmenter(TrainingTask):
         from models.losses import BalancedSeedLoss
         from models.seeds import grow_seeds
         from tasks.batches import MapSource
-        from tasks.networks import build_segmenter, start_from_classifier
         from tasks.training import choose_device
 
         torch.manual_seed(self.seed)
-        network = build_segmenter(self, self.index.num_classes, pretrained=self.start == "pretrained")
-        if self.start == "classifier":
-            start_from_classifier(network, self.upstream(TrainClassifier), self.index.num_classes)
+        network = self.network_at_start()
         maps = {
             "seed": MapSource(self.upstream(GenerateSeeds).artifact.path, "seed", UNLABELLED),
             "superpixel": MapSource(
@@ -88,13 +64,7 @@ class TrainSegmenter(TrainingTask):
             )
 
         def loss_of(batch, epoch):
-            size = batch["seed"].shape[-2:]
-            logits = []
-            for scale in self.input_scales:
-                image = batch["image"]
-                if scale != 1:
-                    image = F.interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
-                logits.append(F.interpolate(network(image), size=size, mode="bilinear", align_corners=False))
+            logits = self.logits_at_scales(network, batch["image"], batch["seed"].shape[-2:])
             targets = grown(logits[0], batch)
             losses = {"loss": sum(seed_loss(values, targets) for values in logits) / len(logits)}
             for name, labels in (("seed_labelled", batch["seed"]), ("grown_labelled", targets)):

@@ -15,7 +15,10 @@ TINY_SETTINGS = {
     "ExtractKeys": {"backbone": "test_efficientnet", "weights": "random", "image_scale": "0.5", "shard_size": "4"},
     "DiscoverSuperpixels": {"shard_size": "4"},
     "GenerateSeeds": {"shard_size": "4"},
+    "LoadSaliency": {"shard_size": "4"},
+    "RefineSaliency": {"shard_size": "4"},
     "TrainSegmenter": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
+    "TrainByMasking": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
     "PredictMasks": {"train_scales": "1", "evaluation_scales": "1", "shard_size": "4"},
     "WriteReport": {"images": "2", "evaluation_images": "2"},
 }

@@ -22,12 +22,15 @@ class CamOutput(NamedTuple):
         What is extracted as CAM, not negative: the rectified maps, refined where the head refines them.
     further_scores : tuple of Tensor, (B, K)
         More class logits that learn from the tags, such as those of class tokens.
+    further_maps : tuple of Tensor, (B, K, h, w)
+        Maps of which the further scores are the mean, where they come from maps.
     """
 
     scores: Tensor
     maps: Tensor
     cams: Tensor
     further_scores: tuple[Tensor, ...] = ()
+    further_maps: tuple[Tensor, ...] = ()
 
 
 class CamClassifier(nn.Module):

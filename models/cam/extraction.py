@@ -18,10 +18,12 @@ def extract_cams(
     size: tuple[int, int],
     scales: Sequence[float],
     flip: bool,
+    fusion: str = "mean",
 ) -> Tensor:
     """Normalised CAMs of the present classes (eqs. 3.2, 3.3): M_c = CAM_c / max CAM_c, 0 for absent ones.
 
-    The head's CAMs are averaged over scales and mirror images before they are normalised.
+    The head's CAMs are averaged over scales and mirror images before they are normalised; image masking
+    (eqs. 2.4, 2.5) takes their maximum instead.
 
     Parameters
     ----------
@@ -32,12 +34,15 @@ def extract_cams(
     scales : sequence of float
     flip : bool
         Also the mirror image of every scale.
+    fusion : {"mean", "max"}
+        Over scales and mirror images.
 
     Returns
     -------
     Tensor, (B, K, height, width), float32 in [0, 1]; all 0 for a class whose score is nowhere positive.
     """
     total = images.new_zeros(len(images), labels.shape[1], *size)
+    fuse = torch.maximum if fusion == "max" else torch.add
     for scale in scales:
         scaled = (
             images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
@@ -46,8 +51,8 @@ def extract_cams(
         maps = classifier(batch).cams
         if flip:
             straight, mirrored = maps.chunk(2)
-            maps = straight + mirrored.flip(-1)
-        total += F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+            maps = fuse(straight, mirrored.flip(-1))
+        total = fuse(total, F.interpolate(maps, size=size, mode="bilinear", align_corners=False))
     total = total * labels[:, :, None, None]
     peak = total.amax(dim=(-2, -1), keepdim=True)
     return torch.where(peak > 0, total / peak.clamp(min=torch.finfo(total.dtype).tiny), torch.zeros_like(total))

@@ -15,7 +15,7 @@ def render_page(content: Mapping[str, object], template: str = "page.html") -> s
     content : dict
         The variables of the template.
     template : str
-        ``page.html`` (one run) or ``ablation.html``.
+        ``page.html`` (one run) or ``comparison.html`` (variants side by side).
     """
     environment = Environment(
         loader=PackageLoader("pipeline.report", "."),

@@ -34,9 +34,17 @@ def training_strip(
         pictures["depth"] = colour_depth(read("LoadDepth", "depth"), read("LoadDepth", "valid"))
     cam = read_cam(stores["ExtractCams"], number, sample.size)[0].numpy()
     pictures["CAM"] = colour_heat(cam.max(0) if len(cam) else np.zeros(sample.size), image)
-    pictures["superpixels"] = colour_superpixels(read("DiscoverSuperpixels", "superpixel").astype(np.int64), image)
-    pictures["initial seed"] = colour_labels(read("GenerateSeeds", "seed"), classes)
-    pictures["pseudo-label"] = colour_labels(read("PredictMasks-train", "label"), classes, image)
+    pseudo_label = read("PredictMasks-train", "label")
+    if "DiscoverSuperpixels" in stores:
+        pictures["superpixels"] = colour_superpixels(read("DiscoverSuperpixels", "superpixel").astype(np.int64), image)
+    if "GenerateSeeds" in stores:
+        pictures["initial seed"] = colour_labels(read("GenerateSeeds", "seed"), classes)
+    if "LoadSaliency" in stores:
+        pictures["saliency"] = colour_heat(read("LoadSaliency", "saliency").astype(np.float32), image)
+        pictures["refined saliency"] = colour_labels(read("RefineSaliency", "salient"), 2)
+        erased = (pseudo_label > 0) & (pseudo_label != UNLABELLED)
+        pictures["erased"] = np.where(erased[..., None], image.mean((0, 1)).astype(np.uint8), image)
+    pictures["pseudo-label"] = colour_labels(pseudo_label, classes, image)
     return pictures | _truth(sample, classes, image)
 
 
@@ -44,11 +52,20 @@ def evaluation_strip(
     index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]
 ) -> dict[str, np.ndarray]:
     """Pictures of one evaluation image: image, prediction, ground truth."""
+    return prediction_strip(index, sample, number, {"prediction": stores["PredictMasks-evaluation"]})
+
+
+def prediction_strip(
+    index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]
+) -> dict[str, np.ndarray]:
+    """Image, prediction of each variant (name -> store of label maps), ground truth."""
     height, width = sample.size
     image = read_image(sample.image)
     classes = index.num_classes + 1
-    prediction = stores["PredictMasks-evaluation"].read_image("label", number)[:height, :width]
-    return {"image": image, "prediction": colour_labels(prediction, classes, image)} | _truth(sample, classes, image)
+    pictures = {"image": image}
+    for name, store in stores.items():
+        pictures[name] = colour_labels(store.read_image("label", number)[:height, :width], classes, image)
+    return pictures | _truth(sample, classes, image)
 
 
 def growing_strip(

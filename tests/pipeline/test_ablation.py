@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import SettingError
 from pipeline import Ablation
-from pipeline.ablation import markdown_table, table_cells
+from pipeline.comparison import markdown_table, table_cells
 
 GRID = ["--losses", "none,all", "--heads", "gap,vit", "--seeds", "0,1", "--results", "cam_seed", "--images", "2"]
 

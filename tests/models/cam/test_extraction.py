@@ -42,6 +42,19 @@ def test_scales_are_averaged_before_the_maximum_is_taken():
     assert torch.allclose(cams, total / total.amax((2, 3), keepdim=True), atol=1e-6)
 
 
+def test_the_maximum_over_scales_and_mirror_images_where_asked():
+    images = torch.rand(1, 3, 8, 12, generator=torch.Generator().manual_seed(2))
+    size = (4, 6)
+    expected = torch.zeros(1, 3, *size)
+    for scale in (1.0, 2.0):
+        scaled = F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+        of_scale = torch.maximum(Channels()(scaled).cams, Channels()(scaled.flip(-1)).cams.flip(-1))
+        resized = F.interpolate(of_scale, size=size, mode="bilinear", align_corners=False)
+        expected = torch.maximum(expected, resized)
+    cams = extract_cams(Channels(), images, torch.ones(1, 3), size, (1.0, 2.0), flip=True, fusion="max")
+    assert torch.allclose(cams, expected / expected.amax((2, 3), keepdim=True), atol=1e-6)
+
+
 def test_a_class_that_is_nowhere_positive_is_zero_and_not_nan():
     cams = extract_cams(Channels(), -torch.ones(1, 3, 8, 8), torch.ones(1, 3), (4, 4), (1.0,), flip=True)
     assert not cams.any()

@@ -1,0 +1,81 @@
+"""CAM head whose dilated blocks teach its standard block to see whole objects (S. Kim, SNU 2022, chapter 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.backbones import build_backbone, dense_features, num_features
+from models.cam.classifier import CamClassifier, CamOutput
+
+CAM_WEIGHT = 0.1
+"""Weight of the CAM loss beside the classification loss, as published."""
+
+
+class DilatedClassifier(CamClassifier):
+    """CNN with one standard and D dilated blocks, each with class scores of its own.
+
+    The standard block gives M_0, a block of dilation r_i gives M_i, each a 3x3 convolution to K maps. The
+    dense CAM M = max(M_0, mean_i M_i) reaches over what the standard block sees, and the CAM loss (2.2)
+    draws M_0 towards it; M_0 is what is extracted (2.4).
+
+    Parameters
+    ----------
+    backbone : str
+        timm name of a CNN.
+    output_stride : {8, 16, 32}
+        Pixels a cell of the maps.
+    num_classes : int
+        Foreground classes K.
+    rates : sequence of int
+        Dilations of the blocks, in cells.
+    """
+
+    def __init__(self, backbone: str, output_stride: int, num_classes: int, rates: Sequence[int] = (3, 6, 9)):
+        super().__init__()
+        self.backbone = build_backbone(backbone, output_stride)
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(num_features(self.backbone), num_classes, kernel_size=3, padding=rate, dilation=rate, bias=False)
+            for rate in (1, *rates)
+        )
+
+    def forward(self, images: Tensor) -> CamOutput:
+        features = dense_features(self.backbone, images)
+        standard, *dilated = (block(features) for block in self.blocks)
+        return CamOutput(
+            standard.mean(dim=(-2, -1)),
+            standard,
+            F.relu(standard),
+            further_scores=tuple(maps.mean(dim=(-2, -1)) for maps in dilated),
+            further_maps=tuple(dilated),
+        )
+
+    def classification_losses(self, images: Tensor, labels: Tensor, output: CamOutput) -> dict[str, Tensor]:
+        """BCE of all blocks (2.1) and the weighted CAM loss (2.2)."""
+        dense = dense_cam(output.maps, output.further_maps)
+        losses = super().classification_losses(images, labels, output)
+        return {**losses, "dense_cam": CAM_WEIGHT * cam_loss(dense, output.maps, labels)}
+
+
+def dense_cam(standard: Tensor, dilated: Sequence[Tensor]) -> Tensor:
+    """M = max(M_0, mean_i M_i); all (B, K, h, w)."""
+    return torch.maximum(standard, torch.stack(list(dilated)).mean(0))
+
+
+def cam_loss(dense: Tensor, standard: Tensor, labels: Tensor) -> Tensor:
+    """l = 1/(|C| |S|) sum over positions S and present classes C of (ReLU(M) - ReLU(M_0))^2 (2.2), mean over images.
+
+    Parameters
+    ----------
+    dense, standard : Tensor, (B, K, h, w)
+    labels : Tensor, (B, K), {0, 1}
+
+    Returns
+    -------
+    Tensor, scalar; an image without a present class counts 0.
+    """
+    squares = (F.relu(dense) - F.relu(standard)).square().mean(dim=(-2, -1)) * labels
+    return (squares.sum(1) / labels.sum(1).clamp(min=1)).mean()

@@ -1,0 +1,120 @@
+"""Attention loss of image-masking WSSS (S. Kim, dissertation, SNU 2022, eqs. 2.8-2.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def masked_images(images: Tensor, probabilities: Tensor, erased: Tensor) -> Tensor:
+    """I' = (1 - sum_c H_c b_c) (I - mu): erase from each image what belongs to the chosen classes (2.8, 2.9).
+
+    Parameters
+    ----------
+    images : Tensor, (B, 3, H, W)
+        Normalised, so that 0 is the mean colour.
+    probabilities : Tensor, (B, K+1, H, W)
+        Softmax H of the segmentation network, class 0 = background.
+    erased : Tensor, (B, K), {0, 1}
+        b, the present classes that are erased.
+
+    Returns
+    -------
+    Tensor, (B, 3, H, W)
+    """
+    kept = 1 - (probabilities[:, 1:] * erased[:, :, None, None]).sum(1, keepdim=True)
+    return images * kept
+
+
+def attention_loss(scores: Tensor, labels: Tensor, erased: Tensor) -> Tensor:
+    """BCE of a classifier's scores of masked images against t' = t (1 - b), over the present classes (2.10).
+
+    Parameters
+    ----------
+    scores : Tensor, (B, K)
+        Class logits of the masked images.
+    labels, erased : Tensor, (B, K), {0, 1}
+        t and b.
+
+    Returns
+    -------
+    Tensor, scalar: the mean over the present classes of an image, then over the images; an image without a
+    present class counts 0.
+    """
+    labels, erased = labels.to(scores.dtype), erased.to(scores.dtype)
+    losses = F.binary_cross_entropy_with_logits(scores, labels * (1 - erased), reduction="none") * labels
+    return (losses.sum(1) / labels.sum(1).clamp(min=1)).mean()
+
+
+class AttentionLoss(nn.Module):
+    """A frozen classifier must see the classes that were left, and not those that were erased (2.8-2.11).
+
+    Each of the `paths` draws its own b in {0, 1}^K from torch's global generator; their losses are averaged.
+
+    Parameters
+    ----------
+    paths : int
+        N of eq. 2.11; published best: 2 for VGG16, 3 for ResNet101.
+
+    Examples
+    --------
+    >>> import torch
+    >>> loss = AttentionLoss(paths=1)
+    >>> images, logits = torch.randn(2, 3, 8, 8), torch.zeros(2, 4, 8, 8)
+    >>> brightness = lambda images: images.mean(dim=(1, 2, 3))[:, None].expand(-1, 3)
+    >>> float(loss(logits, images, torch.zeros(2, 3), brightness))
+    0.0
+    """
+
+    def __init__(self, paths: int = 2):
+        super().__init__()
+        self.paths = paths
+
+    def forward(
+        self,
+        logits: Tensor,
+        images: Tensor,
+        labels: Tensor,
+        classify: Callable[[Tensor], Tensor],
+        erased: Tensor | None = None,
+    ) -> Tensor:
+        """
+        Parameters
+        ----------
+        logits : Tensor, (B, K+1, h, w)
+            Of the segmentation network; resized to the images, bilinearly, after the softmax.
+        images : Tensor, (B, 3, H, W), normalised
+        labels : Tensor, (B, K), {0, 1}
+        classify : callable
+            Images (B, 3, H, W) -> class logits (B, K). Its parameters must be constant; the gradient passes
+            through it to the mask.
+        erased : Tensor, (N, B, K), {0, 1} or None
+            b of every path; None draws them.
+
+        Returns
+        -------
+        Tensor, scalar
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        if logits.ndim != 4 or labels.shape != (len(logits), logits.shape[1] - 1) or len(images) != len(logits):
+            raise ValueError(
+                "logits (B, K+1, h, w), images (B, 3, H, W) and labels (B, K) must belong together; got "
+                f"{tuple(logits.shape)}, {tuple(images.shape)}, {tuple(labels.shape)}"
+            )
+        if erased is None:
+            erased = torch.randint(0, 2, (self.paths, *labels.shape), device=labels.device)
+        probabilities = logits.softmax(1)
+        if probabilities.shape[-2:] != images.shape[-2:]:
+            probabilities = F.interpolate(probabilities, images.shape[-2:], mode="bilinear", align_corners=False)
+        losses = []
+        for path in erased:
+            chosen = path.to(logits.dtype) * labels.to(logits.dtype)
+            losses.append(attention_loss(classify(masked_images(images, probabilities, chosen)), labels, chosen))
+        return torch.stack(losses).mean()

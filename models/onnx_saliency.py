@@ -1,0 +1,79 @@
+"""Class-agnostic saliency (or matting) by any network that comes as an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class OnnxSaliency:
+    """Runs an ONNX network on whole images.
+
+    Parameters
+    ----------
+    model : bytes
+        Content of an ONNX file with one image input (1, 3, S, S); its first output is one map.
+    size : int
+        S where the file leaves it open.
+    mean, std : sequence of 3 floats
+        Channel mean and standard deviation (RGB, of values in [0, 1]) that the network expects.
+    normalise : bool
+        Stretch each map to [0, 1]; for networks whose output has no fixed range.
+
+    Raises
+    ------
+    ImportError
+        If onnxruntime is not installed.
+    ValueError
+        If the bytes are no ONNX network with an image input.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        size: int = 1024,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        normalise: bool = False,
+    ):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError("ONNX networks need onnxruntime: pip install 'depthseed[onnx]'") from error
+        options = onnxruntime.SessionOptions()
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(model, options, providers=onnxruntime.get_available_providers())
+        except Exception as error:  # onnxruntime's own exceptions share no base
+            raise ValueError(f"is no ONNX network ({error})") from error
+        source = self.session.get_inputs()[0]
+        if len(source.shape) != 4 or source.shape[1] != 3:
+            raise ValueError(f"takes {source.shape}; an image (1, 3, S, S) is needed")
+        fixed = [side for side in source.shape[2:] if isinstance(side, int)]
+        self.name = source.name
+        self.size = (fixed[0], fixed[1]) if len(fixed) == 2 else (size, size)
+        self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
+        self.normalise = normalise
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Saliency of one image.
+
+        Parameters
+        ----------
+        image : Tensor, (3, H, W), float32 in [0, 1]
+
+        Returns
+        -------
+        Tensor, (H, W), float32 in [0, 1]
+        """
+        scaled = F.interpolate(image[None], self.size, mode="bilinear", align_corners=False, antialias=True)
+        (output, *_) = self.session.run(None, {self.name: ((scaled - self.mean) / self.std).numpy()})
+        found = torch.from_numpy(output).float().reshape(1, 1, *output.shape[-2:])
+        if self.normalise:
+            low, high = found.amin(), found.amax()
+            found = (found - low) / (high - low).clamp(min=1e-6)
+        return F.interpolate(found, image.shape[-2:], mode="bilinear", align_corners=False)[0, 0].clamp(0, 1)

@@ -1,0 +1,34 @@
+"""Methods side by side on one data set."""
+
+from __future__ import annotations
+
+import functools
+
+import luigi
+
+from data.sample import EVALUATION
+from pipeline.comparison import Comparison, chosen
+from pipeline.grid import Variant
+from tasks.methods import REGISTRY
+from tasks.predict_masks import PredictMasks
+
+
+class Compare(Comparison):
+    """Every method with every seed; writes ``compare.csv``, ``compare.md`` and ``report.html``."""
+
+    methods = luigi.Parameter(default=",".join(REGISTRY), description=f"methods: {', '.join(REGISTRY)}")
+
+    shown = (PredictMasks, {"split": EVALUATION})
+    shown_split = EVALUATION
+    pictures_title = "Predictions"
+
+    @functools.cached_property
+    def variants(self) -> list[Variant]:
+        """One a method."""
+        return [Variant({"method": name}, {}, name) for name in chosen("methods", self.methods, REGISTRY)]
+
+    @staticmethod
+    def strip_of(index, sample, number, stores):
+        from pipeline.report.strips import prediction_strip
+
+        return prediction_strip(index, sample, number, stores)

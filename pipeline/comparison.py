@@ -1,0 +1,171 @@
+"""What the comparisons share: every variant scored for every seed, one table, charts and pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+
+import luigi
+import numpy as np
+
+from data.artifact import write_bytes
+from data.errors import SettingError
+from data.sample import spread
+from pipeline.grid import Variant, merged
+from pipeline.report.tables import csv_text, markdown_text
+from pipeline.write_report import REPORT, TITLES
+from tasks.base import StageTask
+from tasks.evaluate_masks import RESULTS, EvaluateMasks
+from tasks.index_dataset import IndexDataset
+from tasks.methods import REGISTRY
+
+log = logging.getLogger("depthseed")
+
+MEASURES = {"miou": "mIoU", "boundary_f": "boundary F"}
+
+
+class Comparison(StageTask):
+    """Trains and scores every variant for every seed; writes a CSV, a Markdown table and ``report.html``.
+
+    Variants share what they have in common: a stage with the same parameters and inputs is one artifact.
+    A subclass says which variants there are and what the pictures show: `shown` is the stage (and its
+    parameters) whose stores of the first seed `strip_of` gets, on the images of `shown_split`.
+    """
+
+    suffix = ""
+
+    seeds = luigi.Parameter(default="0,1,2", description="each variant runs with each of these seeds")
+    results = luigi.ChoiceListParameter(
+        default=(), choices=RESULTS, description="what is scored; empty: all that the methods have in common"
+    )
+    images = luigi.IntParameter(default=6, description="images that are shown")
+
+    shown: tuple[type[StageTask], Mapping[str, object]]
+    shown_split: str
+    pictures_title: str
+    variants: Sequence[Variant]
+
+    @staticmethod
+    def strip_of(index, sample, number, stores):
+        """Pictures by title, of one image from the stores of all variants."""
+        raise NotImplementedError
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Names of what is scored."""
+        common = [REGISTRY[variant.method or self.method].results for variant in self.variants]
+        return tuple(self.results) or tuple(name for name in common[0] if all(name in names for names in common))
+
+    def seed_list(self) -> list[int]:
+        try:
+            return [int(seed) for seed in self.seeds.split(",")]
+        except ValueError:
+            raise SettingError(f"seeds '{self.seeds}' are not whole numbers; write them as 0,1,2") from None
+
+    def of_variant(self, stage: type[StageTask], variant: Variant, seed: int, **parameters) -> StageTask:
+        """A stage of one variant; `settings` given to the comparison itself hold for all."""
+        common = {"seed": seed, "settings": merged([self.settings, variant.settings])}
+        return self.upstream(stage, **common, method=variant.method or self.method, **parameters)
+
+    def scores_of(self, variant: Variant, seed: int) -> EvaluateMasks:
+        return self.of_variant(EvaluateMasks, variant, seed, results=self.scored)
+
+    def shown_of(self, variant: Variant) -> StageTask:
+        stage, parameters = self.shown
+        return self.of_variant(stage, variant, self.seed_list()[0], **parameters)
+
+    def requires(self):
+        scores = [self.scores_of(variant, seed) for seed in self.seed_list() for variant in self.variants]
+        return [self.upstream(IndexDataset), *scores, *map(self.shown_of, self.variants)]
+
+    def work(self) -> int:
+        from pipeline.report.charts import bars_svg
+        from pipeline.report.page import render_page
+
+        name = type(self).__name__
+        table = {
+            variant.name: [self.scores_of(variant, seed).read() for seed in self.seed_list()]
+            for variant in self.variants
+        }
+        write_bytes(self.artifact.path / f"{name.lower()}.csv", self._csv(table).encode())
+        text = markdown_table(table, self.scored)
+        write_bytes(self.artifact.path / f"{name.lower()}.md", text.encode())
+        charts = [
+            {"title": f"{TITLES[result]}, {title}", "svg": bars_svg(by_variant, "%")}
+            for result in self.scored
+            for measure, title in MEASURES.items()
+            if (by_variant := {variant: values_of(scores, result, measure) for variant, scores in table.items()})
+            and any(by_variant.values())
+        ]
+        columns, rows = table_cells(table, self.scored)
+        content = {
+            "title": name, "dataset": self.dataset, "profile": self.profile, "seeds": self.seed_list(),
+            "columns": columns, "rows": rows, "charts": charts,
+            "pictures_title": self.pictures_title, "strips": self._strips(),
+            "settings": [(variant.name, json.dumps(variant.settings)) for variant in self.variants],
+        }  # fmt: skip
+        write_bytes(self.artifact.path / REPORT, render_page(content, "comparison.html").encode())
+        log.info("%s:\n%s", name, text)
+        return len(table) * len(self.seed_list())
+
+    def _csv(self, table: dict[str, list[dict]]) -> str:
+        """One line a variant, seed and result; percent."""
+        rows = []
+        for variant in self.variants:
+            for seed, scores in zip(self.seed_list(), table[variant.name], strict=True):
+                for result in self.scored:
+                    score = scores[result] or {}
+                    values = [score.get(measure) for measure in (*MEASURES, "threshold")]
+                    rows.append([*variant.values.values(), seed, result, *values])
+        return csv_text([*self.variants[0].values, "seed", "result", *MEASURES, "threshold"], rows)
+
+    def _strips(self) -> list[dict]:
+        """Pictures of some images, variant beside variant, of the first seed."""
+        from pipeline.report.colours import data_uri
+
+        index = self.upstream(IndexDataset).read_with_truth()
+        samples = index.split(self.shown_split)
+        stores = {variant.name: self.shown_of(variant).artifact for variant in self.variants}
+        strips = []
+        for number in spread(samples, self.images):
+            panels = self.strip_of(index, samples[number], number, stores)
+            pictures = [(title, data_uri(picture)) for title, picture in panels.items()]
+            strips.append({"image_id": samples[number].image_id, "panels": pictures})
+        return strips
+
+
+def chosen(parameter: str, text: str, known: Mapping) -> dict:
+    """The entries of a registry that a comma-separated list names; SettingError for an unknown one."""
+    names = text.split(",")
+    for name in names:
+        if name not in known:
+            raise SettingError(f"{parameter} '{name}' is unknown; there are: {', '.join(known)}")
+    return {name: known[name] for name in names}
+
+
+def values_of(scores: list[dict], result: str, measure: str) -> list[float]:
+    """One value a seed, percent; those without ground truth are left out."""
+    return [score[result][measure] for score in scores if score[result] and score[result][measure] is not None]
+
+
+def table_cells(table: dict[str, list[dict]], results) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Titles of the columns, and (variant, cells): mean ± standard deviation over the seeds."""
+    columns = [f"{TITLES[result]} {title}" for result in results for title in MEASURES.values()]
+
+    def cell(values: list[float]) -> str:
+        if not values:
+            return "–"
+        return f"{np.mean(values):.1f}" + (f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+
+    rows = [
+        (name, [cell(values_of(scores, result, measure)) for result in results for measure in MEASURES])
+        for name, scores in table.items()
+    ]
+    return columns, rows
+
+
+def markdown_table(table: dict[str, list[dict]], results) -> str:
+    """The table for a document: mean ± standard deviation over the seeds, percent."""
+    columns, rows = table_cells(table, results)
+    return markdown_text(["variant"], columns, ([name, *cells] for name, cells in rows))

@@ -1,0 +1,58 @@
+"""Saliency from depth on scenes whose plane and object are known."""
+
+import numpy as np
+import pytest
+
+from models.depth_saliency import depth_saliency, height_above_plane
+
+
+def tilted_table(height=60, width=80, object_height=0.04):
+    """Depth of a plane seen at an angle, with a block on it; and the block's mask."""
+    rows, columns = np.mgrid[:height, :width]
+    depth = 1 / (0.8 + 0.008 * rows + 0.002 * columns)  # inverse depth of a plane is affine
+    mask = np.zeros((height, width), bool)
+    mask[20:40, 30:50] = True
+    return np.where(mask, depth - object_height, depth), mask
+
+
+def test_height_is_the_distance_to_the_plane():
+    depth, mask = tilted_table()
+    found = height_above_plane(depth, np.ones_like(mask), 0.004, 0)
+    assert found[mask] == pytest.approx(0.04, abs=1e-6)
+    assert found[~mask] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_stands_on_a_tilted_table_is_salient_in_spite_of_noise_and_holes():
+    depth, mask = tilted_table()
+    rng = np.random.default_rng(0)
+    valid = rng.random(mask.shape) > 0.2
+    noisy = depth + rng.normal(0, 0.002, mask.shape)
+    noisy[~valid] = 0.3  # what fills a hole finds no plane
+    found = depth_saliency(np.where(valid, noisy, depth), valid) > 0
+    assert (found & mask).sum() / (found | mask).sum() > 0.9
+
+
+def test_an_empty_table_has_next_to_nothing_salient():
+    depth, mask = tilted_table(object_height=0.0)
+    assert not depth_saliency(depth, np.ones_like(mask)).any()
+
+
+def test_small_parts_are_noise():
+    depth, mask = tilted_table()
+    depth[5:9, 5:9] -= 0.05
+    assert depth_saliency(depth, np.ones_like(mask), least_part=0.2)[6, 6] == 0
+    assert depth_saliency(depth, np.ones_like(mask), least_part=0.01)[6, 6] == 1
+
+
+def test_next_to_no_measurement_is_no_plane():
+    depth, mask = tilted_table()
+    valid = np.zeros_like(mask)
+    valid[0, :2] = True
+    assert not depth_saliency(depth, valid).any()
+
+
+def test_the_same_seed_gives_the_same_mask():
+    depth, mask = tilted_table(200, 260)
+    noisy = depth + np.random.default_rng(1).normal(0, 0.004, depth.shape)
+    first, second = (depth_saliency(noisy, np.ones_like(mask), seed=3) for _ in range(2))
+    assert np.array_equal(first, second)

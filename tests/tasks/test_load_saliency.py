@@ -1,0 +1,100 @@
+"""Saliency sources of the stage: a folder, a network, depth; and what is said when one is missing."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import DatasetError, ImageError, SettingError
+from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth
+from tasks.load_saliency import LoadSaliency
+from tasks.refine_saliency import RefineSaliency
+
+
+@pytest.fixture
+def common(in_process, bop_root, tmp_path):
+    found = {
+        "dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "processes": 1,
+    }  # fmt: skip
+    IndexDataset(**found).run()
+    return found
+
+
+def write_folder(folder, samples, size=None):
+    for sample in samples:
+        path = folder / f"{sample.image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        saliency = np.zeros(size or sample.size, np.uint8)
+        saliency[:20] = 255
+        saliency[20:30] = 51
+        Image.fromarray(saliency).save(path)
+
+
+def test_a_folder_of_maps_and_its_cut_without_refinement(common, tmp_path):
+    samples = IndexDataset(**common).read().split("train")
+    write_folder(tmp_path / "maps", samples)
+    settings = {
+        "LoadSaliency": {"source": "files", "folder": str(tmp_path / "maps")},
+        "RefineSaliency": {"refine": "false"},
+    }
+    stage = LoadSaliency(**common, settings=settings)
+    stage.run()
+    saliency = stage.artifact.read_image("saliency", 3)
+    assert np.allclose(saliency[:30, 0], [1.0] * 20 + [0.2] * 10, atol=1e-3)
+    refined = RefineSaliency(**common, settings=settings)
+    refined.run()
+    assert [task.label for task in refined.stages_above()] == ["IndexDataset", "LoadSaliency"]
+    assert np.array_equal(refined.artifact.read_image("salient", 3), (saliency > 0.5).astype(np.uint8))
+
+
+def test_another_map_is_another_identity(common, tmp_path):
+    samples = IndexDataset(**common).read().split("train")
+    write_folder(tmp_path / "maps", samples)
+    parameters = {**common, "source": "files", "folder": str(tmp_path / "maps")}
+    before = LoadSaliency(**parameters).identity
+    Image.fromarray(np.full(samples[0].size, 7, np.uint8)).save(tmp_path / "maps" / f"{samples[0].image_id}.png")
+    LoadSaliency.clear_instance_cache()
+    assert LoadSaliency(**parameters).identity != before
+
+
+def test_depth_finds_what_stands_on_the_table(common):
+    LoadDepth(**common).run()
+    stage = LoadSaliency(**common)
+    stage.run()
+    samples = IndexDataset(**common).read_with_truth().split("train")
+    from data.images import read_truth
+
+    overlaps = []
+    for number, sample in enumerate(samples):
+        salient, truth = stage.artifact.read_image("saliency", number) > 0.5, read_truth(sample, 99) > 0
+        overlaps.append((salient & truth).sum() / max((salient | truth).sum(), 1))
+    assert np.median(overlaps) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"source": "files"}, "needs --LoadSaliency-folder"),
+        ({"source": "onnx"}, "needs --LoadSaliency-model"),
+    ],
+)
+def test_a_missing_setting_is_named(common, parameters, message):
+    with pytest.raises(SettingError, match=message):
+        LoadSaliency(**common, **parameters).identity  # noqa: B018
+
+
+def test_a_missing_map_and_one_of_another_size_are_named(common, tmp_path):
+    samples = IndexDataset(**common).read().split("train")
+    parameters = {**common, "source": "files", "folder": str(tmp_path / "maps")}
+    with pytest.raises(DatasetError, match=f"{samples[0].image_id}.png: file is missing"):
+        LoadSaliency(**parameters).identity  # noqa: B018
+    write_folder(tmp_path / "maps", samples, (8, 8))
+    with pytest.raises(ImageError, match=r"saliency is \(8, 8\), image .* they must agree"):
+        LoadSaliency(**parameters).run()
+
+
+def test_a_file_that_is_no_network_is_named(common, tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "network.onnx").write_bytes(b"nothing")
+    with pytest.raises(SettingError, match=r"network.onnx: is no ONNX network"):
+        LoadSaliency(**common, source="onnx", model=str(tmp_path / "network.onnx")).run()
