@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.bop import read_bop
+from data.cityscapes import read_cityscapes
+from data.coco import read_coco
 from data.folder import read_folder
+from data.masks import read_masks
+from data.pannuke import read_pannuke
 from data.sample import EVALUATION, TRAIN, DatasetIndex
+from data.suim import read_suim
 from data.synthetic import render_demo
+from data.voc import read_voc
 
 
 @dataclass(frozen=True)
@@ -35,10 +42,24 @@ class DatasetSpec:
 
 
 ONBOARDING = {TRAIN: "onboarding_static", EVALUATION: "val"}
+CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 
 DATASETS = {
     "demo": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}, render=render_demo),
     "folder": DatasetSpec(read_folder),
+    # BOP layout, https://bop.felk.cvut.cz
     "hope": DatasetSpec(read_bop, folder="hope", splits=ONBOARDING),
+    "ycbv": DatasetSpec(read_bop, folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}),
+    "lmo": DatasetSpec(read_bop, folder="lmo", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
+    "tless": DatasetSpec(read_bop, folder="tless", splits={TRAIN: "train_primesense", EVALUATION: "test_primesense"}),
     "bop": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}),
+    # label maps beside the images
+    "camvid": DatasetSpec(
+        functools.partial(read_masks, names=CAMVID), folder="camvid", splits={TRAIN: "train", EVALUATION: "val"}
+    ),
+    "voc": DatasetSpec(read_voc, folder="VOCdevkit/VOC2012", splits={TRAIN: "train_aug", EVALUATION: "val"}),
+    "coco": DatasetSpec(read_coco, folder="coco", splits={TRAIN: "train2014", EVALUATION: "val2014"}),
+    "cityscapes": DatasetSpec(read_cityscapes, folder="cityscapes", splits={TRAIN: "train", EVALUATION: "val"}),
+    "suim": DatasetSpec(read_suim, folder="SUIM", splits={TRAIN: "train_val", EVALUATION: "TEST"}),
+    "pannuke": DatasetSpec(read_pannuke, folder="pannuke", splits={TRAIN: "1,2", EVALUATION: "3"}),
 }

@@ -19,7 +19,7 @@ import json
 from pathlib import Path
 
 from data.errors import DatasetError
-from data.sample import DatasetIndex, Sample, TruthLayer
+from data.sample import DatasetIndex, LabelLayer, Sample
 
 MIN_VISIBLE = 0.1
 """Least visible fraction of an object that makes it an image-level tag (BOP's own limit for targets)."""
@@ -74,7 +74,7 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
                 labels=tuple(sorted({class_of[i] for i, visible, _ in frame["objects"] if visible >= MIN_VISIBLE})),
                 depth=frame["depth"],
                 depth_unit=frame["depth_scale"] / 1000.0,  # BOP: depth * depth_scale is in [mm]
-                truth=tuple(TruthLayer(mask, class_of[i]) for i, _, mask in frame["objects"] if mask is not None),
+                truth=tuple(LabelLayer(mask, class_of[i]) for i, _, mask in frame["objects"] if mask is not None),
             )
         )
     return DatasetIndex(root, ("background", *(names.get(i, f"obj_{i:06d}") for i in ids)), tuple(samples))

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from data.errors import DatasetError
+from data.files import is_member
 
 
 def hash_file(path: Path) -> str:
@@ -38,6 +39,8 @@ class FileHashes:
         self.changed = False
 
     def __call__(self, path: Path) -> str:
+        if is_member(path):
+            return f"{self(path.parent)}/{path.name}"
         try:
             stat = os.stat(path)
             stamp = [stat.st_size, stat.st_mtime_ns]

@@ -18,7 +18,7 @@ import dataclasses
 from pathlib import Path
 
 from data.errors import DatasetError
-from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, TruthLayer
+from data.sample import EVALUATION, TRAIN, DatasetIndex, LabelLayer, Sample
 
 
 def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetIndex:
@@ -65,7 +65,7 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
                 image=image,
                 labels=tuple(sorted({class_of[tag] for tag in row["tags"].split()})),
                 depth=depth if has_depth else None,
-                truth=(TruthLayer(mask),) if mask.exists() else (),
+                truth=(LabelLayer(mask),) if mask.exists() else (),
             )
         )
     if not any(sample.split == EVALUATION for sample in samples):

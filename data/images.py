@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from data.encodings import ENCODINGS
 from data.errors import ImageError
-from data.sample import BACKGROUND, UNLABELLED, Sample
-
-
-def _decode(path: Path, mode: str | None = None) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return np.asarray(image.convert(mode) if mode else image)
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: file is missing; restore it or take its image out of the data set") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(
-            f"{path}: cannot be decoded ({error}); replace the file or take it out of the data set"
-        ) from error
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) in pixels from the file's header.
-
-    Raises
-    ------
-    ImageError
-        If the file is missing or is not an image.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except FileNotFoundError as error:
-        raise ImageError(f"{path}: file is missing; restore it or take its image out of the data set") from error
-    except OSError as error:
-        raise ImageError(f"{path}: is not an image ({error}); replace it or take it out of the data set") from error
+from data.files import image_size, read_file
+from data.sample import BACKGROUND, UNLABELLED, LabelLayer, Sample
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -50,7 +23,7 @@ def read_image(path: Path) -> np.ndarray:
     ImageError
         If the file is missing, truncated or not an image.
     """
-    return _decode(path, "RGB")
+    return read_file(path, "RGB")
 
 
 def read_depth(sample: Sample) -> np.ndarray:
@@ -68,7 +41,7 @@ def read_depth(sample: Sample) -> np.ndarray:
 
 def read_depth_image(path: Path, image_id: str, unit: float) -> np.ndarray:
     """Depth of a 16-bit image of `unit` metres a count, (H, W) float32 in metres; raises as `read_depth`."""
-    raw = _decode(path)
+    raw = read_file(path)
     if raw.ndim != 2:
         raise ImageError(f"{path}: depth must have one channel, got shape {raw.shape}; convert it to 16 bits")
     if not raw.any():
@@ -84,7 +57,7 @@ def read_saliency(path: Path, sample: Sample) -> np.ndarray:
     ImageError
         If the file is missing, cannot be decoded or differs in size from the image.
     """
-    saliency = _decode(path, "L")
+    saliency = read_file(path, "L")
     shape = image_size(sample.image)
     if saliency.shape != shape:
         raise ImageError(f"{path}: saliency is {saliency.shape}, image {sample.image_id} is {shape}; they must agree")
@@ -100,7 +73,7 @@ def label_png(labels: np.ndarray) -> bytes:
 
 def read_labels(path: Path) -> np.ndarray:
     """Label map of a PNG file of class numbers, (H, W) uint8; raises ImageError as `read_image`."""
-    return _decode(path)
+    return read_file(path)
 
 
 def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
@@ -114,19 +87,35 @@ def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
     ImageError
         If a file cannot be decoded, differs in size from the image, or holds an unknown class.
     """
-    if not sample.truth:
-        return None
+    return read_layers(sample, sample.truth, num_classes) if sample.truth else None
+
+
+def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) -> np.ndarray:
+    """Label map of an image from its label files, (H, W) uint8; later layers lie upon earlier ones.
+
+    Raises
+    ------
+    ImageError
+        As `read_truth`.
+    """
     shape = image_size(sample.image)
-    truth = np.full(shape, BACKGROUND, np.uint8)
-    for layer in sample.truth:
-        mask = _decode(layer.path)
+    labels = np.full(shape, BACKGROUND, np.uint8)
+    for layer in layers:
+        mask = decode_labels(layer, shape)
         if mask.shape != shape:
             raise ImageError(f"{layer.path}: mask is {mask.shape}, image {sample.image_id} is {shape}; they must agree")
         if layer.class_index is not None:
-            truth[mask > 0] = layer.class_index
+            labels[mask > 0] = layer.class_index
             continue
         unknown = np.setdiff1d(mask, [*range(num_classes + 1), UNLABELLED])
         if unknown.size:
             raise ImageError(f"{layer.path}: class id {unknown[0]} is unknown; use 0..{num_classes} or {UNLABELLED}")
-        truth = mask.astype(np.uint8)
-    return truth
+        labels = mask.astype(np.uint8)
+    return labels
+
+
+def decode_labels(layer: LabelLayer, shape: tuple[int, int]) -> np.ndarray:
+    """What a label file holds, (H, W); class numbers if it is a label map. `shape` is the image's."""
+    if layer.encoding:
+        return ENCODINGS[layer.encoding](layer.path, layer.member, shape)
+    return read_file(layer.path)

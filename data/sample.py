@@ -17,11 +17,17 @@ UNLABELLED = 255
 
 
 @dataclass(frozen=True)
-class TruthLayer:
-    """One ground-truth file: a binary mask of ``class_index``, or a label map when that is None."""
+class LabelLayer:
+    """One file of pixel labels: a binary mask of ``class_index``, or a label map when that is None.
+
+    ``encoding`` names how a label map stores its classes (`data.encodings.ENCODINGS`); empty: class numbers.
+    ``member`` says what it needs besides: which image of a file that holds many, or the names of the classes.
+    """
 
     path: Path
     class_index: int | None = None
+    encoding: str = ""
+    member: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,10 @@ class Sample:
         16-bit depth file.
     depth_unit : float
         Metres per stored unit.
-    truth : tuple of TruthLayer
+    truth : tuple of LabelLayer
         Pixel-level ground truth; only scoring and pictures of it may open these.
+    coarse : tuple of LabelLayer
+        Coarse annotation that the data set comes with: the supervision of the method ``coarse``.
     size : (int, int) or None
         Height and width in pixels, once IndexDataset has looked.
     """
@@ -53,7 +61,8 @@ class Sample:
     labels: tuple[int, ...]
     depth: Path | None = None
     depth_unit: float = 0.001
-    truth: tuple[TruthLayer, ...] = ()
+    truth: tuple[LabelLayer, ...] = ()
+    coarse: tuple[LabelLayer, ...] = ()
     size: tuple[int, int] | None = None
 
 
@@ -111,11 +120,15 @@ class DatasetIndex:
                 return None
             return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
+        def as_json(layer: LabelLayer) -> list:
+            return [relative(layer.path), layer.class_index, layer.encoding, layer.member]
+
         rows = [
             {
                 **{key: getattr(sample, key) for key in ("image_id", "split", "labels", "depth_unit", "size")},
                 "image": relative(sample.image),
                 "depth": relative(sample.depth),
+                **({"coarse": [as_json(layer) for layer in sample.coarse]} if sample.coarse else {}),
             }
             for sample in self.samples
         ]
@@ -132,6 +145,7 @@ class DatasetIndex:
                 labels=tuple(row["labels"]),
                 depth=row["depth"] and root / row["depth"],
                 depth_unit=row["depth_unit"],
+                coarse=tuple(LabelLayer(root / path, *described) for path, *described in row.get("coarse", ())),
                 size=tuple(row["size"]),
             )
             for row in content["samples"]
@@ -153,7 +167,7 @@ class DatasetIndex:
         for sample in self.samples:
             row: list[object]
             if truth:
-                row = [sample.image_id, [[layer.class_index, hash_file(layer.path)] for layer in sample.truth]]
+                row = [sample.image_id, self._contents(sample.truth, hash_file)]
             else:
                 row = [
                     sample.image_id,
@@ -162,10 +176,18 @@ class DatasetIndex:
                     hash_file(sample.image),
                     sample.depth and hash_file(sample.depth),
                     sample.depth_unit,
+                    *self._contents(sample.coarse, hash_file),
                 ]
             rows.append(row)
         text = json.dumps([self.class_names, rows])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @staticmethod
+    def _contents(layers: Sequence[LabelLayer], hash_file) -> list[list]:
+        return [
+            [layer.class_index, hash_file(layer.path), *([layer.encoding, layer.member] if layer.encoding else [])]
+            for layer in layers
+        ]
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[int]:

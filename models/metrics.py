@@ -160,6 +160,42 @@ def boundary_f_score(counts: np.ndarray) -> np.ndarray:
     return np.where(true > 0, score, np.nan)
 
 
+def region_boundary(labels: np.ndarray) -> np.ndarray:
+    """Pixels with a 4-neighbour of another label, (H, W) bool."""
+    boundary = np.zeros(labels.shape, bool)
+    below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    boundary[1:] |= below
+    boundary[:-1] |= below
+    boundary[:, 1:] |= right
+    boundary[:, :-1] |= right
+    return boundary
+
+
+def border_counts(truth: np.ndarray, prediction: np.ndarray, tolerance: int = 2) -> np.ndarray:
+    """Border pixels between any two labels of the truth, and those with a predicted border near (eq. 3.10).
+
+    Parameters
+    ----------
+    truth, prediction : ndarray, (H, W), integer
+        Where truth is 255 no border counts.
+    tolerance : int
+        Pixels, Euclidean.
+
+    Returns
+    -------
+    ndarray, (2,), int64; counts add up over a split, the second over the first is the boundary recall
+    """
+    border = region_boundary(truth) & (truth != UNLABELLED)
+    near = grow_disk(region_boundary(prediction), tolerance)
+    return np.array([border.sum(), (border & near).sum()], np.int64)
+
+
+def pixel_accuracy(confusion: np.ndarray) -> float:
+    """Share of the counted pixels whose class is right, in [0, 1]; NaN without pixels."""
+    total = confusion.sum()
+    return float(np.diag(confusion).sum() / total) if total else float("nan")
+
+
 def cam_segmentation(cam: np.ndarray, classes: np.ndarray, threshold: float) -> np.ndarray:
     """Label map of CAMs and a global background threshold: argmax_c M_c where it exceeds it, else 0.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.metrics import UNLABELLED, grow_disk
+from models.metrics import UNLABELLED, grow_disk, region_boundary
 
 COUNTS = ("pixels", "undersegmented", "achievable", "true_boundary", "recalled", "boundary", "precise", "superpixels")
 """What `superpixel_counts` gives, in order; sums over images."""
@@ -23,17 +23,6 @@ def overlap(truth: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     rows = superpixels[counted].astype(np.int64)
     shape = (int(superpixels.max()) + 1, len(classes))
     return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
-
-
-def region_boundary(labels: np.ndarray) -> np.ndarray:
-    """Pixels with a 4-neighbour of another label, (H, W) bool."""
-    boundary = np.zeros(labels.shape, bool)
-    below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
-    boundary[1:] |= below
-    boundary[:-1] |= below
-    boundary[:, 1:] |= right
-    boundary[:, :-1] |= right
-    return boundary
 
 
 def superpixel_counts(truth: np.ndarray, superpixels: np.ndarray, tolerance: int = 2) -> np.ndarray:

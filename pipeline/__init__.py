@@ -9,6 +9,7 @@ from pipeline.compare import Compare  # noqa: E402
 from pipeline.evaluate_superpixels import EvaluateSuperpixels  # noqa: E402
 from pipeline.run_all import RunAll  # noqa: E402
 from pipeline.write_report import WriteReport  # noqa: E402
+from tasks.coarsen_masks import CoarsenMasks  # noqa: E402
 from tasks.discover_superpixels import DiscoverSuperpixels  # noqa: E402
 from tasks.estimate_depth import EstimateDepth  # noqa: E402
 from tasks.evaluate_masks import EvaluateMasks  # noqa: E402
@@ -22,6 +23,7 @@ from tasks.predict_masks import PredictMasks  # noqa: E402
 from tasks.refine_saliency import RefineSaliency  # noqa: E402
 from tasks.train_by_masking import TrainByMasking  # noqa: E402
 from tasks.train_classifier import TrainClassifier  # noqa: E402
+from tasks.train_coarse import TrainCoarse  # noqa: E402
 from tasks.train_segmenter import TrainSegmenter  # noqa: E402
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "RefineSaliency",
     "TrainSegmenter",
     "TrainByMasking",
+    "CoarsenMasks",
+    "TrainCoarse",
     "PredictMasks",
     "EvaluateMasks",
     "WriteReport",

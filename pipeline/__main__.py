@@ -56,16 +56,23 @@ def print_scores(task: StageTask, as_json: bool) -> None:
         )
     scores = task.read()
     if as_json:
-        kept = ("miou", "boundary_f", "threshold", "miou_of_labelled", "labelled", "images", "per_class")
+        left_out = {"confusion"}
         print(
             json.dumps(
-                {name: score and {key: score[key] for key in kept if key in score} for name, score in scores.items()}
+                {
+                    name: score and {key: value for key, value in score.items() if key not in left_out}
+                    for name, score in scores.items()
+                }
             )
         )
         return
     names = list(dict.fromkeys(name for score in scores.values() if score for name in score["per_class"]))
     print(f"{'':24}" + "".join(f"{name:>16}" for name in scores))
     rows = [("mIoU", lambda s: s["miou"]), ("boundary F, 3 px", lambda s: s["boundary_f"])]
+    rows += [
+        ("boundary recall, 2 px", lambda s: s["boundary_recall"]),
+        ("pixel accuracy", lambda s: s["pixel_accuracy"]),
+    ]
     rows += [("mIoU of labelled pixels", lambda s: s["miou_of_labelled"]), ("labelled pixels", lambda s: s["labelled"])]
     rows += [("threshold", lambda s: s.get("threshold"))]
     rows += [(name, lambda s, name=name: s["per_class"].get(name)) for name in names]

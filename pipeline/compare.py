@@ -27,8 +27,7 @@ class Compare(Comparison):
         """One a method."""
         return [Variant({"method": name}, {}, name) for name in chosen("methods", self.methods, REGISTRY)]
 
-    @staticmethod
-    def strip_of(index, sample, number, stores):
+    def strip_of(self, index, sample, number, stores):
         from pipeline.report.strips import prediction_strip
 
         return prediction_strip(index, sample, number, stores)

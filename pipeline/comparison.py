@@ -22,7 +22,13 @@ from tasks.methods import REGISTRY
 
 log = logging.getLogger("depthseed")
 
-MEASURES = {"miou": "mIoU", "boundary_f": "boundary F"}
+MEASURES = {
+    "miou": "mIoU",
+    "boundary_f": "boundary F",
+    "boundary_recall": "boundary recall",
+    "pixel_accuracy": "pixel accuracy",
+}
+"""Score -> its title."""
 
 
 class Comparison(StageTask):
@@ -39,6 +45,9 @@ class Comparison(StageTask):
     results = luigi.ChoiceListParameter(
         default=(), choices=RESULTS, description="what is scored; empty: all that the methods have in common"
     )
+    measures = luigi.ChoiceListParameter(
+        default=("miou", "boundary_f"), choices=MEASURES, description="scores in table and charts; the CSV has them all"
+    )
     images = luigi.IntParameter(default=6, description="images that are shown")
 
     shown: tuple[type[StageTask], Mapping[str, object]]
@@ -46,8 +55,7 @@ class Comparison(StageTask):
     pictures_title: str
     variants: Sequence[Variant]
 
-    @staticmethod
-    def strip_of(index, sample, number, stores):
+    def strip_of(self, index, sample, number, stores):
         """Pictures by title, of one image from the stores of all variants."""
         raise NotImplementedError
 
@@ -89,16 +97,16 @@ class Comparison(StageTask):
             for variant in self.variants
         }
         write_bytes(self.artifact.path / f"{name.lower()}.csv", self._csv(table).encode())
-        text = markdown_table(table, self.scored)
+        text = markdown_table(table, self.scored, self.measures)
         write_bytes(self.artifact.path / f"{name.lower()}.md", text.encode())
         charts = [
-            {"title": f"{TITLES[result]}, {title}", "svg": bars_svg(by_variant, "%")}
+            {"title": f"{TITLES[result]}, {MEASURES[measure]}", "svg": bars_svg(by_variant, "%")}
             for result in self.scored
-            for measure, title in MEASURES.items()
+            for measure in self.measures
             if (by_variant := {variant: values_of(scores, result, measure) for variant, scores in table.items()})
             and any(by_variant.values())
         ]
-        columns, rows = table_cells(table, self.scored)
+        columns, rows = table_cells(table, self.scored, self.measures)
         content = {
             "title": name, "dataset": self.dataset, "profile": self.profile, "seeds": self.seed_list(),
             "columns": columns, "rows": rows, "charts": charts,
@@ -149,9 +157,10 @@ def values_of(scores: list[dict], result: str, measure: str) -> list[float]:
     return [score[result][measure] for score in scores if score[result] and score[result][measure] is not None]
 
 
-def table_cells(table: dict[str, list[dict]], results) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def table_cells(table: dict[str, list[dict]], results, measures) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Titles of the columns, and (variant, cells): mean ± standard deviation over the seeds."""
-    columns = [f"{TITLES[result]} {title}" for result in results for title in MEASURES.values()]
+    titles = [MEASURES[measure] for measure in measures]
+    columns = [f"{TITLES[result]} {title}" for result in results for title in titles]
 
     def cell(values: list[float]) -> str:
         if not values:
@@ -159,13 +168,13 @@ def table_cells(table: dict[str, list[dict]], results) -> tuple[list[str], list[
         return f"{np.mean(values):.1f}" + (f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
 
     rows = [
-        (name, [cell(values_of(scores, result, measure)) for result in results for measure in MEASURES])
+        (name, [cell(values_of(scores, result, measure)) for result in results for measure in measures])
         for name, scores in table.items()
     ]
     return columns, rows
 
 
-def markdown_table(table: dict[str, list[dict]], results) -> str:
+def markdown_table(table: dict[str, list[dict]], results, measures) -> str:
     """The table for a document: mean ± standard deviation over the seeds, percent."""
-    columns, rows = table_cells(table, results)
+    columns, rows = table_cells(table, results, measures)
     return markdown_text(["variant"], columns, ([name, *cells] for name, cells in rows))

@@ -15,14 +15,15 @@ from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
-from tasks.train_classifier import TrainClassifier
 from tasks.train_segmenter import TrainSegmenter
+from tasks.training_task import TrainingTask
 
 REPORT = "report.html"
 TITLES = {
     "cam_seed": "CAM seed",
     "initial_seed": "initial seed",
     "saliency": "refined saliency",
+    "coarse_labels": "coarse labels",
     "pseudo_labels": "pseudo-labels",
     "predictions": "predictions",
 }
@@ -68,7 +69,8 @@ class WriteReport(StageTask):
             "growing": self._growing(),
             "curves": [
                 {"stage": stage.__name__, "svg": curves_svg(self._history(stage))}
-                for stage in (TrainClassifier, REGISTRY[self.method].trainer)
+                for stage in (*REGISTRY[self.method].stages, REGISTRY[self.method].trainer)
+                if issubclass(stage, TrainingTask)
             ],
             "stages": [self._describe(stage) for stage in stages(self) if stage is not self],
         }

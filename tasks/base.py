@@ -28,7 +28,7 @@ from data.errors import DamagedArtifactError, SettingError, StoreError
 from data.sample import DatasetIndex
 from data.store import ShardedStore
 from tasks.memory import peak_memory_mb, reset_peak_memory
-from tasks.presets import PROFILES
+from tasks.presets import PROFILES, preset_of
 
 log = logging.getLogger("depthseed")
 
@@ -39,7 +39,7 @@ COMMON = ("dataset", "data_root", "artifacts", "profile", "method", "settings", 
 """Parameters that every stage hands up to the stages it requires."""
 
 
-METHODS = ("superpixel", "masking")
+METHODS = ("superpixel", "masking", "coarse")
 """The roads through the DAG; `tasks.methods` says which stage trains the segmentation network on each."""
 
 
@@ -117,7 +117,7 @@ class StageTask(luigi.Task):
     def get_param_values(cls, params, args, kwargs):
         """Luigi's resolution, with the profile between luigi.cfg and the default in the code, and `settings` above."""
         values = dict(super().get_param_values(params, args, kwargs))
-        preset = PROFILES[values["profile"]].get(cls.__name__, {})
+        preset = preset_of(cls.__name__, values["profile"], values["method"])
         settings = values["settings"].get(cls.__name__, {})
         for name, param in params:
             if name in kwargs:

@@ -14,6 +14,7 @@ from data.images import read_truth
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store import ShardedStore
 from tasks.base import StageTask
+from tasks.coarsen_masks import CoarsenMasks
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
@@ -22,14 +23,14 @@ from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 
 SCORES = "scores.json"
-RESULTS = ("cam_seed", "initial_seed", "saliency", "pseudo_labels", "predictions")
+RESULTS = ("cam_seed", "initial_seed", "saliency", "coarse_labels", "pseudo_labels", "predictions")
 SALIENCY_CLASSES = ("background", "salient")
 
 
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``. The only stage that opens ground truth, together with the report's pictures."""
 
-    version = 3
+    version = 4
     suffix = ""
 
     results = luigi.ChoiceListParameter(
@@ -52,6 +53,7 @@ class EvaluateMasks(StageTask):
             "cam_seed": lambda: self.upstream(ExtractCams),
             "initial_seed": lambda: self.upstream(GenerateSeeds),
             "saliency": lambda: self.upstream(RefineSaliency),
+            "coarse_labels": lambda: self.upstream(CoarsenMasks),
             "pseudo_labels": lambda: self.upstream(PredictMasks, split=TRAIN),
             "predictions": lambda: self.upstream(PredictMasks, split=EVALUATION),
         }
@@ -77,20 +79,20 @@ class EvaluateMasks(StageTask):
                 jobs.append((result, path, numbers, here, index.num_classes, thresholds))
         found: dict[str, list] = {}
         for result, *counts in self.progress(self.map_shards(count_shard, jobs), len(jobs), "shard"):
-            found[result] = [old + new for old, new in zip(found.get(result, [0, 0, 0]), counts, strict=True)]
+            found[result] = [old + new for old, new in zip(found.get(result, [0] * 4), counts, strict=True)]
         scores: dict[str, dict | None] = {}
         for result in self.scored:
-            confusions, boundaries, images = found[result]
+            confusions, boundaries, borders, images = found[result]
             if not images:
                 scores[result] = None
                 continue
             best = best_threshold(confusions, thresholds) if result == "cam_seed" else 0
             names = SALIENCY_CLASSES if result == "saliency" else index.class_names
-            scores[result] = summary(confusions[best], boundaries[best], names, images)
+            scores[result] = summary(confusions[best], boundaries[best], borders[best], names, images)
             if result == "cam_seed":
                 scores[result]["threshold"] = thresholds[best]
         write_json(self.artifact.path / SCORES, scores)
-        return sum(images for _, _, images in found.values())
+        return sum(images for *_, images in found.values())
 
     def read(self) -> dict:
         """The scores as written, in the order in which the results arise; None where there is no ground truth."""
@@ -105,12 +107,12 @@ def count_shard(
     samples: Sequence[Sample],
     num_classes: int,
     thresholds: Sequence[float],
-) -> tuple[str, np.ndarray, np.ndarray, int]:
-    """Confusion matrices and boundary counts of one shard of one result, and its number of images with truth.
+) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Confusion matrices, boundary and border counts of one shard of one result, and its number of images with truth.
 
-    Both have a leading axis: the thresholds for CAMs, else 1. Saliency knows no classes but salient or not.
+    All have a leading axis: the thresholds for CAMs, else 1. Saliency knows no classes but salient or not.
     """
-    from models.metrics import boundary_counts, cam_segmentation, confusion_matrix
+    from models.metrics import border_counts, boundary_counts, cam_segmentation, confusion_matrix
 
     store = ShardedStore(path)
     maps: Callable[[int, Sample], list[np.ndarray]]
@@ -130,6 +132,7 @@ def count_shard(
     classes = len(SALIENCY_CLASSES) if result == "saliency" else num_classes + 1
     confusions = np.zeros((maps_per_image, classes, classes + 1), np.int64)
     boundaries = np.zeros((maps_per_image, classes, 4), np.int64)
+    borders = np.zeros((maps_per_image, 2), np.int64)
     count = 0
     for number, sample in zip(numbers, samples, strict=True):
         truth = read_truth(sample, num_classes)
@@ -140,13 +143,16 @@ def count_shard(
         for place, labels in enumerate(maps(number, sample)):
             confusions[place] += confusion_matrix(truth, labels, classes)
             boundaries[place] += boundary_counts(truth, labels, classes)
+            borders[place] += border_counts(truth, labels)
         count += 1
-    return result, confusions, boundaries, count
+    return result, confusions, boundaries, borders, count
 
 
-def summary(confusion: np.ndarray, boundaries: np.ndarray, class_names: Sequence[str], images: int) -> dict:
-    """mIoU, boundary F and per-class IoU in percent, coverage, and the confusion matrix they come from."""
-    from models.metrics import boundary_f_score, class_iou, coverage, mean_iou
+def summary(
+    confusion: np.ndarray, boundaries: np.ndarray, borders: np.ndarray, class_names: Sequence[str], images: int
+) -> dict:
+    """Scores in percent, coverage, and the confusion matrix they come from."""
+    from models.metrics import boundary_f_score, class_iou, coverage, mean_iou, pixel_accuracy
 
     boundary = boundary_f_score(boundaries)
 
@@ -156,6 +162,8 @@ def summary(confusion: np.ndarray, boundaries: np.ndarray, class_names: Sequence
     return {
         "miou": percent(mean_iou(confusion)),
         "miou_of_labelled": percent(mean_iou(confusion, unlabelled_is_wrong=False)),
+        "pixel_accuracy": percent(pixel_accuracy(confusion)),
+        "boundary_recall": percent(borders[1] / borders[0] if borders[0] else np.nan),
         "boundary_f": percent(np.nanmean(boundary) if np.isfinite(boundary).any() else np.nan),
         "labelled": percent(coverage(confusion)),
         "per_class": {name: percent(value) for name, value in zip(class_names, class_iou(confusion), strict=True)},

@@ -38,13 +38,13 @@ class ExtractCams(StageTask):
 
         from models.cam.extraction import extract_cams
         from tasks.batches import image_batch, labels_of, map_images
-        from tasks.networks import build_classifier, load_trained, normalisation_of
+        from tasks.networks import load_trained, normalisation_of
         from tasks.training import choose_device
 
         index, samples = self.index, self.index.split(TRAIN)
         device = choose_device(self.device)
         trained = self.upstream(TrainClassifier)
-        network = load_trained(build_classifier(trained, index.num_classes, False), trained.artifact, device)
+        network = load_trained(trained.network(), trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
         slots = max(len(sample.labels) for sample in samples)
         arrays = {

@@ -14,8 +14,9 @@ import luigi
 from data import DATASETS, DatasetSpec, synthetic
 from data.artifact import hash_text, write_json
 from data.errors import DatasetError, ImageError
+from data.files import image_size
 from data.fingerprint import FileHashes
-from data.images import image_size, read_image
+from data.images import read_image
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
 from tasks.base import StageTask
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tasks.base import METHODS, StageTask
+from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams
 from tasks.generate_seeds import GenerateSeeds
 from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
 from tasks.refine_saliency import RefineSaliency
-from tasks.segmenter_task import SegmenterTask
 from tasks.train_by_masking import TrainByMasking
 from tasks.train_classifier import TrainClassifier
+from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
+from tasks.training_task import TrainingTask
 
 
 class Method(NamedTuple):
@@ -30,7 +32,7 @@ class Method(NamedTuple):
         What EvaluateMasks scores, in the order in which it arises.
     """
 
-    trainer: type[SegmenterTask]
+    trainer: type[TrainingTask]
     stages: tuple[type[StageTask], ...]
     results: tuple[str, ...]
 
@@ -46,10 +48,11 @@ REGISTRY: dict[str, Method] = {
         (LoadDepth, TrainClassifier, ExtractCams, LoadSaliency, RefineSaliency),
         ("cam_seed", "saliency", "pseudo_labels", "predictions"),
     ),
+    "coarse": Method(TrainCoarse, (CoarsenMasks,), ("coarse_labels", "predictions")),
 }
 assert tuple(REGISTRY) == METHODS
 
 
-def trainer(method: str) -> type[SegmenterTask]:
+def trainer(method: str) -> type[TrainingTask]:
     """The stage that trains the segmentation network of a method."""
     return REGISTRY[method].trainer

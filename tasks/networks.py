@@ -14,7 +14,8 @@ from data.sample import Sample
 from models.backbones import build_backbone, normalisation
 from models.cam import HEADS, CamClassifier
 from models.features import build_key_extractor
-from models.segmentation import DeepLabAspp
+from models.segmentation import DeepLabAspp, SuperpixelFcn
+from models.segmentation.superpixel_fcn import build_encoder
 from tasks.batches import Augmentation, Normalisation
 from tasks.layout import padded_size
 from tasks.training import MODEL
@@ -50,6 +51,14 @@ def build_segmenter(stage, num_classes: int, pretrained: bool) -> DeepLabAspp:
     return DeepLabAspp(backbone, num_classes + 1, [int(rate) for rate in stage.rates])
 
 
+def build_fcn(stage, num_classes: int, pretrained: bool) -> SuperpixelFcn:
+    """The segmentation network of a TrainCoarse task, K+1 classes."""
+    encoder = _build(build_encoder, stage.backbone)
+    if pretrained:
+        load_weights(encoder, stage.backbone, stage.weights)
+    return SuperpixelFcn(encoder, num_classes + 1, stage.upsampling)
+
+
 def build_keys(stage) -> nn.Module:
     """The key extractor of an ExtractKeys task, with its weights."""
     extractor = _build(build_key_extractor, stage.backbone, stage.stride)
@@ -63,9 +72,9 @@ def load_trained(network: nn.Module, artifact: Artifact, device: torch.device) -
     return network.to(device, memory_format=torch.channels_last).eval()
 
 
-def start_from_classifier(segmenter: DeepLabAspp, trained, num_classes: int) -> None:
+def start_from_classifier(segmenter: DeepLabAspp, trained) -> None:
     """Give the segmentation network the backbone that a TrainClassifier task has learnt, in place."""
-    classifier = build_classifier(trained, num_classes, pretrained=False)
+    classifier = trained.network()
     classifier.load_state_dict(load(trained.artifact.read(MODEL)))
     try:
         segmenter.backbone.load_state_dict(classifier.pretrained_network().state_dict())

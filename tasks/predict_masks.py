@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import luigi
 import numpy as np
@@ -13,12 +14,30 @@ from data.images import read_image
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
+from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.methods import trainer
 
 UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
+
+
+class Candidates(NamedTuple):
+    """What the network says of one image.
+
+    Attributes
+    ----------
+    probabilities : ndarray, (L, H, W), float16
+    classes : ndarray, (L,)
+        Their class numbers.
+    superpixels : ndarray, (H, W), uint16, or None
+        Where the network has learned some.
+    """
+
+    probabilities: np.ndarray
+    classes: np.ndarray
+    superpixels: np.ndarray | None
 
 
 class PredictMasks(StageTask):
@@ -66,6 +85,11 @@ class PredictMasks(StageTask):
                 {"long_name": "0 background, 1.. class, 255 padding"},
             )
         }  # fmt: skip
+        if self.upstream(trainer(self.method)).learns_superpixels:
+            arrays["superpixel"] = ArraySpec(
+                ("y", "x"), padded_size(samples), "uint16", NO_SUPERPIXEL,
+                {"long_name": "superpixel that the network has upsampled by"},
+            )  # fmt: skip
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
         shards = store.missing_shards()
         jobs = self._probabilities(store, samples, shards)
@@ -89,14 +113,17 @@ class PredictMasks(StageTask):
         network = load_trained(trained.network(), trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
 
-        def candidates_of(batch: list[Sample]) -> list[tuple[np.ndarray, np.ndarray]]:
+        def candidates_of(batch: list[Sample]) -> list[Candidates]:
             images = normalise(image_batch(batch)).to(device)
+            regions: Sequence[np.ndarray | None] = [None] * len(batch)
             with torch.inference_mode():
                 probabilities = network.predict(images, self.scales, self.flip).cpu()
+                if trained.learns_superpixels:
+                    regions = network.superpixels(images).cpu().numpy().astype(np.uint16)
             found = []
-            for sample, values in zip(batch, probabilities, strict=True):
+            for sample, values, region in zip(batch, probabilities, regions, strict=True):
                 classes = self._candidates(sample, values)
-                found.append((values[classes].half().numpy(), classes.numpy()))
+                found.append(Candidates(values[classes].half().numpy(), classes.numpy(), region))
             return found
 
         refine = None
@@ -123,19 +150,18 @@ def label_shard(
     path: Path,
     shard: int,
     samples: Sequence[Sample],
-    probabilities: Sequence[tuple],
+    candidates: Sequence[Candidates],
     refine: Callable[..., np.ndarray] | None,
 ) -> int:
-    """CRF, argmax and writing of one shard; returns its number of images.
-
-    `probabilities` holds for each image ((L, H, W) float16, (L,) class numbers).
-    """
+    """CRF, argmax and writing of one shard; returns its number of images."""
     labels = []
-    for sample, (values, classes) in zip(samples, probabilities, strict=True):
-        values = values.astype(np.float32)
+    for sample, found in zip(samples, candidates, strict=True):
+        values = found.probabilities.astype(np.float32)
         if refine:
             values = refine(read_image(sample.image), values)
-        labels.append(classes[values.argmax(0)].astype(np.uint8))
-    target = ShardedStore(path)
-    target.write_shard(shard, {"label": labels})
+        labels.append(found.classes[values.argmax(0)].astype(np.uint8))
+    arrays = {"label": labels}
+    if candidates[0].superpixels is not None:
+        arrays["superpixel"] = [found.superpixels for found in candidates]
+    ShardedStore(path).write_shard(shard, arrays)
     return len(samples)

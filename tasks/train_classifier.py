@@ -40,6 +40,11 @@ class TrainClassifier(TrainingTask):
     def requires(self):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]
 
+    def network(self):
+        from tasks.networks import build_classifier
+
+        return build_classifier(self, self.index.num_classes, pretrained=False)
+
     def work(self) -> int:
         import torch
 

@@ -47,6 +47,13 @@ class TrainingTask(StageTask):
 
         return {"weights": weights_identity(self.weights, self.backbone)}
 
+    learns_superpixels = False
+    """True if the network upsamples by superpixels of its own, which ``superpixels(images)`` gives."""
+
+    def network(self):
+        """The network as an architecture; `tasks.networks.load_trained` gives it what was learnt."""
+        raise NotImplementedError
+
     def training_images(self, maps):
         """The train split, augmented as the parameters say.
 

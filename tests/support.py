@@ -19,6 +19,8 @@ TINY_SETTINGS = {
     "RefineSaliency": {"shard_size": "4"},
     "TrainSegmenter": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
     "TrainByMasking": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
+    "CoarsenMasks": {"shard_size": "4"},
+    "TrainCoarse": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "crop_size": "64"},
     "PredictMasks": {"train_scales": "1", "evaluation_scales": "1", "shard_size": "4"},
     "WriteReport": {"images": "2", "evaluation_images": "2"},
 }

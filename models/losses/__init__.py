@@ -6,6 +6,7 @@ from models.losses.feature_similarity import FeatureSimilarityLoss
 from models.losses.importance_sampling import ImportanceSamplingLoss
 from models.losses.saliency import SaliencyLoss
 from models.losses.seed import BalancedSeedLoss
+from models.losses.superpixel_slic import SuperpixelSlicLoss
 
 __all__ = [
     "AttentionLoss",
@@ -14,4 +15,5 @@ __all__ = [
     "FeatureSimilarityLoss",
     "ImportanceSamplingLoss",
     "SaliencyLoss",
+    "SuperpixelSlicLoss",
 ]

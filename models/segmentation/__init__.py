@@ -1,5 +1,6 @@
 """Segmentation networks."""
 
 from models.segmentation.deeplab import DeepLabAspp
+from models.segmentation.superpixel_fcn import SuperpixelFcn
 
-__all__ = ["DeepLabAspp"]
+__all__ = ["DeepLabAspp", "SuperpixelFcn"]

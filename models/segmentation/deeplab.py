@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import dense_features, num_features
+from models.segmentation.multi_scale import averaged_probabilities
 
 
 class DeepLabAspp(nn.Module):
@@ -46,20 +46,4 @@ class DeepLabAspp(nn.Module):
 
     def predict(self, images: Tensor, scales: Sequence[float], flip: bool) -> Tensor:
         """Softmax probabilities (B, K+1, H, W), averaged over scales and mirror images."""
-        size = images.shape[-2:]
-        total = images.new_zeros(())
-        for scale in scales:
-            scaled = (
-                images
-                if scale == 1
-                else F.interpolate(
-                    images, size=[max(1, round(side * scale)) for side in size], mode="bilinear", align_corners=False
-                )
-            )
-            for mirrored in (False, True) if flip else (False,):
-                logits = self(scaled.flip(-1) if mirrored else scaled)
-                logits = F.interpolate(
-                    logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False
-                )
-                total = total + logits.softmax(1)
-        return total / (len(scales) * (2 if flip else 1))
+        return averaged_probabilities(self, images, scales, flip)

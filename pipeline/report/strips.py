@@ -30,10 +30,13 @@ def training_strip(
         return stores[stage].read_image(array, number)[:height, :width]
 
     pictures = {"image": image}
-    if sample.depth is not None:
+    if sample.depth is not None and "LoadDepth" in stores:
         pictures["depth"] = colour_depth(read("LoadDepth", "depth"), read("LoadDepth", "valid"))
-    cam = read_cam(stores["ExtractCams"], number, sample.size)[0].numpy()
-    pictures["CAM"] = colour_heat(cam.max(0) if len(cam) else np.zeros(sample.size), image)
+    if "ExtractCams" in stores:
+        cam = read_cam(stores["ExtractCams"], number, sample.size)[0].numpy()
+        pictures["CAM"] = colour_heat(cam.max(0) if len(cam) else np.zeros(sample.size), image)
+    if "CoarsenMasks" in stores:
+        pictures["coarse label"] = colour_labels(read("CoarsenMasks", "label"), classes)
     pseudo_label = read("PredictMasks-train", "label")
     if "DiscoverSuperpixels" in stores:
         pictures["superpixels"] = colour_superpixels(read("DiscoverSuperpixels", "superpixel").astype(np.int64), image)
@@ -51,8 +54,14 @@ def training_strip(
 def evaluation_strip(
     index: DatasetIndex, sample: Sample, number: int, stores: dict[str, ShardedStore]
 ) -> dict[str, np.ndarray]:
-    """Pictures of one evaluation image: image, prediction, ground truth."""
-    return prediction_strip(index, sample, number, {"prediction": stores["PredictMasks-evaluation"]})
+    """Pictures of one evaluation image: image, superpixels that the network has learned, prediction, ground truth."""
+    store = stores["PredictMasks-evaluation"]
+    pictures = prediction_strip(index, sample, number, {"prediction": store})
+    if "superpixel" not in store.array_names():
+        return pictures
+    (height, width), image = sample.size, pictures.pop("image")
+    regions = store.read_image("superpixel", number)[:height, :width].astype(np.int64)
+    return {"image": image, "learned superpixels": colour_superpixels(regions, image), **pictures}
 
 
 def prediction_strip(

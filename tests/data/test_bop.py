@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data import DATASETS
 from data.bop import read_bop
 from data.errors import DatasetError
 from data.images import read_depth, read_truth
@@ -106,3 +107,14 @@ def test_a_set_without_depth_or_masks_is_read(bop_root):
     index = read_bop(bop_root, SPLITS)
     assert not index.has_depth
     assert read_truth(index.samples[0], index.num_classes) is None
+
+
+@pytest.mark.parametrize("name", ["ycbv", "lmo", "tless"])
+def test_other_bop_sets_have_the_same_reader(name, rendered, tmp_path):
+    spec = DATASETS[name]
+    root = tmp_path / spec.folder
+    root.mkdir()
+    for split, folder in spec.splits.items():
+        (root / folder).symlink_to(rendered / ("train_pbr" if split == TRAIN else "test"))
+    index = spec.read(root, spec.splits)
+    assert (len(index.split(TRAIN)), len(index.split(EVALUATION))) == (10, 5)

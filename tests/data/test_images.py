@@ -4,7 +4,7 @@ from PIL import Image
 
 from data.errors import ImageError
 from data.images import image_size, read_depth, read_image, read_truth
-from data.sample import TRAIN, Sample, TruthLayer
+from data.sample import TRAIN, LabelLayer, Sample
 
 
 def sample(path, **more):
@@ -56,4 +56,4 @@ def test_a_mask_of_another_size_is_named(tmp_path):
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(np.zeros((5, 6), np.uint8)).save(tmp_path / "m.png")
     with pytest.raises(ImageError, match="mask is"):
-        read_truth(sample(tmp_path, truth=(TruthLayer(tmp_path / "m.png", 1),)), 1)
+        read_truth(sample(tmp_path, truth=(LabelLayer(tmp_path / "m.png", 1),)), 1)

@@ -3,6 +3,7 @@ import pytest
 
 from models.metrics import (
     best_threshold,
+    border_counts,
     boundary_counts,
     boundary_f_score,
     cam_segmentation,
@@ -10,6 +11,7 @@ from models.metrics import (
     confusion_matrix,
     coverage,
     mean_iou,
+    pixel_accuracy,
 )
 
 
@@ -137,3 +139,32 @@ def test_boundary_of_a_1_pixel_object():
     truth = np.zeros((9, 9), np.uint8)
     truth[4, 4] = 1
     assert boundary_f_score(boundary_counts(truth, truth, 2))[1] == 1
+
+
+def test_boundary_recall_counts_equal_the_loops():
+    rng = np.random.default_rng(0)
+    truth = np.kron(rng.choice([0, 1, 2, 255], (4, 5)), np.ones((6, 6))).astype(np.uint8)
+    prediction = np.kron(rng.integers(0, 3, (5, 6)), np.ones((5, 5))).astype(np.uint8)[:24, :30]
+    prediction = np.pad(prediction, ((0, 24 - prediction.shape[0]), (0, 30 - prediction.shape[1])), mode="edge")
+
+    def border(labels):
+        height, width = labels.shape
+        return {
+            (y, x)
+            for y in range(height)
+            for x in range(width)
+            for v, u in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1))
+            if 0 <= v < height and 0 <= u < width and labels[v, u] != labels[y, x]
+        }
+
+    true = {place for place in border(truth) if truth[place] != 255}
+    predicted = border(prediction)
+    recalled = {p for p in true if any((p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 <= 4 for q in predicted)}
+    assert border_counts(truth, prediction).tolist() == [len(true), len(recalled)]
+    assert 0 < len(recalled) < len(true)
+
+
+def test_pixel_accuracy():
+    confusion = np.array([[5, 1, 2], [0, 4, 0]])
+    assert pixel_accuracy(confusion) == 9 / 12
+    assert np.isnan(pixel_accuracy(np.zeros((2, 3), int)))

@@ -42,10 +42,13 @@ def test_a_grid_is_computed_once_and_tabled(command_line):
 
 def test_mean_and_standard_deviation_over_the_seeds():
     scores = [{"cam_seed": {"miou": value, "boundary_f": None}} for value in (50.0, 54.0)]
-    columns, rows = table_cells({"deal": scores, "none": [{"cam_seed": None}]}, ("cam_seed",))
+    columns, rows = table_cells({"deal": scores, "none": [{"cam_seed": None}]}, ("cam_seed",), ("miou", "boundary_f"))
     assert columns == ["CAM seed mIoU", "CAM seed boundary F"]
     assert rows == [("deal", ["52.0 ± 2.8", "–"]), ("none", ["–", "–"])]
-    assert markdown_table({"deal": scores[:1]}, ("cam_seed",)).splitlines()[2] == "| deal | 50.0 | – |"
+    assert (
+        markdown_table({"deal": scores[:1]}, ("cam_seed",), ("miou", "boundary_f")).splitlines()[2]
+        == "| deal | 50.0 | – |"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.sample import TRAIN, Sample, TruthLayer
+from data.sample import TRAIN, LabelLayer, Sample
 from data.store import ArraySpec, ShardedStore
-from models.metrics import boundary_counts, confusion_matrix
+from models.metrics import border_counts, boundary_counts, confusion_matrix
 from tasks.evaluate_masks import count_shard, summary
 
 
@@ -17,7 +17,7 @@ def case(tmp_path):
         Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / f"{number}.png")
         truth = rng.choice([0, 1, 2, 255], (8, 12)).astype(np.uint8)
         Image.fromarray(truth).save(tmp_path / f"truth{number}.png")
-        layers = (TruthLayer(tmp_path / f"truth{number}.png"),) if number < 2 else ()
+        layers = (LabelLayer(tmp_path / f"truth{number}.png"),) if number < 2 else ()
         samples.append(Sample(str(number), TRAIN, tmp_path / f"{number}.png", (1, 2), size=(8, 12), truth=layers))
         truths.append(truth)
     labels = rng.choice([0, 1, 2], (3, 9, 12)).astype(np.uint8)
@@ -34,15 +34,16 @@ def case(tmp_path):
 
 def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
     path, samples, truths, labels = case
-    result, confusions, boundaries, count = count_shard("pseudo_labels", path, range(3), samples, 2, [])
+    result, confusions, boundaries, borders, count = count_shard("pseudo_labels", path, range(3), samples, 2, [])
     assert (result, count) == ("pseudo_labels", 2)
+    assert np.array_equal(borders, [sum(border_counts(truths[i], labels[i, :8]) for i in range(2))])
     for found, counting in ((confusions, confusion_matrix), (boundaries, boundary_counts)):
         assert np.array_equal(found, [sum(counting(truths[i], labels[i, :8], 3) for i in range(2))])
 
 
 def test_cams_are_counted_at_every_threshold(case):
     path, samples, truths, _ = case
-    _, confusions, boundaries, count = count_shard("cam_seed", path, range(3), samples, 2, [0.0, 0.5, 1.0])
+    _, confusions, boundaries, _, count = count_shard("cam_seed", path, range(3), samples, 2, [0.0, 0.5, 1.0])
     assert confusions.shape == boundaries.shape == (3, 3, 4)
     assert confusions[2][:, 1:].sum() == 0  # above 1 all is background
     assert confusions[0][:, 0].sum() < confusions[1][:, 0].sum() < confusions[2][:, 0].sum()
@@ -52,12 +53,16 @@ def test_cams_are_counted_at_every_threshold(case):
 
 def test_the_summary_is_in_percent_and_says_what_is_missing():
     confusion = np.array([[50, 50, 0], [0, 50, 50]])
-    found = summary(confusion, np.array([[0, 0, 0, 0], [4, 2, 6, 6]]), ["background", "mug"], 2)
+    found = summary(confusion, np.array([[0, 0, 0, 0], [4, 2, 6, 6]]), np.array([8, 2]), ["background", "mug"], 2)
     assert found["per_class"] == {"background": 50.0, "mug": pytest.approx(100 / 3, abs=0.01)}
     assert found["miou"] == pytest.approx((50 + 100 / 3) / 2, abs=0.01)
     assert found["miou_of_labelled"] == pytest.approx(50.0)
     assert found["labelled"] == 75.0
+    assert found["boundary_recall"] == 25.0
+    assert found["pixel_accuracy"] == 50.0
     assert found["boundary_f"] == pytest.approx(100 * 2 * 0.5 / 1.5, abs=0.01)
-    nothing = summary(np.zeros((2, 3), np.int64), np.zeros((2, 4), np.int64), ["background", "mug"], 1)
+    nothing = summary(
+        np.zeros((2, 3), np.int64), np.zeros((2, 4), np.int64), np.zeros(2, np.int64), ["background", "mug"], 1
+    )
     assert nothing["miou"] is None
-    assert nothing["boundary_f"] is None
+    assert nothing["boundary_f"] is nothing["boundary_recall"] is None

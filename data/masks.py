@@ -1,0 +1,74 @@
+"""Sets of images with label maps beside them: the reader of one's own, and what such readers share.
+
+::
+
+    root/train/images/NAME.png    root/train/labels/NAME.png     class numbers 0..K, 255 = void
+    root/val/images/NAME.png      root/val/labels/NAME.png
+
+Class 0 is the set's first class, background or not. Image-level tags are the other classes of a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import DatasetError
+from data.images import decode_labels
+from data.sample import BACKGROUND, TRAIN, UNLABELLED, DatasetIndex, LabelLayer, Sample
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif")
+
+
+def read_masks(root: Path, splits: dict[str, str], names: Sequence[str]) -> DatasetIndex:
+    """Index a set of images and label maps of the same names.
+
+    Parameters
+    ----------
+    root : Path
+    splits : dict
+        Our split name ("train", "evaluation") -> its folder under `root`.
+    names : sequence of str
+        Classes, number 0 first.
+
+    Raises
+    ------
+    DatasetError
+        If a folder or a label map is missing.
+    """
+    samples = []
+    for split, folder in splits.items():
+        for image in images_in(root / folder / "images"):
+            truth = LabelLayer(
+                required(root / folder / "labels" / f"{image.stem}.png", f"{folder}/images/{image.name}")
+            )
+            samples.append(Sample(f"{folder}/{image.stem}", split, image, tags_of([truth]), truth=(truth,)))
+    return ordered(root, names, samples)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files of a folder, sorted; DatasetError if there is no such folder or no image in it."""
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise DatasetError(f"{folder}: has no images; --data-root must name the folder above it")
+    return found
+
+
+def required(path: Path, owner: str) -> Path:
+    """`path`, if it exists; DatasetError if not."""
+    if not path.exists():
+        raise DatasetError(f"{path}: file is missing, though {owner} needs it")
+    return path
+
+
+def tags_of(layers: Sequence[LabelLayer]) -> tuple[int, ...]:
+    """Classes of label maps, but for class 0 and void."""
+    found = {int(value) for layer in layers for value in np.unique(decode_labels(layer, (0, 0)))}
+    return tuple(sorted(found - {BACKGROUND, UNLABELLED}))
+
+
+def ordered(root: Path, names: Sequence[str], samples: Sequence[Sample]) -> DatasetIndex:
+    """The index of the samples, train first, then by name."""
+    return DatasetIndex(root, tuple(names), tuple(sorted(samples, key=lambda s: (s.split != TRAIN, s.image_id))))

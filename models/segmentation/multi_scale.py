@@ -1,0 +1,40 @@
+"""Prediction at several sizes of the image and mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def averaged_probabilities(
+    logits_of: Callable[[Tensor], Tensor], images: Tensor, scales: Sequence[float], flip: bool
+) -> Tensor:
+    """Softmax probabilities (B, C, H, W), averaged over scales and mirror images.
+
+    Parameters
+    ----------
+    logits_of : callable
+        Images (B, 3, h, w) -> class logits (B, C, h', w'), resized to the images here.
+    images : Tensor, (B, 3, H, W)
+    scales : sequence of float
+    flip : bool
+    """
+    size = images.shape[-2:]
+    total = images.new_zeros(())
+    for scale in scales:
+        scaled = (
+            images
+            if scale == 1
+            else F.interpolate(
+                images, size=[max(1, round(side * scale)) for side in size], mode="bilinear", align_corners=False
+            )
+        )
+        for mirrored in (False, True) if flip else (False,):
+            logits = logits_of(scaled.flip(-1) if mirrored else scaled)
+            logits = F.interpolate(
+                logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False
+            )
+            total = total + logits.softmax(1)
+    return total / (len(scales) * (2 if flip else 1))

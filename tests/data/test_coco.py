@@ -1,0 +1,41 @@
+import json
+
+import pytest
+from reader_contract import check_layout, check_wrong_root, picture, read, save
+
+from data.errors import DatasetError
+
+
+def make_coco(root):
+    categories = [{"id": 1, "name": "person"}, {"id": 90, "name": "toothbrush"}]
+    for number, folder in enumerate(("train2014", "val2014")):
+        name = f"COCO_{folder}_{number:012d}.jpg"
+        save(root / "coco" / folder / name, picture())
+        item = {
+            "id": 1, "image_id": number, "category_id": 90, "area": 16, "iscrowd": 0,
+            "segmentation": [[0, 0, 3, 0, 3, 3, 0, 3]],
+        }  # fmt: skip
+        content = {
+            "images": [{"id": number, "file_name": name}],
+            "categories": categories,
+            "annotations": [item],
+        }
+        (root / "coco" / "annotations").mkdir(exist_ok=True)
+        (root / "coco" / "annotations" / f"instances_{folder}.json").write_text(json.dumps(content))
+
+
+def test_the_official_layout_is_indexed(tmp_path):
+    make_coco(tmp_path)
+    check_layout("coco", tmp_path, (1, 1), 2, (2,), 2)
+
+
+def test_a_wrong_root_is_named(tmp_path):
+    check_wrong_root("coco", tmp_path)
+
+
+def test_an_annotation_of_an_unknown_category_is_named(tmp_path):
+    make_coco(tmp_path)
+    path = tmp_path / "coco/annotations/instances_val2014.json"
+    path.write_text(path.read_text().replace('"category_id": 90', '"category_id": 12'))
+    with pytest.raises(DatasetError, match="instances_val2014.json: annotation 1 has the unknown category 12"):
+        read("coco", tmp_path)

@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from models.segmentation.superpixel_fcn import SuperpixelFcn, build_encoder, superpixels_of
+
+
+@pytest.mark.parametrize("upsampling", ["superpixel", "bilinear"])
+def test_logits_have_the_images_size_whatever_it_is(upsampling):
+    torch.manual_seed(0)
+    network = SuperpixelFcn(build_encoder("test_efficientnet"), 4, upsampling)
+    output = network(torch.randn(2, 3, 45, 70))
+    assert output.logits.shape == (2, 4, 45, 70)
+    sizes = [tuple(step.shape[1:]) for step in output.steps]
+    assert sizes == ([] if upsampling == "bilinear" else [(9, 64, 96), (9, 32, 48), (9, 16, 24), (9, 8, 12)])
+    output.logits.square().mean().backward()
+    assert all(parameter.grad is not None for name, parameter in network.named_parameters() if "backbone" not in name)
+
+
+def test_probabilities_are_averaged_over_scales_and_mirror_images():
+    network = SuperpixelFcn(build_encoder("test_efficientnet"), 3).eval()
+    images = torch.randn(1, 3, 32, 48)
+    with torch.no_grad():
+        found = network.predict(images, (1.0,), flip=True)
+        plain, mirrored = (network(seen).logits.softmax(1) for seen in (images, images.flip(-1)))
+    assert torch.allclose(found, (plain + mirrored.flip(-1)) / 2, atol=1e-6)
+
+
+def test_superpixels_follow_the_largest_share():
+    own = torch.zeros(1, 9, 4, 8)
+    own[:, 4] = 1.0
+    assert superpixels_of([own]).tolist()[0] == [[0, 0, 1, 1, 2, 2, 3, 3]] * 2 + [[4, 4, 5, 5, 6, 6, 7, 7]] * 2
+    right = own.clone()
+    right[:, 4, :, 1], right[:, 5, :, 1] = 0.2, 0.8
+    assert superpixels_of([right])[0, 0].tolist() == [0, 1, 1, 1, 2, 2, 3, 3]
+    fine = torch.zeros(1, 9, 8, 16)
+    fine[:, 4] = 1.0
+    assert superpixels_of([fine, own])[0, 0].tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+
+
+def test_an_encoder_without_these_stages_is_refused():
+    with pytest.raises(ValueError, match="strides .* are needed"):
+        build_encoder("vit_tiny_patch16_224")
+
+
+def test_vgg16_is_the_papers_encoder():
+    network = SuperpixelFcn(build_encoder("vgg16_bn"), 2).eval()
+    with torch.no_grad():
+        assert network(torch.randn(1, 3, 32, 32)).logits.shape == (1, 2, 32, 32)

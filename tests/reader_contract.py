@@ -1,0 +1,59 @@
+"""What every reader must do on a tiny set in its official layout, and what it must say of a wrong root."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data import DATASETS
+from data.errors import DepthseedError
+from data.images import read_image, read_truth
+from data.sample import EVALUATION, TRAIN, DatasetIndex
+
+SIZE = (12, 16)
+"""Of every picture; the object lies in the corner [:4, :4] of each."""
+
+
+def save(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).save(path)
+
+
+def picture():
+    return np.full((*SIZE, 3), 90, np.uint8)
+
+
+def labels(corner, inside=255):
+    found = np.zeros(SIZE, np.uint8)
+    found[:4, :4] = corner
+    found[-1] = inside
+    return found
+
+
+def read(name, root) -> DatasetIndex:
+    spec = DATASETS[name]
+    return spec.read(root / spec.folder, spec.splits)
+
+
+def check_layout(name, root, counts, num_classes, tags, corner) -> DatasetIndex:
+    """Index a set below `root`: images by split, foreground classes, the tags of all, the class of the corner."""
+    index = read(name, root)
+    assert (len(index.split(TRAIN)), len(index.split(EVALUATION))) == counts
+    assert index.num_classes == num_classes
+    for sample in index.samples:
+        assert sample.labels == tags
+        assert read_image(sample.image).shape == (*SIZE, 3)
+        truth = read_truth(sample, index.num_classes)
+        assert truth.shape == SIZE
+        assert truth[1, 1] == corner
+        assert truth[6, 10] == 0
+    return index
+
+
+def check_wrong_root(name, root) -> None:
+    """One line that names the folder that was expected, and the flag."""
+    with pytest.raises(DepthseedError) as caught:
+        read(name, root / "nowhere")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "--data-root" in message
+    assert str(root / "nowhere" / DATASETS[name].folder) in message
