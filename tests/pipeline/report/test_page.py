@@ -23,7 +23,7 @@ def content(**changes):
         "class_names": [EVIL], "legend": [(EVIL, "#000000")], "results": [{"title": "CAM seed", "score": score}],
         "per_class": [{"name": EVIL, "ious": [50.0, None]}],
         "confusion": {"title": "predictions", "rows": [{"name": EVIL, "shares": [100.0]}]},
-        "training": [strip], "evaluation": [strip], "curves": [], "stages": [stage],
+        "training": [strip], "evaluation": [strip], "growing": [strip], "curves": [], "stages": [stage],
     } | changes  # fmt: skip
 
 
@@ -58,13 +58,14 @@ def test_shares_of_an_empty_class_are_zero():
     assert confusion_shares([[3, 1], [0, 0]]) == [[75.0, 25.0], [0.0, 0.0]]
 
 
-def test_the_ablation_page_escapes_names_too():
+def test_the_comparison_page_escapes_names_too():
     content = {
+        "title": EVIL, "pictures_title": EVIL,
         "dataset": EVIL, "profile": "small", "seeds": [0, 1], "columns": [EVIL], "rows": [(EVIL, ["50.0 ± 1.0"])],
         "charts": [{"title": EVIL, "svg": bars_svg({EVIL: [50.0, 52.0]}, "%")}],
         "strips": [{"image_id": EVIL, "panels": [(EVIL, "data:image/png;base64,")]}], "settings": [(EVIL, EVIL)],
     }  # fmt: skip
-    page = render_page(content, "ablation.html")
+    page = render_page(content, "comparison.html")
     assert EVIL not in page
     assert "50.0 ± 1.0" in page
 
