@@ -13,12 +13,15 @@ from tasks.coarsen_masks import CoarsenMasks  # noqa: E402
 from tasks.discover_superpixels import DiscoverSuperpixels  # noqa: E402
 from tasks.estimate_depth import EstimateDepth  # noqa: E402
 from tasks.evaluate_masks import EvaluateMasks  # noqa: E402
+from tasks.export_labels import ExportLabels  # noqa: E402
+from tasks.export_model import ExportModel  # noqa: E402
 from tasks.extract_cams import ExtractCams  # noqa: E402
 from tasks.extract_keys import ExtractKeys  # noqa: E402
 from tasks.generate_seeds import GenerateSeeds  # noqa: E402
 from tasks.index_dataset import IndexDataset  # noqa: E402
 from tasks.load_depth import LoadDepth  # noqa: E402
 from tasks.load_saliency import LoadSaliency  # noqa: E402
+from tasks.predict_folder import PredictFolder  # noqa: E402
 from tasks.predict_masks import PredictMasks  # noqa: E402
 from tasks.refine_saliency import RefineSaliency  # noqa: E402
 from tasks.train_by_masking import TrainByMasking  # noqa: E402
@@ -48,4 +51,7 @@ __all__ = [
     "Ablation",
     "Compare",
     "EvaluateSuperpixels",
+    "ExportLabels",
+    "ExportModel",
+    "PredictFolder",
 ]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load
@@ -16,9 +20,11 @@ from models.cam import HEADS, CamClassifier
 from models.features import build_key_extractor
 from models.segmentation import DeepLabAspp, SuperpixelFcn
 from models.segmentation.superpixel_fcn import build_encoder
+from tasks.base import STAGE_FILE
 from tasks.batches import Augmentation, Normalisation
 from tasks.layout import padded_size
 from tasks.training import MODEL
+from tasks.training_task import CLASSES
 from tasks.weights import load_weights
 
 
@@ -70,6 +76,47 @@ def load_trained(network: nn.Module, artifact: Artifact, device: torch.device) -
     """Load what a training stage wrote; the network, ready for inference on the device."""
     network.load_state_dict(load(artifact.read(MODEL)))
     return network.to(device, memory_format=torch.channels_last).eval()
+
+
+class TrainedModel(NamedTuple):
+    """A segmentation network that needs no data set any more.
+
+    Attributes
+    ----------
+    network : nn.Module
+        With ``predict(images, scales, flip)``.
+    class_names : list of str
+    normalise : Normalisation
+        What the images must pass before.
+    """
+
+    network: nn.Module
+    class_names: list[str]
+    normalise: Normalisation
+
+
+def load_model(folder: Path, device: torch.device) -> TrainedModel:
+    """The segmentation network of a training stage's artifact.
+
+    Raises
+    ------
+    SettingError
+        If the folder is no complete artifact of such a stage.
+    """
+    artifact = Artifact(folder)
+    if not artifact.is_complete():
+        raise SettingError(f"{folder}: is no complete artifact; --model must name the folder of a trained model")
+    described = json.loads(artifact.read(STAGE_FILE))
+    if described["stage"] not in SEGMENTERS:
+        raise SettingError(f"{folder}: is of {described['stage']}; a model of {', '.join(SEGMENTERS)} is needed")
+    class_names = json.loads(artifact.read(CLASSES))
+    stage = SimpleNamespace(**described["parameters"])
+    network = SEGMENTERS[described["stage"]](stage, len(class_names) - 1, pretrained=False)
+    return TrainedModel(load_trained(network, artifact, device), class_names, normalisation_of(stage.backbone))
+
+
+SEGMENTERS = {"TrainSegmenter": build_segmenter, "TrainByMasking": build_segmenter, "TrainCoarse": build_fcn}
+"""Stage -> what builds its network from its parameters."""
 
 
 def start_from_classifier(segmenter: DeepLabAspp, trained) -> None:

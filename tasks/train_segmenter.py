@@ -20,6 +20,7 @@ from tasks.train_classifier import TrainClassifier
 class TrainSegmenter(SegmenterTask):
     """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
 
+    epochs = luigi.IntParameter(default=8)
     grow = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="grow the seed over superpixels"
     )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import luigi
 
+from data.artifact import write_json
 from data.sample import TRAIN
 from tasks.base import StageTask
+
+CLASSES = "classes.json"
+"""Beside the weights: names of the classes, number 0 first."""
 
 
 class TrainingTask(StageTask):
@@ -94,6 +98,7 @@ class TrainingTask(StageTask):
             average_decay=self.average_decay,
             seed=self.seed,
         )
+        write_json(self.artifact.path / CLASSES, list(self.index.class_names))
         train(
             network,
             plan,

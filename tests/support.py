@@ -51,6 +51,10 @@ class CommandLine:
     def luigi(self, stage: str, *arguments, environment=None) -> subprocess.CompletedProcess:
         return self._run(luigi_command(stage, *self.flags(), *arguments), environment)
 
+    def plain(self, task: str, *arguments) -> subprocess.CompletedProcess:
+        """A task that knows no data set."""
+        return self._run(luigi_command(task, *arguments), None)
+
     def start(self, stage: str, *arguments, environment=None) -> subprocess.Popen:
         return subprocess.Popen(
             luigi_command(stage, *self.flags(), *arguments),

@@ -1,0 +1,68 @@
+"""The trained segmentation network as an ONNX file that needs nothing of this project."""
+
+from __future__ import annotations
+
+import luigi
+
+from data.artifact import write_bytes, write_json
+from data.errors import SettingError
+from tasks.base import StageTask
+from tasks.layout import padded_size
+from tasks.methods import trainer
+
+MODEL, LABELS = "model.onnx", "labels.json"
+
+
+class ExportModel(StageTask):
+    """Writes ``model.onnx`` and ``labels.json``, after running the file and comparing it with torch.
+
+    The network takes RGB images (1, 3, H, W) float32 in [0, 1] and gives class probabilities (1, C, H, W); the
+    normalisation is inside. Number c of the output is class c of ``labels.json``.
+    """
+
+    suffix = ""
+
+    height = luigi.IntParameter(default=0, description="of the input in pixels, 0 = the largest image's")
+    width = luigi.IntParameter(default=0, description="of the input in pixels, 0 = the largest image's")
+    tolerance = luigi.FloatParameter(default=1e-3, description="largest difference to torch's probabilities")
+
+    def requires(self):
+        return [self.upstream(trainer(self.method))]
+
+    def work(self) -> int:
+        import io
+
+        import torch
+
+        from tasks.networks import load_trained, normalisation_of
+        from tasks.onnx_network import ImageNetwork, largest_difference
+
+        trained, index = self.upstream(trainer(self.method)), self.index
+        network = load_trained(trained.network(), trained.artifact, torch.device("cpu")).to(
+            memory_format=torch.contiguous_format
+        )
+        size = (self.height, self.width) if self.height and self.width else padded_size(index.samples)
+        wrapped = ImageNetwork(network, normalisation_of(trained.backbone)).eval()
+        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+        file = io.BytesIO()
+        try:
+            torch.onnx.export(
+                wrapped, (image,), file, input_names=["image"], output_names=["probabilities"], dynamo=False,
+                opset_version=17,
+            )  # fmt: skip
+            difference = largest_difference(wrapped, file.getvalue(), image)
+        except ImportError as error:
+            raise SettingError(
+                f"ONNX files need onnx and onnxruntime: pip install 'depthseed[onnx]' ({error})"
+            ) from error
+        if difference > self.tolerance:
+            raise SettingError(
+                f"the ONNX file differs from the network by {difference:.2g}, more than --ExportModel-tolerance "
+                f"{self.tolerance:g}"
+            )
+        write_bytes(self.artifact.path / MODEL, file.getvalue())
+        write_json(
+            self.artifact.path / LABELS,
+            {"classes": list(index.class_names), "height": size[0], "width": size[1], "difference": difference},
+        )
+        return 1

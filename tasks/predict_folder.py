@@ -1,0 +1,78 @@
+"""A trained model on new images: label maps and overlays of a folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import luigi
+import numpy as np
+from PIL import Image
+
+from data.artifact import write_bytes
+from data.errors import SettingError
+from data.images import read_image
+from data.label_export import indexed_png, voc_palette
+from data.masks import IMAGE_SUFFIXES
+from tasks.base import ScalesParameter
+
+log = logging.getLogger("depthseed")
+
+
+class PredictFolder(luigi.Task):
+    """Writes ``<output>/<name>.png`` (class numbers) and ``<name>_overlay.jpg`` for each image of a folder.
+
+    A second run predicts only the images without a label map that is younger than they are.
+    """
+
+    model = luigi.Parameter(description="artifact of TrainSegmenter, TrainByMasking or TrainCoarse (a folder)")
+    images = luigi.Parameter(description="folder of images")
+    output = luigi.Parameter(default="predictions", description="folder for the results")
+    scales = ScalesParameter(default=(1.0,), description="sizes of the image, relative; probabilities are averaged")
+    flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
+    device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one")
+
+    def complete(self):
+        return not self._waiting()
+
+    def _waiting(self) -> list[Path]:
+        folder = Path(self.images)
+        found = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            raise SettingError(f"{folder}: has no images; --images must name a folder of {', '.join(IMAGE_SUFFIXES)}")
+        return [path for path in found if not _is_younger(self._target(path), path)]
+
+    def _target(self, image: Path) -> Path:
+        return Path(self.output) / f"{image.stem}.png"
+
+    def run(self):
+        import torch
+        from tqdm import tqdm
+
+        from tasks.networks import load_model
+        from tasks.training import choose_device
+
+        device = choose_device(self.device)
+        model = load_model(Path(self.model), device)
+        for path in tqdm(self._waiting(), desc="PredictFolder", unit="image", dynamic_ncols=True):
+            image = read_image(path)
+            tensor = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+            with torch.inference_mode():
+                seen = model.normalise(tensor).to(device)
+                labels = model.network.predict(seen, self.scales, self.flip)[0].argmax(0).byte().cpu().numpy()
+            overlay = Path(self.output) / f"{path.stem}_overlay.jpg"
+            overlay.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(_overlay(image, labels)).save(overlay, quality=90)
+            write_bytes(self._target(path), indexed_png(labels))  # last: its presence says that the image is done
+        log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
+        log.info("PredictFolder: wrote %s", self.output)
+
+
+def _is_younger(made: Path, source: Path) -> bool:
+    return made.exists() and made.stat().st_mtime >= source.stat().st_mtime
+
+
+def _overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The image with each class but 0 in its colour of VOC's palette, half transparent."""
+    coloured = voc_palette()[labels]
+    return np.where((labels > 0)[..., None], (0.5 * image + 0.5 * coloured), image).astype(np.uint8)
