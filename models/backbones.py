@@ -44,12 +44,37 @@ def build_backbone(name: str, output_stride: int) -> nn.Module:
         If timm does not know the name or the network cannot have this stride.
     """
     check_backbone(name)
+    if name.startswith("vgg"):
+        return dilated_vgg(timm.create_model(name, num_classes=0, global_pool=""), output_stride)
     try:
         return timm.create_model(name, num_classes=0, global_pool="", output_stride=output_stride)
     except (TypeError, AssertionError, NotImplementedError, RuntimeError) as error:
         raise ValueError(
             f"backbone '{name}' cannot have output stride {output_stride} ({error}); choose a CNN"
         ) from error
+
+
+def dilated_vgg(network: nn.Module, output_stride: int) -> nn.Module:
+    """Give a timm VGG an output stride, in place: the last pools are left out, what follows them is dilated.
+
+    As in DeepLab (Chen et al., TPAMI 2018); timm itself cannot. The fully connected layers, most of the weights,
+    are taken out, for features are made without them.
+    """
+    features, vgg = cast(nn.Sequential, network.features), cast(Any, network)
+    stride = dilation = 1
+    for place, layer in enumerate(features):
+        if isinstance(layer, nn.MaxPool2d):
+            if stride == output_stride:
+                features[place] = nn.Identity()
+                dilation *= 2
+            else:
+                stride *= 2
+        elif isinstance(layer, nn.Conv2d) and dilation > 1:
+            layer.dilation = layer.padding = (dilation, dilation)
+    for info in vgg.feature_info:
+        info["reduction"] = min(info["reduction"], stride)
+    vgg.pre_logits = nn.Identity()
+    return network
 
 
 def num_features(backbone: nn.Module) -> int:

@@ -12,6 +12,7 @@ from tasks.base import StageTask
 from tasks.evaluate_masks import EvaluateMasks
 from tasks.methods import trainer
 from tasks.predict_masks import PredictMasks
+from tasks.presets import PROFILES
 
 log = logging.getLogger("depthseed")
 
@@ -36,6 +37,8 @@ class RunAll(StageTask):
         scores = self.upstream(EvaluateMasks).read()
         for name, score in scores.items():
             log.info("%-14s %s", name, f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score")
+        if published := PROFILES[self.profile].published:
+            log.info("%-14s %s", "published", published)
         log.info("pseudo-labels  %s", self.upstream(PredictMasks, split=TRAIN).artifact.path)
         log.info("predictions    %s", self.upstream(PredictMasks, split=EVALUATION).artifact.path)
         log.info("model          %s", self.upstream(trainer(self.method)).artifact.path / "model.safetensors")

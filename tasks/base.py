@@ -117,6 +117,8 @@ class StageTask(luigi.Task):
     def get_param_values(cls, params, args, kwargs):
         """Luigi's resolution, with the profile between luigi.cfg and the default in the code, and `settings` above."""
         values = dict(super().get_param_values(params, args, kwargs))
+        if "method" not in kwargs and not _is_set(dict(params)["method"], cls.get_task_family(), "method"):
+            values["method"] = PROFILES[values["profile"]].method
         preset = preset_of(cls.__name__, values["profile"], values["method"])
         settings = values["settings"].get(cls.__name__, {})
         for name, param in params:

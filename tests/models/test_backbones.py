@@ -10,6 +10,7 @@ from models.backbones import (
     freeze_early_layers,
     is_vit,
     normalisation,
+    num_features,
 )
 
 
@@ -83,3 +84,22 @@ def test_which_names_are_transformers():
     assert is_vit("vit_base_patch8_224.dino")
     assert is_vit("deit_small_patch16_224")
     assert not is_vit("resnet50")
+
+
+@pytest.mark.parametrize(("stride", "size"), [(32, 2), (16, 4), (8, 8)])
+def test_vgg_takes_an_output_stride_by_dilation(stride, size):
+    torch.manual_seed(0)
+    network = build_backbone("vgg11", stride).eval()
+    with torch.no_grad():
+        features = dense_features(network, torch.randn(1, 3, 64, 64))
+    assert features.shape == (1, num_features(network), size, size)
+
+
+def test_a_dilated_vgg_sees_what_the_plain_one_sees():
+    """On a constant image neither pools nor dilation matter, far from the border."""
+    torch.manual_seed(0)
+    plain, dilated = build_backbone("vgg11", 32).eval(), build_backbone("vgg11", 8).eval()
+    dilated.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        expected, found = (dense_features(n, torch.full((1, 3, 512, 512), 0.7)) for n in (plain, dilated))
+    torch.testing.assert_close(found[..., 32, 32], expected[..., 8, 8], rtol=1e-3, atol=1e-4)

@@ -57,7 +57,7 @@ def test_equal_named_parameters_of_other_stages_are_not_handed_up(common):
 
 
 def test_the_profile_gives_defaults_and_settings_win(common):
-    paper = {**common, "profile": "paper"}
+    paper = {**common, "profile": "voc-superpixel"}
     assert TrainSegmenter(**paper).optimizer == "sgd"
     assert TrainSegmenter(**common).optimizer == "adamw"
     assert TrainSegmenter(**paper).epochs == 2  # luigi.cfg
