@@ -17,6 +17,7 @@ from tasks.export_labels import ExportLabels  # noqa: E402
 from tasks.export_model import ExportModel  # noqa: E402
 from tasks.extract_cams import ExtractCams  # noqa: E402
 from tasks.extract_keys import ExtractKeys  # noqa: E402
+from tasks.fetch_dataset import FetchDataset  # noqa: E402
 from tasks.generate_seeds import GenerateSeeds  # noqa: E402
 from tasks.index_dataset import IndexDataset  # noqa: E402
 from tasks.load_depth import LoadDepth  # noqa: E402
@@ -54,4 +55,5 @@ __all__ = [
     "ExportLabels",
     "ExportModel",
     "PredictFolder",
+    "FetchDataset",
 ]

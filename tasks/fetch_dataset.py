@@ -1,0 +1,56 @@
+"""A data set from its official address, where that asks for no login."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import luigi
+
+from data.artifact import write_json
+from data.downloads import DOWNLOADS, ask, fetch, unpack
+from data.errors import SettingError
+
+log = logging.getLogger("depthseed")
+
+
+class FetchDataset(luigi.Task):
+    """Fetches and unpacks a data set into ``--data-root``; a killed run goes on where it stopped.
+
+    Sizes and checksums are said before the first byte comes.
+    """
+
+    dataset = luigi.Parameter(description=f"data set: {', '.join(DOWNLOADS)}")
+    data_root = luigi.Parameter(description="folder for the data set")
+
+    @property
+    def marker(self) -> Path:
+        """Lists what was fetched; written last."""
+        return Path(self.data_root) / f".fetched-{self.dataset}.json"
+
+    def complete(self):
+        return self.marker.exists()
+
+    def run(self):
+        from tqdm import tqdm
+
+        if self.dataset not in DOWNLOADS:
+            raise SettingError(
+                f"'{self.dataset}' cannot be fetched without a login; {', '.join(DOWNLOADS)} can. docs/datasets.md says "
+                "where to ask for the others"
+            )
+        root, downloads = Path(self.data_root), DOWNLOADS[self.dataset]
+        offers = [ask(download) for download in downloads]
+        for download, offer in zip(downloads, offers, strict=True):
+            size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "size not told"
+            checksum = f"md5 {download.md5}" if download.md5 else f"sha256 {offer.sha256 or 'not told'}"
+            log.info("FetchDataset: %s, %s, %s", download.url, size, checksum)
+        for download, offer in zip(downloads, offers, strict=True):
+            archive = root / ".downloads" / download.name
+            if not archive.exists():
+                with tqdm(total=offer.size, desc=download.name, unit="B", unit_scale=True, dynamic_ncols=True) as bar:
+                    fetch(download, archive, offer, bar.update)
+            log.info("FetchDataset: unpacking %s", archive)
+            unpack(archive, root / download.folder)
+        write_json(self.marker, [download.url for download in downloads])
+        log.info("FetchDataset: wrote %s; the archives in %s may go", root, root / ".downloads")
