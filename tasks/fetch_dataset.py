@@ -36,8 +36,8 @@ class FetchDataset(luigi.Task):
 
         if self.dataset not in DOWNLOADS:
             raise SettingError(
-                f"'{self.dataset}' cannot be fetched without a login; {', '.join(DOWNLOADS)} can. docs/datasets.md says "
-                "where to ask for the others"
+                f"'{self.dataset}' cannot be fetched without a login; {', '.join(DOWNLOADS)} can. "
+                "docs/datasets.md says where to ask for the others"
             )
         root, downloads = Path(self.data_root), DOWNLOADS[self.dataset]
         offers = [ask(download) for download in downloads]

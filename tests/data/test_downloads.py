@@ -28,7 +28,8 @@ def server():
 
         def answer(self, body):
             if self.path != "/file.zip":
-                return self.send_error(404)
+                self.send_error(404)
+                return
             asked = self.headers.get("Range", "")
             state["ranges"].append(asked)
             start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
