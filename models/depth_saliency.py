@@ -34,7 +34,8 @@ class _InversePlane:
 def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, seed: int) -> np.ndarray:
     """How much nearer than the support plane each pixel is, along the line of sight.
 
-    The plane is the one that most measured pixels lie on (RANSAC on inverse depth).
+    The plane is the one that most measured pixels lie on (RANSAC on inverse depth). A pixel farther away than all
+    of them has height 0: behind the table's end stand walls, not objects.
 
     Parameters
     ----------
@@ -65,13 +66,14 @@ def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, s
     if inliers is None:
         return np.zeros(depth.shape)
     grid = np.stack(np.meshgrid(np.arange(depth.shape[1]), np.arange(depth.shape[0])), -1) / scale
-    return 1 / np.maximum(plane.inverse(grid), 1e-6) - depth
+    height = 1 / np.maximum(plane.inverse(grid), 1e-6) - depth  # huge above the plane's horizon
+    return np.where(depth <= 1 / inverse[inliers].min(), height, 0.0)
 
 
 def depth_saliency(
     depth: np.ndarray,
     valid: np.ndarray,
-    height: float = 0.012,
+    height: float = 0.008,
     tolerance: float = 0.006,
     median_size: int = 5,
     least_part: float = 0.2,
@@ -94,9 +96,11 @@ def depth_saliency(
     -------
     ndarray, (H, W), float32, 0 or 1
     """
-    standing = height_above_plane(depth, valid, tolerance, seed) > height
-    if median_size > 1:
-        standing = ndimage.median_filter(standing.astype(np.uint8), median_size) > 0
+    standing = valid & (height_above_plane(depth, valid, tolerance, seed) > height)
+    if median_size > 1:  # among what was measured: holes are no votes against
+        votes, seen = (ndimage.uniform_filter(mask.astype(np.float64), median_size) for mask in (standing, valid))
+        standing = votes > 0.5 * seen + 1e-9
+    standing = ndimage.binary_fill_holes(standing)
     parts = label(standing, connectivity=1)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0

@@ -27,6 +27,8 @@ SaliencyFinder = Callable[[int, Sample], np.ndarray]
 class LoadSaliency(StageTask):
     """Class-agnostic saliency maps of the train split."""
 
+    version = 2
+
     source = luigi.ChoiceParameter(
         default="depth", choices=("depth", "files", "onnx"), description="what stands on a plane, a folder, a network"
     )
@@ -38,7 +40,7 @@ class LoadSaliency(StageTask):
     model_normalise = luigi.BoolParameter(
         default=False, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="onnx: stretch each map to [0, 1]"
     )
-    height = luigi.FloatParameter(default=0.012, description="depth: metres above the support plane")
+    height = luigi.FloatParameter(default=0.008, description="depth: metres above the support plane")
     tolerance = luigi.FloatParameter(default=0.006, description="depth: metres within which a pixel lies on the plane")
     median_size = luigi.IntParameter(default=5, description="depth: side of the median filter in pixels, 1 = none")
     least_part = luigi.FloatParameter(default=0.2, description="depth: least part of a mask relative to its largest")
