@@ -14,7 +14,7 @@ from data.images import read_image
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
-from tasks.discover_superpixels import NO_SUPERPIXEL
+from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.methods import trainer
@@ -44,6 +44,7 @@ class PredictMasks(StageTask):
     """Multi-scale probabilities, the image's tags applied on the train split, dense CRF, argmax."""
 
     resources = {"gpu": 1}
+    came_later = {"vote": "none"}
 
     split = luigi.ChoiceParameter(default=TRAIN, choices=(TRAIN, EVALUATION), description="train = pseudo-labels")
     train_scales = ScalesParameter(
@@ -56,6 +57,11 @@ class PredictMasks(StageTask):
     crf = luigi.ChoiceParameter(default="irn", choices=("none", "clip-es", "irn", "kim"), description="CRF constants")
     crf_engine = luigi.ChoiceParameter(
         default="pydensecrf", choices=("pydensecrf", "torch"), description="torch: the same on the GPU, slow without"
+    )
+    vote = luigi.ChoiceParameter(
+        default="none",
+        choices=("none", "superpixels"),
+        description="superpixels: each gets the class that is likeliest on average, after the CRF; needs their inputs",
     )
     batch_size = luigi.IntParameter(default=8, significant=False)
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
@@ -73,7 +79,10 @@ class PredictMasks(StageTask):
         return {name: value for name, value in super().parameters().items() if name != unused}
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(trainer(self.method))]
+        return [self.upstream(IndexDataset), self.upstream(trainer(self.method)), *self._voters()]
+
+    def _voters(self) -> list[StageTask]:
+        return [self.upstream(DiscoverSuperpixels, split=self.split)] if self.vote == "superpixels" else []
 
     def work(self) -> int:
         from tasks.workers import map_shards
@@ -133,7 +142,9 @@ class PredictMasks(StageTask):
             )
         for shard in shards:
             here = [samples[number] for number in store.images_of(shard)]
-            yield store.path, shard, here, map_images(here, self.batch_size, candidates_of), refine
+            numbers = store.images_of(shard)
+            voters = [(task.artifact.path, numbers) for task in self._voters()]
+            yield store.path, shard, here, map_images(here, self.batch_size, candidates_of), refine, *voters
 
     def _candidates(self, sample: Sample, probabilities):
         """Classes the image may hold: background and its tags (train), or what the network thinks possible."""
@@ -152,16 +163,42 @@ def label_shard(
     samples: Sequence[Sample],
     candidates: Sequence[Candidates],
     refine: Callable[..., np.ndarray] | None,
+    voters: tuple[Path, Sequence[int]] | None = None,
 ) -> int:
-    """CRF, argmax and writing of one shard; returns its number of images."""
+    """CRF, argmax and writing of one shard; returns its number of images.
+
+    `voters` are superpixels and the numbers of the images in their store.
+    """
     labels = []
-    for sample, found in zip(samples, candidates, strict=True):
+    for place, (sample, found) in enumerate(zip(samples, candidates, strict=True)):
         values = found.probabilities.astype(np.float32)
         if refine:
             values = refine(read_image(sample.image), values)
+        if voters:
+            store, (height, width) = ShardedStore(voters[0]), sample.size
+            values = region_means(values, store.read_image("superpixel", voters[1][place])[:height, :width])
         labels.append(found.classes[values.argmax(0)].astype(np.uint8))
     arrays = {"label": labels}
     if candidates[0].superpixels is not None:
         arrays["superpixel"] = [found.superpixels for found in candidates]
     ShardedStore(path).write_shard(shard, arrays)
     return len(samples)
+
+
+def region_means(values: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """Replace each value by its mean over the region.
+
+    Parameters
+    ----------
+    values : ndarray, (L, H, W), float32
+    regions : ndarray, (H, W), integer from 0
+
+    Returns
+    -------
+    ndarray, (L, H, W), float64
+    """
+    _, flat = np.unique(regions, return_inverse=True)
+    flat = flat.ravel()
+    counts = np.bincount(flat)
+    means = np.stack([np.bincount(flat, weights=channel.ravel()) / counts for channel in values])
+    return means[:, flat].reshape(values.shape)
