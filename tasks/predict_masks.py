@@ -14,13 +14,21 @@ from data.images import read_image
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
-from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
+from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
+from tasks.load_depth import LoadDepth
 from tasks.methods import trainer
 
 UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
+
+
+SEGMENT_EDGE = 0.02
+"""Second difference of inverse depth (1/m) from which cells lie apart, as in DiscoverSuperpixels."""
+
+LARGEST_OBJECT = 0.2
+"""Share of the image above which a depth segment is a surface that things stand on, not a thing."""
 
 
 class Candidates(NamedTuple):
@@ -60,8 +68,8 @@ class PredictMasks(StageTask):
     )
     vote = luigi.ChoiceParameter(
         default="none",
-        choices=("none", "superpixels"),
-        description="superpixels: each gets the class that is likeliest on average, after the CRF; needs their inputs",
+        choices=("none", "depth"),
+        description="depth: what depth edges enclose gets the class that is likeliest on average, after the CRF",
     )
     batch_size = luigi.IntParameter(default=8, significant=False)
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
@@ -82,7 +90,7 @@ class PredictMasks(StageTask):
         return [self.upstream(IndexDataset), self.upstream(trainer(self.method)), *self._voters()]
 
     def _voters(self) -> list[StageTask]:
-        return [self.upstream(DiscoverSuperpixels, split=self.split)] if self.vote == "superpixels" else []
+        return [self.upstream(LoadDepth, split=self.split)] if self.vote == "depth" else []
 
     def work(self) -> int:
         from tasks.workers import map_shards
@@ -167,7 +175,7 @@ def label_shard(
 ) -> int:
     """CRF, argmax and writing of one shard; returns its number of images.
 
-    `voters` are superpixels and the numbers of the images in their store.
+    `voters` are the artifact of LoadDepth and the numbers of the images in it.
     """
     labels = []
     for place, (sample, found) in enumerate(zip(samples, candidates, strict=True)):
@@ -175,14 +183,29 @@ def label_shard(
         if refine:
             values = refine(read_image(sample.image), values)
         if voters:
-            store, (height, width) = ShardedStore(voters[0]), sample.size
-            values = region_means(values, store.read_image("superpixel", voters[1][place])[:height, :width])
+            values = vote_by_depth(values, read_image(sample.image), ShardedStore(voters[0]), voters[1][place])
         labels.append(found.classes[values.argmax(0)].astype(np.uint8))
     arrays = {"label": labels}
     if candidates[0].superpixels is not None:
         arrays["superpixel"] = [found.superpixels for found in candidates]
     ShardedStore(path).write_shard(shard, arrays)
     return len(samples)
+
+
+def vote_by_depth(values: np.ndarray, image: np.ndarray, store: ShardedStore, number: int) -> np.ndarray:
+    """Replace probabilities (L, H, W) by their means over what depth edges enclose; large surfaces keep theirs.
+
+    A network that sees colours alone may call the parts of one object by different names.
+    """
+    from models.depth_segments import segments_of
+
+    height, width = image.shape[:2]
+    depth, valid = (store.read_image(name, number)[:height, :width] for name in ("depth", "valid"))
+    if not valid.any():
+        return values
+    segments = segments_of(image, depth, valid, SEGMENT_EDGE)
+    small = (np.bincount(segments.ravel()) < LARGEST_OBJECT * segments.size)[segments]
+    return np.where(small, region_means(values, segments), values)
 
 
 def region_means(values: np.ndarray, regions: np.ndarray) -> np.ndarray:

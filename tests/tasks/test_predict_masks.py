@@ -1,6 +1,6 @@
 import numpy as np
 
-from tasks.predict_masks import PredictMasks, region_means
+from tasks.predict_masks import PredictMasks, region_means, vote_by_depth
 
 
 def test_region_means_equal_the_loops():
@@ -14,9 +14,40 @@ def test_region_means_equal_the_loops():
             assert all(abs(found[label, y, x] - mean) < 1e-6 for y, x in pixels)
 
 
-def test_a_vote_needs_superpixels_of_the_same_split_and_is_another_artifact(in_process, bop_root, tmp_path):
+def test_a_vote_needs_depth_of_the_same_split_and_is_another_artifact(in_process, bop_root, tmp_path):
     common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
-    plain, voted = (PredictMasks(**common, split="evaluation", vote=vote) for vote in ("none", "superpixels"))
+    plain, voted = (PredictMasks(**common, split="evaluation", vote=vote) for vote in ("none", "depth"))
     assert "vote" not in plain.parameters()
     assert plain.identity != voted.identity
-    assert [task.label for task in voted.stages_above()][-1] == "DiscoverSuperpixels-evaluation"
+    assert [task.label for task in voted.stages_above()][-1] == "LoadDepth-evaluation"
+
+
+class Scene:
+    """A store of one depth map: a box, 10 cm nearer than the table it stands on."""
+
+    def __init__(self, valid=True):
+        depth = np.ones((60, 80), np.float32)
+        depth[20:40, 30:50] = 0.7
+        self.arrays = {"depth": depth, "valid": np.full(depth.shape, valid)}
+
+    def read_image(self, name, number):
+        return self.arrays[name]
+
+
+def test_an_object_gets_one_class_and_the_table_keeps_its_own():
+    image = np.full((60, 80, 3), 90, np.uint8)
+    image[20:40, 30:50] = 200
+    values = np.zeros((3, 60, 80), np.float32)
+    values[0] = 1.0
+    values[:, 20:40, 30:50] = np.array([0.1, 0.6, 0.3])[:, None, None]
+    values[:, 20:26, 30:50] = np.array([0.1, 0.3, 0.6])[:, None, None]  # the lid is called by another name
+    values[:, 50:55, 5:9] = np.array([0.2, 0.0, 0.8])[:, None, None]  # a spot on the table
+    found = vote_by_depth(values, image, Scene(), 0).argmax(0)
+    assert (found[22:38, 32:48] == 1).all()
+    assert (found[51:54, 6:8] == 2).all()
+    assert (found[:15] == 0).all()
+
+
+def test_without_depth_nothing_is_voted():
+    values = np.random.default_rng(0).random((2, 60, 80)).astype(np.float32)
+    assert vote_by_depth(values, np.zeros((60, 80, 3), np.uint8), Scene(valid=False), 0) is values
