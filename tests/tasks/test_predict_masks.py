@@ -26,8 +26,8 @@ class Scene:
     """A store of one depth map: a box, 10 cm nearer than the table it stands on."""
 
     def __init__(self, valid=True):
-        depth = np.ones((60, 80), np.float32)
-        depth[20:40, 30:50] = 0.7
+        depth = np.ones((240, 320), np.float32)
+        depth[80:160, 120:200] = 0.7
         self.arrays = {"depth": depth, "valid": np.full(depth.shape, valid)}
 
     def read_image(self, name, number):
@@ -35,19 +35,19 @@ class Scene:
 
 
 def test_an_object_gets_one_class_and_the_table_keeps_its_own():
-    image = np.full((60, 80, 3), 90, np.uint8)
-    image[20:40, 30:50] = 200
-    values = np.zeros((3, 60, 80), np.float32)
+    image = np.full((240, 320, 3), 90, np.uint8)
+    image[80:160, 120:200] = 200
+    values = np.zeros((3, 240, 320), np.float32)
     values[0] = 1.0
-    values[:, 20:40, 30:50] = np.array([0.1, 0.6, 0.3])[:, None, None]
-    values[:, 20:26, 30:50] = np.array([0.1, 0.3, 0.6])[:, None, None]  # the lid is called by another name
-    values[:, 50:55, 5:9] = np.array([0.2, 0.0, 0.8])[:, None, None]  # a spot on the table
+    values[:, 80:160, 120:200] = np.array([0.1, 0.6, 0.3])[:, None, None]
+    values[:, 80:104, 120:200] = np.array([0.1, 0.3, 0.6])[:, None, None]  # the lid is called by another name
+    values[:, 200:220, 20:36] = np.array([0.2, 0.0, 0.8])[:, None, None]  # a spot on the table
     found = vote_by_depth(values, image, Scene(), 0).argmax(0)
-    assert (found[22:38, 32:48] == 1).all()
-    assert (found[51:54, 6:8] == 2).all()
-    assert (found[:15] == 0).all()
+    assert (found[86:154, 126:194] == 1).all()
+    assert (found[204:216, 24:32] == 2).all()
+    assert (found[:60] == 0).all()
 
 
 def test_without_depth_nothing_is_voted():
-    values = np.random.default_rng(0).random((2, 60, 80)).astype(np.float32)
-    assert vote_by_depth(values, np.zeros((60, 80, 3), np.uint8), Scene(valid=False), 0) is values
+    values = np.random.default_rng(0).random((2, 240, 320)).astype(np.float32)
+    assert vote_by_depth(values, np.zeros((240, 320, 3), np.uint8), Scene(valid=False), 0) is values
