@@ -34,7 +34,7 @@ def read_coco(root: Path, splits: dict[str, str]) -> DatasetIndex:
     names: tuple[str, ...] = ()
     for split, folder in splits.items():
         path = root / "annotations" / f"instances_{folder}.json"
-        content = _content(path)
+        content = read_coco_file(path)
         by_image, class_of = annotations_of(path)
         listed = ("background", *(item["name"] for item in sorted(content["categories"], key=lambda item: item["id"])))
         if names and listed != names:
@@ -49,7 +49,8 @@ def read_coco(root: Path, splits: dict[str, str]) -> DatasetIndex:
 
 
 @functools.lru_cache(maxsize=4)
-def _content(path: Path) -> dict:
+def read_coco_file(path: Path) -> dict:
+    """A COCO file's content; DatasetError if it is missing or no JSON."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:
@@ -63,7 +64,7 @@ def _content(path: Path) -> dict:
 @functools.lru_cache(maxsize=4)
 def annotations_of(path: Path) -> tuple[dict[int, list[dict]], dict[int, int]]:
     """Instances by image id, and class number by category id."""
-    content = _content(path)
+    content = read_coco_file(path)
     class_of = {number: place for place, number in enumerate(sorted(c["id"] for c in content["categories"]), start=1)}
     by_image: dict[int, list[dict]] = {}
     for item in content["annotations"]:

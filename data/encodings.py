@@ -74,6 +74,28 @@ def coco(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     return labels
 
 
+def coco_polygons(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
+    """Coarse polygons in a COCO file, in the order listed; what none covers is void.
+
+    ``member`` holds the image's file name and the class names, separated by ``|``, in the order of their numbers.
+    """
+    from data.coco import read_coco_file
+
+    name, *names = member.split("|")
+    content = read_coco_file(path)
+    title = {item["id"]: item["name"] for item in content["categories"]}
+    images = {item["id"] for item in content["images"] if item["file_name"] == name}
+    if not images:
+        raise ImageError(f"{path}: has no image '{name}'; annotate it or take it out of the data set")
+    labels = np.full(shape, VOID, np.uint8)
+    for item in content["annotations"]:
+        if item["image_id"] in images:
+            if (label := title.get(item["category_id"])) not in names:
+                raise ImageError(f"{path}: class '{label}' is unknown; there are {', '.join(names)}")
+            labels[instance_mask(item["segmentation"], shape)] = names.index(label)
+    return labels
+
+
 def instance_mask(segmentation, shape: tuple[int, int]) -> np.ndarray:
     """A COCO segmentation (polygons, or run lengths down the columns) as (H, W) bool."""
     if not isinstance(segmentation, dict):
@@ -125,6 +147,7 @@ def _labelme_shapes(path: Path) -> list[dict]:
 ENCODINGS: dict[str, Callable[[Path, str, tuple[int, int]], np.ndarray]] = {
     "cityscapes": cityscapes,
     "coco": coco,
+    "coco_polygons": coco_polygons,
     "labelme": labelme,
     "pannuke": pannuke,
     "sbd": sbd,

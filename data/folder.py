@@ -7,6 +7,9 @@
     root/classes.txt           (optional) one class name a line; without it the tags found, sorted
     root/depth/NAME.png        (optional) 16-bit depth in millimetres
     root/masks/NAME.png        (optional) label maps for scores: 0 background, 1..K, 255 ignored
+    root/coarse/NAME.png       (optional) coarse label maps to learn from (method coarse), 255 = not labelled,
+    root/coarse/NAME.json      or labelme polygons, "background" among the class names,
+    root/coarse.json           or polygons of all images in one COCO file
 
 Rows without a split train; when none is "evaluation", every image with a mask is used for both.
 """
@@ -66,6 +69,7 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
                 labels=tuple(sorted({class_of[tag] for tag in row["tags"].split()})),
                 depth=depth if has_depth else None,
                 truth=(LabelLayer(mask),) if mask.exists() else (),
+                coarse=_coarse(root, image, names),
             )
         )
     if not any(sample.split == EVALUATION for sample in samples):
@@ -85,3 +89,17 @@ def _class_names(root: Path, rows: list[dict]) -> tuple[str, ...]:
     else:
         names = sorted({tag for row in rows for tag in row["tags"].split()})
     return ("background", *names)
+
+
+def _coarse(root: Path, image: Path, names: tuple[str, ...]) -> tuple[LabelLayer, ...]:
+    """The coarse annotation of an image, if there is one."""
+    label_map, polygons, together = (
+        root / "coarse" / f"{image.stem}.png", root / "coarse" / f"{image.stem}.json", root / "coarse.json",
+    )  # fmt: skip
+    if label_map.exists():
+        return (LabelLayer(label_map),)
+    if polygons.exists():
+        return (LabelLayer(polygons, None, "labelme", "|".join(names)),)
+    if together.exists():
+        return (LabelLayer(together, None, "coco_polygons", "|".join([image.name, *names])),)
+    return ()

@@ -99,3 +99,18 @@ def test_labelme_polygons_are_drawn_in_order_and_the_rest_is_void(tmp_path):
     assert found[11, 11] == VOID
     with pytest.raises(ImageError, match="a.json: class 'car' is unknown; there are road"):
         ENCODINGS["labelme"](tmp_path / "a.json", "road", (12, 12))
+
+
+def test_coarse_polygons_of_a_coco_file_leave_the_rest_open(tmp_path):
+    path = coco_file(tmp_path / "coarse.json", [{"category_id": 3, "segmentation": box(1, 1, 4, 4)}])
+    content = json.loads(path.read_text())
+    content["images"] = [{"id": 7, "file_name": "a.jpg"}]
+    path = tmp_path / "named.json"
+    path.write_text(json.dumps(content))
+    found = ENCODINGS["coco_polygons"](path, "a.jpg|background|car", (8, 8))
+    assert found[2, 2] == 1
+    assert found[7, 7] == VOID
+    with pytest.raises(ImageError, match="named.json: has no image 'b.jpg'"):
+        ENCODINGS["coco_polygons"](path, "b.jpg|background|car", (8, 8))
+    with pytest.raises(ImageError, match="class 'car' is unknown; there are background, bus"):
+        ENCODINGS["coco_polygons"](path, "a.jpg|background|bus", (8, 8))
