@@ -30,12 +30,10 @@ class ExportModel(StageTask):
         return [self.upstream(trainer(self.method))]
 
     def work(self) -> int:
-        import io
-
         import torch
 
         from tasks.networks import load_trained, normalisation_of
-        from tasks.onnx_network import ImageNetwork, largest_difference
+        from tasks.onnx_network import ImageNetwork, largest_difference, onnx_bytes
 
         trained, index = self.upstream(trainer(self.method)), self.index
         network = load_trained(trained.network(), trained.artifact, torch.device("cpu")).to(
@@ -44,13 +42,9 @@ class ExportModel(StageTask):
         size = (self.height, self.width) if self.height and self.width else padded_size(index.samples)
         wrapped = ImageNetwork(network, normalisation_of(trained.backbone)).eval()
         image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-        file = io.BytesIO()
         try:
-            torch.onnx.export(
-                wrapped, (image,), file, input_names=["image"], output_names=["probabilities"], dynamo=False,
-                opset_version=17,
-            )  # fmt: skip
-            difference = largest_difference(wrapped, file.getvalue(), image)
+            model = onnx_bytes(wrapped, image)
+            difference = largest_difference(wrapped, model, image)
         except ImportError as error:
             raise SettingError(
                 f"ONNX files need onnx and onnxruntime: pip install 'depthseed[onnx]' ({error})"
@@ -60,7 +54,7 @@ class ExportModel(StageTask):
                 f"the ONNX file differs from the network by {difference:.2g}, more than --ExportModel-tolerance "
                 f"{self.tolerance:g}"
             )
-        write_bytes(self.artifact.path / MODEL, file.getvalue())
+        write_bytes(self.artifact.path / MODEL, model)
         write_json(
             self.artifact.path / LABELS,
             {"classes": list(index.class_names), "height": size[0], "width": size[1], "difference": difference},

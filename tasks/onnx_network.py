@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,15 @@ class ImageNetwork(nn.Module):
             return found if isinstance(found, Tensor) else found.logits
 
         return averaged_probabilities(logits_of, self.normalisation(images), (1.0,), flip=False)
+
+
+def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
+    """The network as an ONNX file for images of this one's size; input ``image``, output ``probabilities``."""
+    file = io.BytesIO()
+    torch.onnx.export(
+        network, (image,), file, input_names=["image"], output_names=["probabilities"], dynamo=False, opset_version=17
+    )  # the older exporter: the newer one cannot write into memory
+    return file.getvalue()
 
 
 def largest_difference(network: nn.Module, model: bytes, image: Tensor) -> float:

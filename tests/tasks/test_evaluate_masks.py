@@ -66,3 +66,17 @@ def test_the_summary_is_in_percent_and_says_what_is_missing():
     )
     assert nothing["miou"] is None
     assert nothing["boundary_f"] is nothing["boundary_recall"] is None
+
+
+def test_saliency_is_scored_without_classes(case, tmp_path):
+    _, samples, truths, _ = case
+    salient = np.random.default_rng(1).choice([0, 1, 255], (3, 9, 12)).astype(np.uint8)
+    store = ShardedStore(tmp_path / "s.zarr").create(
+        ["0", "1", "2"], {"salient": ArraySpec(("y", "x"), (9, 12), "uint8", 255, {})}, {}, 4
+    )
+    store.write_shard(0, {"salient": salient})
+    _, confusions, boundaries, _, count = count_shard("saliency", store.path, range(3), samples, 2, [])
+    binary = [np.where(truth == 255, 255, truth > 0) for truth in truths[:2]]
+    assert count == 2
+    assert boundaries.shape == (1, 2, 4)
+    assert np.array_equal(confusions[0], sum(confusion_matrix(binary[i], salient[i, :8], 2) for i in range(2)))
