@@ -24,13 +24,6 @@ UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
 
 
-SEGMENT_EDGE = 0.02
-"""Second difference of inverse depth (1/m) from which cells lie apart, as in DiscoverSuperpixels."""
-
-LARGEST_OBJECT = 0.2
-"""Share of the image above which a depth segment is a surface that things stand on, not a thing."""
-
-
 class Candidates(NamedTuple):
     """What the network says of one image.
 
@@ -171,57 +164,29 @@ def label_shard(
     samples: Sequence[Sample],
     candidates: Sequence[Candidates],
     refine: Callable[..., np.ndarray] | None,
-    voters: tuple[Path, Sequence[int]] | None = None,
+    surface: tuple[Path, Sequence[int]] | None = None,
 ) -> int:
     """CRF, argmax and writing of one shard; returns its number of images.
 
-    `voters` are the artifact of LoadDepth and the numbers of the images in it.
+    `surface` is the artifact of LoadDepth and the numbers of the images in it.
     """
+    from models.depth_vote import vote_by_depth
+
     labels = []
     for place, (sample, found) in enumerate(zip(samples, candidates, strict=True)):
         values = found.probabilities.astype(np.float32)
         if refine:
             values = refine(read_image(sample.image), values)
-        if voters:
-            values = vote_by_depth(values, read_image(sample.image), ShardedStore(voters[0]), voters[1][place])
+        if surface:
+            store, numbers = surface
+            height, width = sample.size
+            depth, valid = (
+                ShardedStore(store).read_image(name, numbers[place])[:height, :width] for name in ("depth", "valid")
+            )
+            values = vote_by_depth(values, read_image(sample.image), depth, valid)
         labels.append(found.classes[values.argmax(0)].astype(np.uint8))
     arrays = {"label": labels}
     if candidates[0].superpixels is not None:
         arrays["superpixel"] = [found.superpixels for found in candidates]
     ShardedStore(path).write_shard(shard, arrays)
     return len(samples)
-
-
-def vote_by_depth(values: np.ndarray, image: np.ndarray, store: ShardedStore, number: int) -> np.ndarray:
-    """Replace probabilities (L, H, W) by their means over what depth edges enclose; large surfaces keep theirs.
-
-    A network that sees colours alone may call the parts of one object by different names.
-    """
-    from models.depth_segments import segments_of
-
-    height, width = image.shape[:2]
-    depth, valid = (store.read_image(name, number)[:height, :width] for name in ("depth", "valid"))
-    if not valid.any():
-        return values
-    segments = segments_of(image, depth, valid, SEGMENT_EDGE)
-    small = (np.bincount(segments.ravel()) < LARGEST_OBJECT * segments.size)[segments]
-    return np.where(small, region_means(values, segments), values)
-
-
-def region_means(values: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Replace each value by its mean over the region.
-
-    Parameters
-    ----------
-    values : ndarray, (L, H, W), float32
-    regions : ndarray, (H, W), integer from 0
-
-    Returns
-    -------
-    ndarray, (L, H, W), float64
-    """
-    _, flat = np.unique(regions, return_inverse=True)
-    flat = flat.ravel()
-    counts = np.bincount(flat)
-    means = np.stack([np.bincount(flat, weights=channel.ravel()) / counts for channel in values])
-    return means[:, flat].reshape(values.shape)
