@@ -6,8 +6,8 @@
     root/SegmentationClass/2007_000032.png     root/ImageSets/Segmentation/{train,train_aug,val}.txt
     root/SegmentationClassAug/NAME.png         (or) root/../../benchmark_RELEASE/dataset/cls/NAME.mat
 
-with root the folder ``VOCdevkit/VOC2012``. ``train_aug`` has the 10,582 images on which the field trains;
-its list comes with SBD's distributions, not with VOC. Tags come from the XML files; the fine masks are
+with root the folder ``VOCdevkit/VOC2012``. ``train_aug`` has the 10,582 images on which the field trains,
+VOC's train and SBD without VOC's val; where its list is missing it is made of theirs. Tags come from the XML files; the fine masks are
 ground truth, those of ``SegmentationClass`` before those of SBD.
 """
 
@@ -36,18 +36,30 @@ def read_voc(root: Path, splits: dict[str, str]) -> DatasetIndex:
     """
     samples = []
     for split, name in splits.items():
-        listing = root / "ImageSets" / "Segmentation" / f"{name}.txt"
-        if not listing.exists():
-            raise DatasetError(
-                f"{listing}: file is missing; --data-root must name the folder that holds VOCdevkit/VOC2012, and "
-                "train_aug.txt comes with SBD (--IndexDataset-train_folder train does without)"
-            )
-        for stem in listing.read_text().split():
-            stem = stem.rsplit("/", 1)[-1].removesuffix(".jpg")
-            image = required(root / "JPEGImages" / f"{stem}.jpg", listing.name)
+        for stem in _listed(root, name):
+            image = required(root / "JPEGImages" / f"{stem}.jpg", f"the list {name}")
             tags = _tags(root / "Annotations" / f"{stem}.xml")
             samples.append(Sample(f"{split}/{stem}", split, image, tags, truth=(_mask(root, stem),)))
     return ordered(root, CLASSES, samples)
+
+
+def _listed(root: Path, name: str) -> list[str]:
+    """Image names of a list; ``train_aug`` is made of VOC's and SBD's own lists where it is not there."""
+    path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
+    sbd = _sbd(root)
+    if name == "train_aug" and not path.exists() and (sbd / "train.txt").exists():
+        both = {stem for part in ("train", "val") for stem in (sbd / f"{part}.txt").read_text().split()}
+        return sorted((both | set(_listed(root, "train"))) - set(_listed(root, "val")))
+    if not path.exists():
+        raise DatasetError(
+            f"{path}: file is missing; --data-root must name the folder that holds VOCdevkit/VOC2012 and, for train_aug, "
+            "SBD's benchmark_RELEASE (--IndexDataset-train-folder train does without)"
+        )
+    return [line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in path.read_text().split()]
+
+
+def _sbd(root: Path) -> Path:
+    return root.parent.parent / "benchmark_RELEASE" / "dataset"
 
 
 def _tags(path: Path) -> tuple[int, ...]:
@@ -66,7 +78,7 @@ def _mask(root: Path, stem: str) -> LabelLayer:
         path = root / folder / f"{stem}.png"
         if path.exists():
             return LabelLayer(path)
-    path = root.parent.parent / "benchmark_RELEASE" / "dataset" / "cls" / f"{stem}.mat"
+    path = _sbd(root) / "cls" / f"{stem}.mat"
     return LabelLayer(
         required(path, f"image {stem} (no mask in SegmentationClass or SegmentationClassAug)"), None, "sbd"
     )

@@ -56,3 +56,14 @@ def test_a_class_of_another_set_is_named(tmp_path):
     path.write_text("<annotation><object><name>zebra</name></object></annotation>")
     with pytest.raises(DatasetError, match="2007_000033.xml: class 'zebra' is none of VOC's"):
         read("voc", tmp_path)
+
+
+def test_the_list_of_the_field_is_made_of_vocs_and_sbds(tmp_path):
+    make_voc(tmp_path)
+    lists = tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation"
+    (lists / "train_aug.txt").unlink()
+    (lists / "train.txt").write_text("2007_000032\n")
+    for name, stems in (("train", "2008_000008\n2007_000033\n"), ("val", "2009_000001\n")):
+        (tmp_path / f"benchmark_RELEASE/dataset/{name}.txt").write_text(stems)
+    found = [sample.image_id for sample in read("voc", tmp_path).split("train")]
+    assert found == ["train/2007_000032", "train/2008_000008", "train/2009_000001"]
