@@ -7,8 +7,8 @@
     root/SegmentationClassAug/NAME.png         (or) root/../../benchmark_RELEASE/dataset/cls/NAME.mat
 
 with root the folder ``VOCdevkit/VOC2012``. ``train_aug`` has the 10,582 images on which the field trains,
-VOC's train and SBD without VOC's val; where its list is missing it is made of theirs. Tags come from the XML files; the fine masks are
-ground truth, those of ``SegmentationClass`` before those of SBD.
+VOC's train and SBD without VOC's val; where its list is missing it is made of theirs. Tags come from the XML
+files; the fine masks are ground truth, those of ``SegmentationClass`` before those of SBD.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def _listed(root: Path, name: str) -> list[str]:
         return sorted((both | set(_listed(root, "train"))) - set(_listed(root, "val")))
     if not path.exists():
         raise DatasetError(
-            f"{path}: file is missing; --data-root must name the folder that holds VOCdevkit/VOC2012 and, for train_aug, "
-            "SBD's benchmark_RELEASE (--IndexDataset-train-folder train does without)"
+            f"{path}: file is missing; --data-root must name the folder that holds VOCdevkit/VOC2012 and, for "
+            "train_aug, SBD's benchmark_RELEASE (--IndexDataset-train-folder train does without)"
         )
     return [line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in path.read_text().split()]
 
