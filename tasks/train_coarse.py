@@ -14,7 +14,7 @@ class TrainCoarse(TrainingTask):
     """FCN-16 with superpixel upsampling: CE on labelled pixels and the SLIC regulariser (arXiv 2510.15756)."""
 
     backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a CNN")
-    epochs = luigi.IntParameter(default=30)
+    epochs = luigi.IntParameter(default=20)
     batch_size = luigi.IntParameter(default=4)
     crop_size = luigi.IntParameter(default=256, description="side of the square crop, 0 = the largest image")
     scale_min = luigi.FloatParameter(default=0.7, description="least random resize")
@@ -27,7 +27,7 @@ class TrainCoarse(TrainingTask):
     upsampling = luigi.ChoiceParameter(
         default="superpixel", choices=("superpixel", "bilinear"), description="how class scores reach the pixels"
     )
-    slic_weight = luigi.FloatParameter(default=0.1, description="lambda, weight of the regulariser, 0 = off")
+    slic_weight = luigi.FloatParameter(default=1.0, description="lambda, weight of the regulariser, 0 = off")
     compactness = luigi.FloatParameter(default=0.03, description="m, weight of place against colour in [0, 1]")
 
     def parameters(self):
