@@ -139,12 +139,16 @@ class StageTask(luigi.Task):
     def parameters(self) -> dict[str, object]:
         """The parameters that the result depends on."""
         # What they decide shows in other parameters and in the stages above.
-        skipped = {"dataset", "method", "settings", *(() if self.uses_seed else ("seed",))}
+        skipped = {"dataset", "method", "settings", *self.unused(), *(() if self.uses_seed else ("seed",))}
         return {
             name: getattr(self, name)
             for name, param in self.get_params()
             if param.significant and name not in skipped and not self._is_as_ever(name)
         }
+
+    def unused(self) -> tuple[str, ...]:
+        """Parameters that do not matter, the others being what they are."""
+        return ()
 
     def _is_as_ever(self, name: str) -> bool:
         return name in self.came_later and getattr(self, name) == self.came_later[name]

@@ -31,9 +31,8 @@ class CoarsenMasks(StageTask):
     tolerance = luigi.FloatParameter(default=0.0, description="fine: pixels by which outlines are simplified, 0 = not")
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
-    def parameters(self):
-        unused = () if self.source == "fine" else ("radius", "tolerance")
-        return {name: value for name, value in super().parameters().items() if name not in unused}
+    def unused(self):
+        return () if self.source == "fine" else ("radius", "tolerance")
 
     def requires(self):
         return [self.upstream(IndexDataset)]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,6 +78,13 @@ class IndexDataset(StageTask):
             known[truth] = self.scan().fingerprint(hashes, truth)
             hashes.save()
         return known[truth]
+
+    def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path]) -> str:
+        """Content hash of one further file an image, such as a depth or saliency map of one's own."""
+        hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
+        content = {sample.image_id: hashes(file_of(sample)) for sample in self.scan().split(split)}
+        hashes.save()
+        return hash_text(repr(content))
 
     def content_identity(self):
         return {"dataset": self.fingerprint()}

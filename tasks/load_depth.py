@@ -9,12 +9,10 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.artifact import hash_text
 from data.depth import clean_depth
 from data.depth_folder import depth_file, read_depth_file
 from data.depth_noise import DepthNoise, degrade
 from data.errors import ImageError, SettingError
-from data.fingerprint import FileHashes
 from data.images import read_depth
 from data.sample import Sample
 from data.store import ArraySpec, ShardedStore
@@ -64,11 +62,8 @@ class LoadDepth(SplitTask):
             return {}
         if not self.folder:
             raise SettingError("depth source 'files' needs --LoadDepth-folder, the folder of depth maps")
-        hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
-        samples = self.upstream(IndexDataset).scan().split(self.split)
-        content = {sample.image_id: hashes(depth_file(Path(self.folder), sample)) for sample in samples}
-        hashes.save()
-        return {"depth files": hash_text(repr(content))}
+        file_of = functools.partial(depth_file, Path(self.folder))
+        return {"depth files": self.upstream(IndexDataset).files_fingerprint(self.split, file_of)}
 
     def work(self) -> int:
         samples = self.samples

@@ -9,9 +9,8 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.artifact import hash_text
 from data.errors import ImageError, SettingError
-from data.fingerprint import FileHashes, hash_file
+from data.fingerprint import hash_file
 from data.images import read_saliency
 from data.sample import TRAIN, Sample
 from data.store import ArraySpec, ShardedStore
@@ -50,13 +49,10 @@ class LoadSaliency(StageTask):
     def uses_seed(self):
         return self.source == "depth"
 
-    def parameters(self):
-        of_others = {
-            "depth": ("model_",),
-            "files": ("model_", "height", "tolerance", "median_size", "least_part"),
-            "onnx": ("height", "tolerance", "median_size", "least_part"),
-        }[self.source]
-        return {name: value for name, value in super().parameters().items() if not name.startswith(of_others)}
+    def unused(self):
+        of_depth = ("height", "tolerance", "median_size", "least_part")
+        of_network = ("model_size", "model_mean", "model_std", "model_normalise")
+        return {"depth": of_network, "files": of_depth + of_network, "onnx": of_depth}[self.source]
 
     def requires(self):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.source == "depth" else [])]
@@ -72,11 +68,8 @@ class LoadSaliency(StageTask):
         if self.source == "files":
             if not self.folder:
                 raise SettingError("saliency source 'files' needs --LoadSaliency-folder, the folder of saliency maps")
-            hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
-            samples = self.upstream(IndexDataset).scan().split(TRAIN)
-            content = {sample.image_id: hashes(saliency_file(Path(self.folder), sample)) for sample in samples}
-            hashes.save()
-            return {"saliency files": hash_text(repr(content))}
+            file_of = functools.partial(saliency_file, Path(self.folder))
+            return {"saliency files": self.upstream(IndexDataset).files_fingerprint(TRAIN, file_of)}
         return {}
 
     def work(self) -> int:

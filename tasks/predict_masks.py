@@ -75,9 +75,8 @@ class PredictMasks(StageTask):
     def scales(self) -> tuple[float, ...]:
         return self.train_scales if self.split == TRAIN else self.evaluation_scales
 
-    def parameters(self):
-        unused = "evaluation_scales" if self.split == TRAIN else "train_scales"
-        return {name: value for name, value in super().parameters().items() if name != unused}
+    def unused(self):
+        return ("evaluation_scales",) if self.split == TRAIN else ("train_scales",)
 
     def requires(self):
         return [self.upstream(IndexDataset), self.upstream(trainer(self.method)), *self._voters()]

@@ -28,9 +28,8 @@ class RefineSaliency(StageTask):
     doubtful = luigi.FloatParameter(default=0.3, description="CAM below which a salient pixel is left open (tau 2)")
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
 
-    def parameters(self):
-        unused = () if self.refine else ("sure", "doubtful")
-        return {name: value for name, value in super().parameters().items() if name not in unused}
+    def unused(self):
+        return () if self.refine else ("sure", "doubtful")
 
     def requires(self):
         above = [IndexDataset, LoadSaliency, *([ExtractCams] if self.refine else [])]

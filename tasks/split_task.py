@@ -19,11 +19,8 @@ class SplitTask(StageTask):
     def label(self):
         return type(self).__name__ if self.split == TRAIN else f"{type(self).__name__}-{self.split}"
 
-    def parameters(self):
-        described = super().parameters()
-        if self.split == TRAIN:
-            del described["split"]
-        return described
+    def unused(self):
+        return ("split",) if self.split == TRAIN else ()
 
     @property
     def samples(self) -> Sequence[Sample]:

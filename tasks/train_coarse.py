@@ -30,9 +30,8 @@ class TrainCoarse(TrainingTask):
     slic_weight = luigi.FloatParameter(default=1.0, description="lambda, weight of the regulariser, 0 = off")
     compactness = luigi.FloatParameter(default=0.03, description="m, weight of place against colour in [0, 1]")
 
-    def parameters(self):
-        unused = () if self.upsampling == "superpixel" else ("slic_weight", "compactness")
-        return {name: value for name, value in super().parameters().items() if name not in unused}
+    def unused(self):
+        return () if self.upsampling == "superpixel" else ("slic_weight", "compactness")
 
     def requires(self):
         return [self.upstream(IndexDataset), self.upstream(CoarsenMasks)]
