@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.errors import DatasetError
-from data.masks import ordered, required, tags_of
+from data.masks import ordered, required, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = (
@@ -49,9 +49,9 @@ def read_cityscapes(root: Path, splits: dict[str, str]) -> DatasetIndex:
                     image_id=f"{folder}/{stem}",
                     split=split,
                     image=image,
-                    labels=tags_of([truth]),
+                    labels=(),
                     truth=(truth,),
                     coarse=(LabelLayer(coarse, None, "cityscapes"),) if coarse.exists() else (),
                 )
             )
-    return ordered(root, CLASSES, samples)
+    return ordered(root, CLASSES, with_tags(samples))

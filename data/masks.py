@@ -10,7 +10,10 @@ Class 0 is the set's first class, background or not. Image-level tags are the ot
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +47,8 @@ def read_masks(root: Path, splits: dict[str, str], names: Sequence[str]) -> Data
             truth = LabelLayer(
                 required(root / folder / "labels" / f"{image.stem}.png", f"{folder}/images/{image.name}")
             )
-            samples.append(Sample(f"{folder}/{image.stem}", split, image, tags_of([truth]), truth=(truth,)))
-    return ordered(root, names, samples)
+            samples.append(Sample(f"{folder}/{image.stem}", split, image, (), truth=(truth,)))
+    return ordered(root, names, with_tags(samples))
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -63,10 +66,15 @@ def required(path: Path, owner: str) -> Path:
     return path
 
 
-def tags_of(layers: Sequence[LabelLayer]) -> tuple[int, ...]:
-    """Classes of label maps, but for class 0 and void."""
-    found = {int(value) for layer in layers for value in np.unique(decode_labels(layer, (0, 0)))}
-    return tuple(sorted(found - {BACKGROUND, UNLABELLED}))
+def with_tags(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples with the classes of their label maps as tags, but for class 0 and void."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding takes the time, and lets go of the interpreter
+        return list(pool.map(_with_tags, samples))
+
+
+def _with_tags(sample: Sample) -> Sample:
+    found = {int(value) for layer in sample.truth for value in np.unique(decode_labels(layer, (0, 0)))}
+    return dataclasses.replace(sample, labels=tuple(sorted(found - {BACKGROUND, UNLABELLED})))
 
 
 def ordered(root: Path, names: Sequence[str], samples: Sequence[Sample]) -> DatasetIndex:

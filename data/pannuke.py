@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DatasetError
-from data.masks import ordered, tags_of
+from data.masks import ordered, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = ("background", "neoplastic", "inflammatory", "connective", "dead", "epithelial")
@@ -38,10 +38,8 @@ def read_pannuke(root: Path, splits: dict[str, str]) -> DatasetIndex:
                 raise DatasetError(f"{masks}: has {counts[1]} masks for {counts[0]} images; fetch the fold again")
             for number in range(counts[0]):
                 truth = LabelLayer(masks / str(number), None, "pannuke")
-                samples.append(
-                    Sample(f"fold{fold}/{number:06d}", split, images / str(number), tags_of([truth]), truth=(truth,))
-                )
-    return ordered(root, CLASSES, samples)
+                samples.append(Sample(f"fold{fold}/{number:06d}", split, images / str(number), (), truth=(truth,)))
+    return ordered(root, CLASSES, with_tags(samples))
 
 
 def _array(root: Path, fold: str, kind: str) -> Path:

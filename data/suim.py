@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.masks import images_in, ordered, required, tags_of
+from data.masks import images_in, ordered, required, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = ("water", "diver", "plant", "wreck", "robot", "reef", "fish", "sea floor")
@@ -28,5 +28,5 @@ def read_suim(root: Path, splits: dict[str, str]) -> DatasetIndex:
     for split, folder in splits.items():
         for image in images_in(root / folder / "images"):
             truth = LabelLayer(required(root / folder / "masks" / f"{image.stem}.bmp", image.name), None, "suim")
-            samples.append(Sample(f"{folder}/{image.stem}", split, image, tags_of([truth]), truth=(truth,)))
-    return ordered(root, CLASSES, samples)
+            samples.append(Sample(f"{folder}/{image.stem}", split, image, (), truth=(truth,)))
+    return ordered(root, CLASSES, with_tags(samples))
