@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-UNLABELLED = 255
+from data.sample import UNLABELLED
 
 
 def voc_palette() -> np.ndarray:

@@ -91,9 +91,14 @@ def labels_of(samples: Sequence[Sample], num_classes: int) -> Tensor:
     return labels
 
 
+def rgb_tensor(image: np.ndarray) -> Tensor:
+    """RGB image (H, W, 3) uint8 -> (3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
+
+
 def image_tensor(sample: Sample) -> Tensor:
     """RGB image, (3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(read_image(sample.image).copy()).permute(2, 0, 1).float() / 255
+    return rgb_tensor(read_image(sample.image))
 
 
 def image_batch(samples: Sequence[Sample]) -> Tensor:

@@ -49,6 +49,7 @@ class PredictFolder(luigi.Task):
         import torch
         from tqdm import tqdm
 
+        from tasks.batches import rgb_tensor
         from tasks.networks import load_model
         from tasks.training import choose_device
 
@@ -56,9 +57,8 @@ class PredictFolder(luigi.Task):
         model = load_model(Path(self.model), device)
         for path in tqdm(self._waiting(), desc="PredictFolder", unit="image", dynamic_ncols=True):
             image = read_image(path)
-            tensor = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
             with torch.inference_mode():
-                seen = model.normalise(tensor).to(device)
+                seen = model.normalise(rgb_tensor(image)[None]).to(device)
                 labels = model.network.predict(seen, self.scales, self.flip)[0].argmax(0).byte().cpu().numpy()
             overlay = Path(self.output) / f"{path.stem}_overlay.jpg"
             overlay.parent.mkdir(parents=True, exist_ok=True)
