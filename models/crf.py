@@ -26,7 +26,7 @@ CRF_PRESETS = {
     "kim": CrfConstants(10, 10, 20, 5, 10, 20),
     # jiwoon-ahn/irn, crf_inference_label
     "irn": CrfConstants(3, 3, 50, 5, 10, 10),
-    # CLIP-ES and EPS
+    # DeepLab as kazuto1011/deeplab-pytorch has it, and after it EPS and CLIP-ES
     "clip-es": CrfConstants(1, 3, 67, 3, 4, 10),
 }
 """Constants in use in the field; they move results by points, so a result names its preset."""

@@ -70,6 +70,15 @@ def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, s
     return np.where(depth <= 1 / inverse[inliers].min(), height, 0.0)
 
 
+def support_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float = 0.006, seed: int = 0) -> np.ndarray:
+    """The largest plane and what lies behind its end, as `height_above_plane` finds it: (H, W), bool.
+
+    What was not measured is not in it; nothing is where no plane is found.
+    """
+    height = height_above_plane(depth, valid, tolerance, seed)
+    return valid & (np.abs(height) <= tolerance) & bool(height.any())
+
+
 def depth_saliency(
     depth: np.ndarray,
     valid: np.ndarray,

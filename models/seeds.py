@@ -9,7 +9,14 @@ BACKGROUND = 0
 UNLABELLED = 255
 
 
-def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float, gamma: float = 0.0) -> Tensor:
+def initial_seed(
+    cam: Tensor,
+    classes: Tensor,
+    superpixels: Tensor,
+    alpha: float,
+    gamma: float = 0.0,
+    background: Tensor | None = None,
+) -> Tensor:
     """Initial seed of one image (eqs. 3.4, 3.5).
 
     A pixel is foreground of class argmax_c M_c where max_c M_c > alpha; background is the one
@@ -28,6 +35,8 @@ def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float
     gamma : float
         0 = eq. 3.5 alone. One superpixel is a fair share of the image where there are some dozens, and
         next to nothing of it where there are more.
+    background : Tensor, (H, W), bool, optional
+        What is known to be background; superpixels are then not asked.
 
     Returns
     -------
@@ -38,14 +47,21 @@ def initial_seed(cam: Tensor, classes: Tensor, superpixels: Tensor, alpha: float
     strongest, slot = cam.max(0)
     seed = torch.full(superpixels.shape, UNLABELLED, dtype=torch.uint8)
     foreground = strongest > alpha
+    if background is None:
+        background = faint_superpixels(strongest, superpixels, gamma)
+    seed[background] = BACKGROUND
+    seed[foreground] = classes[slot][foreground].to(torch.uint8)
+    return seed
+
+
+def faint_superpixels(strongest: Tensor, superpixels: Tensor, gamma: float) -> Tensor:
+    """Pixels (H, W), bool, of the superpixel with the lowest mean of `strongest`, and of all with one below `gamma`."""
     _, flat = torch.unique(superpixels, return_inverse=True)
     flat = flat.flatten()
     total = torch.bincount(flat, weights=strongest.flatten().double())
     mean = total / torch.bincount(flat)
-    background = (mean < gamma).index_fill(0, mean.argmin(), True)
-    seed[background[flat].view_as(foreground)] = BACKGROUND
-    seed[foreground] = classes[slot][foreground].to(torch.uint8)
-    return seed
+    faint = (mean < gamma).index_fill(0, mean.argmin(), True)
+    return faint[flat].view_as(superpixels)
 
 
 def grow_seeds(

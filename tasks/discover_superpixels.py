@@ -27,7 +27,9 @@ class DiscoverSuperpixels(SplitTask):
     version = 2
 
     tau = luigi.FloatParameter(default=0.5, description="affinity above which a unit joins")
-    seed_rule = luigi.ChoiceParameter(default="lowest", choices=("lowest", "highest"), description="degree of the seed")
+    seed_rule = luigi.ChoiceParameter(
+        default="lowest", choices=("lowest", "highest", "ncut"), description="degree of the seed, or a normalised cut"
+    )
     centre = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="subtract the image's mean key (CNNs)"
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.depth_saliency import depth_saliency, height_above_plane
+from models.depth_saliency import depth_saliency, height_above_plane, support_plane
 
 
 def tilted_table(height=60, width=80, object_height=0.04):
@@ -30,6 +30,17 @@ def test_what_stands_on_a_tilted_table_is_salient_in_spite_of_noise_and_holes():
     noisy[~valid] = 0.3  # what fills a hole finds no plane
     found = depth_saliency(np.where(valid, noisy, depth), valid) > 0
     assert (found & mask).sum() / (found | mask).sum() > 0.9
+
+
+def test_the_support_plane_is_the_table_as_far_as_it_was_measured():
+    depth, mask = tilted_table()
+    valid = np.ones_like(mask)
+    valid[:5] = False
+    assert (support_plane(depth, valid) == (valid & ~mask)).all()
+
+
+def test_without_a_plane_there_is_no_support():
+    assert not support_plane(np.ones((4, 4)), np.zeros((4, 4), bool)).any()
 
 
 def test_an_empty_table_has_next_to_nothing_salient():

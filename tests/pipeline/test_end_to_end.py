@@ -10,6 +10,8 @@ import pytest
 import xarray
 from support import CommandLine, contents, tiny_config
 
+from models.depth_saliency import support_plane
+
 STARTED = re.compile(r"(\S+): started")
 
 
@@ -76,6 +78,23 @@ def test_a_single_stage_by_its_name_and_settings_from_luigi_cfg(finished):
     result = finished.luigi("GenerateSeeds")
     settings.write_text(text)
     assert stages_run(result) == ["GenerateSeeds"]
+
+
+@pytest.mark.pipeline
+def test_background_from_the_support_plane(finished):
+    result = finished.luigi("GenerateSeeds", "--GenerateSeeds-background", "plane")
+    assert result.returncode == 0, result.stderr
+    assert stages_run(result) == ["GenerateSeeds"]
+    seeds, depth = (
+        xarray.open_zarr(finished.inspect("show", *stage).stdout.splitlines()[0].split(": ")[1])
+        for stage in (("GenerateSeeds", "--GenerateSeeds-background", "plane"), ("LoadDepth",))
+    )
+    assert len(seeds.seed) > 1
+    for seed, metres, valid in zip(seeds.seed.values, depth.depth.values, depth.valid.values, strict=True):
+        plane = support_plane(metres, valid.astype(bool))
+        assert 0.2 < plane.mean() < 1
+        assert (seed[plane] != 255).all()
+        assert plane[seed == 0].all()
 
 
 @pytest.mark.pipeline

@@ -1,0 +1,96 @@
+"""The dense CRF by classes, by engine, and by processes.
+
+    python benchmarks/crf.py [--repeats 5] [--images 48]
+
+Prints medians and ratios of one run, on rendered images of 320x240 with random candidate classes, 10 iterations.
+Present classes only, as the stages do it, against all 21 of PASCAL VOC; the torch engine against pydensecrf; and
+the stages' own way over shards with 1 and 2 processes, the start of the processes left out and given beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from data.images import read_image
+from data.synthetic import render_demo
+from models.crf import CRF_PRESETS, crf_from_probabilities
+from tasks.workers import WorkerPool, single_threaded
+
+CONSTANTS = CRF_PRESETS["irn"]
+
+
+def rendered_images(count: int) -> list[np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        render_demo(Path(folder) / "set", {"train": (1, count)}, seed=0)
+        return [read_image(file) for file in sorted(Path(folder).glob("set/train/*/rgb/*.jpg"))]
+
+
+def problem(image: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The image with smooth probabilities of `classes` classes, each of which holds some blobs."""
+    rng = np.random.default_rng(0)
+    scores = np.stack([ndimage.gaussian_filter(rng.standard_normal(image.shape[:2]), 12) for _ in range(classes)])
+    scores = np.exp(8 * scores / scores.std())
+    return image, scores / scores.sum(0)
+
+
+def refine(problems: list[tuple[np.ndarray, np.ndarray]]) -> int:
+    for image, probabilities in problems:
+        crf_from_probabilities(image, probabilities, CONSTANTS)
+    return len(problems)
+
+
+def seconds_of(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--images", type=int, default=48)
+    arguments = parser.parse_args()
+    print(f"320x240, {CONSTANTS.iterations} iterations, median of {arguments.repeats}, seed 0")
+    images = rendered_images(arguments.images)
+    medians = {}
+    for classes in (2, 4, 21):
+        image, probabilities = problem(images[0], classes)
+        for engine in ("pydensecrf", "torch"):
+            medians[classes, engine] = statistics.median(
+                seconds_of(
+                    lambda engine=engine, given=(image, probabilities, CONSTANTS): single_threaded(
+                        crf_from_probabilities, (*given, engine)
+                    )
+                )
+                for _ in range(arguments.repeats)
+            )
+        ours, torch = medians[classes, "pydensecrf"], medians[classes, "torch"]
+        print(f"{classes:3d} classes: pydensecrf {ours:.3f} s an image, torch {torch:.3f} s, ratio {torch / ours:.2f}")
+    ratio = medians[21, "pydensecrf"] / medians[2, "pydensecrf"]
+    print(f"present classes only (2 of 21): {ratio:.1f} times as fast")
+    shards = [([problem(image, 4) for image in images[first : first + 8]],) for first in range(0, len(images), 8)]
+    single_threaded(refine, shards[0])  # warm
+    alone, pair, start = [], [], []
+    for _ in range(arguments.repeats):
+        alone.append(seconds_of(lambda: [single_threaded(refine, shard) for shard in shards]))
+        begun = time.perf_counter()
+        with WorkerPool(2) as pool:
+            list(pool.map(refine, shards[:2]))  # both processes have imported what they need
+            start.append(time.perf_counter() - begun)
+            pair.append(seconds_of(lambda pool=pool: list(pool.map(refine, shards))))
+    one, two = statistics.median(alone), statistics.median(pair)
+    print(
+        f"{arguments.images} images of 4 classes: 1 process {one:.2f} s, 2 processes {two:.2f} s, "
+        f"ratio {one / two:.2f}; start of the processes and two shards {statistics.median(start):.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
