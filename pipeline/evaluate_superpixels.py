@@ -22,6 +22,14 @@ from tasks.index_dataset import IndexDataset
 log = logging.getLogger("depthseed")
 
 CSV, MARKDOWN, PLOT = "superpixels.csv", "superpixels.md", "superpixels.svg"
+KINDS: dict[str, dict[str, object]] = {
+    "patches": {"units": "patches"},
+    "cells": {"units": "cells", "depth_weight": 0.0},
+    "depth-aware": {"units": "cells"},
+    "slic": {"units": "slic"},
+}
+"""What is compared -> parameters of DiscoverSuperpixels."""
+
 COLUMNS = {
     "superpixels": "superpixels an image",
     "ue": "UE",
@@ -39,22 +47,25 @@ class EvaluateSuperpixels(StageTask):
     suffix = ""
 
     split = luigi.ChoiceParameter(default=EVALUATION, choices=(TRAIN, EVALUATION), description="images with truth")
+    kinds = luigi.ChoiceListParameter(
+        default=tuple(KINDS), choices=KINDS, description="what is compared; depth-aware is left out without depth"
+    )
     taus = ScalesParameter(default=(0.3, 0.5, 0.7), description="of plain and depth-aware discovery")
     counts = ScalesParameter(default=(10.0, 25.0, 50.0, 100.0), description="of SLIC, an image")
 
     def variants(self) -> dict[tuple[str, str], DiscoverSuperpixels]:
         """(kind, value) -> stage."""
-        kinds = {"patches": {"units": "patches"}, "cells": {"units": "cells", "depth_weight": 0.0}}
-        if self.upstream(IndexDataset).scan().has_depth:
-            kinds["depth-aware cells"] = {"units": "cells"}
-        found = {
-            (kind, f"tau {tau:g}"): self.upstream(DiscoverSuperpixels, split=self.split, tau=tau, **settings)
-            for kind, settings in kinds.items()
-            for tau in self.taus
-        }
-        for count in self.counts:
-            slic = self.upstream(DiscoverSuperpixels, split=self.split, units="slic", cells=int(count))
-            found["SLIC", f"{count:g} asked"] = slic
+        has_depth = self.upstream(IndexDataset).scan().has_depth
+        found = {}
+        for kind in self.kinds:
+            if kind == "depth-aware" and not has_depth:
+                continue
+            name, form, values = (
+                ("cells", "{:g} asked", self.counts) if kind == "slic" else ("tau", "tau {:g}", self.taus)
+            )
+            for value in values:
+                settings = {**KINDS[kind], name: int(value) if name == "cells" else value}
+                found[kind, form.format(value)] = self.upstream(DiscoverSuperpixels, split=self.split, **settings)
         return found
 
     def requires(self):

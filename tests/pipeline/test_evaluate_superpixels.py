@@ -17,7 +17,7 @@ def test_a_table_of_plain_depth_aware_and_slic(common):
     task = EvaluateSuperpixels(taus=(0.3,), counts=(20.0,), **common)
     assert luigi.build([task], local_scheduler=True, log_level="ERROR")
     rows = list(csv.DictReader(task.artifact.read(CSV).decode().splitlines()))
-    assert [row["kind"] for row in rows] == ["patches", "cells", "depth-aware cells", "SLIC"]
+    assert [row["kind"] for row in rows] == ["patches", "cells", "depth-aware", "slic"]
     for row in rows:
         assert 0 <= float(row["ue"]) <= 1
         assert float(row["best_foreground_iou"]) <= float(row["asa"]) <= 1
@@ -25,8 +25,13 @@ def test_a_table_of_plain_depth_aware_and_slic(common):
     assert len(task.artifact.read(MARKDOWN).decode().splitlines()) == 6
     assert task.artifact.read(PLOT).startswith(b"<svg")
     best = {row["kind"]: float(row["best_foreground_iou"]) for row in rows}
-    assert best["depth-aware cells"] > 0.6
-    assert best["depth-aware cells"] > best["patches"]
+    assert best["depth-aware"] > 0.6
+    assert best["depth-aware"] > best["patches"]
+
+
+def test_one_kind_alone(common):
+    task = EvaluateSuperpixels(kinds=("slic",), counts=(20.0,), **common)
+    assert list(task.variants()) == [("slic", "20 asked")]
 
 
 def test_each_split_has_its_own_artifacts(common):
@@ -45,4 +50,4 @@ def test_a_row_of_the_table():
     assert row["ue"] == 0.1
     assert row["asa"] == 0.9
     assert row["best_foreground_iou"] == 30 / 40
-    assert "| SLIC | 25 asked | 4.0 | 0.100 | 0.900 |" in markdown({("SLIC", "25 asked"): row})
+    assert "| slic | 25 asked | 4.0 | 0.100 | 0.900 |" in markdown({("slic", "25 asked"): row})
