@@ -26,18 +26,21 @@ class DatasetSpec:
     Attributes
     ----------
     read : callable
-        (root, splits) -> DatasetIndex.
+        (root, splits) -> DatasetIndex; (root, splits, tags_of) where `tags_from_masks`.
     folder : str
         Its folder under ``--data-root``.
     splits : dict
         Split name -> folder, for the readers that need it.
+    tags_from_masks : bool
+        Image-level tags are the classes of the label maps; ``tags_of`` (LabelLayer -> classes) reads one.
     render : callable or None
         root -> None: makes the data set where it does not yet exist.
     """
 
-    read: Callable[[Path, dict[str, str]], DatasetIndex]
+    read: Callable[..., DatasetIndex]
     folder: str = ""
     splits: dict[str, str] = field(default_factory=dict)
+    tags_from_masks: bool = False
     render: Callable[[Path], None] | None = None
 
 
@@ -55,11 +58,20 @@ DATASETS = {
     "bop": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}),
     # label maps beside the images
     "camvid": DatasetSpec(
-        functools.partial(read_masks, names=CAMVID), folder="camvid", splits={TRAIN: "train", EVALUATION: "val"}
+        functools.partial(read_masks, names=CAMVID),
+        folder="camvid",
+        splits={TRAIN: "train", EVALUATION: "val"},
+        tags_from_masks=True,
     ),
     "voc": DatasetSpec(read_voc, folder="VOCdevkit/VOC2012", splits={TRAIN: "train_aug", EVALUATION: "val"}),
     "coco": DatasetSpec(read_coco, folder="coco", splits={TRAIN: "train2014", EVALUATION: "val2014"}),
-    "cityscapes": DatasetSpec(read_cityscapes, folder="cityscapes", splits={TRAIN: "train", EVALUATION: "val"}),
-    "suim": DatasetSpec(read_suim, folder="SUIM", splits={TRAIN: "train_val", EVALUATION: "TEST"}),
-    "pannuke": DatasetSpec(read_pannuke, folder="pannuke", splits={TRAIN: "1,2", EVALUATION: "3"}),
+    "cityscapes": DatasetSpec(
+        read_cityscapes, folder="cityscapes", splits={TRAIN: "train", EVALUATION: "val"}, tags_from_masks=True
+    ),
+    "suim": DatasetSpec(
+        read_suim, folder="SUIM", splits={TRAIN: "train_val", EVALUATION: "TEST"}, tags_from_masks=True
+    ),
+    "pannuke": DatasetSpec(
+        read_pannuke, folder="pannuke", splits={TRAIN: "1,2", EVALUATION: "3"}, tags_from_masks=True
+    ),
 }

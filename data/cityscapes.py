@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.errors import DatasetError
-from data.masks import ordered, required, with_tags
+from data.masks import TagsOf, ordered, required, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = (
@@ -23,7 +23,7 @@ CLASSES = (
 )  # fmt: skip
 
 
-def read_cityscapes(root: Path, splits: dict[str, str]) -> DatasetIndex:
+def read_cityscapes(root: Path, splits: dict[str, str], tags_of: TagsOf) -> DatasetIndex:
     """Index Cityscapes.
 
     Raises
@@ -54,4 +54,4 @@ def read_cityscapes(root: Path, splits: dict[str, str]) -> DatasetIndex:
                     coarse=(LabelLayer(coarse, None, "cityscapes"),) if coarse.exists() else (),
                 )
             )
-    return ordered(root, CLASSES, with_tags(samples))
+    return ordered(root, CLASSES, with_tags(samples, tags_of))

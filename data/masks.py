@@ -12,20 +12,24 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from data.errors import DatasetError
+from data.file_facts import FileFacts
+from data.files import is_member
 from data.images import decode_labels
 from data.sample import BACKGROUND, TRAIN, UNLABELLED, DatasetIndex, LabelLayer, Sample
+
+TagsOf = Callable[[LabelLayer], Sequence[int]]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif")
 
 
-def read_masks(root: Path, splits: dict[str, str], names: Sequence[str]) -> DatasetIndex:
+def read_masks(root: Path, splits: dict[str, str], tags_of: TagsOf, names: Sequence[str]) -> DatasetIndex:
     """Index a set of images and label maps of the same names.
 
     Parameters
@@ -33,6 +37,8 @@ def read_masks(root: Path, splits: dict[str, str], names: Sequence[str]) -> Data
     root : Path
     splits : dict
         Our split name ("train", "evaluation") -> its folder under `root`.
+    tags_of : callable
+        LabelLayer -> classes of its label map that are tags.
     names : sequence of str
         Classes, number 0 first.
 
@@ -48,7 +54,7 @@ def read_masks(root: Path, splits: dict[str, str], names: Sequence[str]) -> Data
                 required(root / folder / "labels" / f"{image.stem}.png", f"{folder}/images/{image.name}")
             )
             samples.append(Sample(f"{folder}/{image.stem}", split, image, (), truth=(truth,)))
-    return ordered(root, names, with_tags(samples))
+    return ordered(root, names, with_tags(samples, tags_of))
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -66,15 +72,29 @@ def required(path: Path, owner: str) -> Path:
     return path
 
 
-def with_tags(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples with the classes of their label maps as tags, but for class 0 and void."""
+def tags_of(layer: LabelLayer) -> list[int]:
+    """Classes of a label map, but for class 0 and void."""
+    found = np.flatnonzero(np.bincount(decode_labels(layer, (0, 0)).ravel()))
+    return [int(number) for number in found if number not in (BACKGROUND, UNLABELLED)]
+
+
+class RememberedTags(FileFacts):
+    """`tags_of`, remembered: a set's masks are decoded once and not at each command."""
+
+    def __call__(self, layer: LabelLayer) -> list[int]:
+        file = layer.path.parent if is_member(layer.path) else layer.path
+        return self.fact(file, f"{layer.path}|{layer.encoding}|{layer.member}", lambda: tags_of(layer))
+
+
+def with_tags(samples: Sequence[Sample], tags_of: TagsOf) -> list[Sample]:
+    """The samples with the classes of their label maps as tags."""
+
+    def tagged(sample: Sample) -> Sample:
+        found = {number for layer in sample.truth for number in tags_of(layer)}
+        return dataclasses.replace(sample, labels=tuple(sorted(found)))
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding takes the time, and lets go of the interpreter
-        return list(pool.map(_with_tags, samples))
-
-
-def _with_tags(sample: Sample) -> Sample:
-    found = {int(value) for layer in sample.truth for value in np.unique(decode_labels(layer, (0, 0)))}
-    return dataclasses.replace(sample, labels=tuple(sorted(found - {BACKGROUND, UNLABELLED})))
+        return list(pool.map(tagged, samples))
 
 
 def ordered(root: Path, names: Sequence[str], samples: Sequence[Sample]) -> DatasetIndex:

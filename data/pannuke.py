@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DatasetError
-from data.masks import ordered, with_tags
+from data.masks import TagsOf, ordered, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = ("background", "neoplastic", "inflammatory", "connective", "dead", "epithelial")
 
 
-def read_pannuke(root: Path, splits: dict[str, str]) -> DatasetIndex:
+def read_pannuke(root: Path, splits: dict[str, str], tags_of: TagsOf) -> DatasetIndex:
     """Index PanNuke; `splits` names folds, ``1,2``.
 
     Raises
@@ -39,7 +39,7 @@ def read_pannuke(root: Path, splits: dict[str, str]) -> DatasetIndex:
             for number in range(counts[0]):
                 truth = LabelLayer(masks / str(number), None, "pannuke")
                 samples.append(Sample(f"fold{fold}/{number:06d}", split, images / str(number), (), truth=(truth,)))
-    return ordered(root, CLASSES, with_tags(samples))
+    return ordered(root, CLASSES, with_tags(samples, tags_of))
 
 
 def _array(root: Path, fold: str, kind: str) -> Path:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.masks import images_in, ordered, required, with_tags
+from data.masks import TagsOf, images_in, ordered, required, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = ("water", "diver", "plant", "wreck", "robot", "reef", "fish", "sea floor")
 
 
-def read_suim(root: Path, splits: dict[str, str]) -> DatasetIndex:
+def read_suim(root: Path, splits: dict[str, str], tags_of: TagsOf) -> DatasetIndex:
     """Index SUIM.
 
     Raises
@@ -29,4 +29,4 @@ def read_suim(root: Path, splits: dict[str, str]) -> DatasetIndex:
         for image in images_in(root / folder / "images"):
             truth = LabelLayer(required(root / folder / "masks" / f"{image.stem}.bmp", image.name), None, "suim")
             samples.append(Sample(f"{folder}/{image.stem}", split, image, (), truth=(truth,)))
-    return ordered(root, CLASSES, with_tags(samples))
+    return ordered(root, CLASSES, with_tags(samples, tags_of))

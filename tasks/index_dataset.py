@@ -18,6 +18,7 @@ from data.errors import DatasetError, ImageError
 from data.files import image_size
 from data.fingerprint import FileHashes
 from data.images import read_image
+from data.masks import RememberedTags
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
 from tasks.base import StageTask
 
@@ -54,7 +55,7 @@ class IndexDataset(StageTask):
         return self.spec.render is not None and not self.data_root
 
     def scan(self) -> DatasetIndex:
-        """Read the data set's own lists (no image is opened)."""
+        """Read the data set's own lists; no image is opened, and no label map twice."""
         if not hasattr(self, "_scanned"):
             if not self.root.is_dir():
                 raise DatasetError(
@@ -65,8 +66,19 @@ class IndexDataset(StageTask):
                 splits[TRAIN] = self.train_folder
             if self.evaluation_folder:
                 splits[EVALUATION] = self.evaluation_folder
-            self._scanned = self.spec.read(self.root, splits)
+            self._scanned = self._read(splits)
         return self._scanned
+
+    def _read(self, splits: dict[str, str]) -> DatasetIndex:
+        if not self.spec.tags_from_masks:
+            return self.spec.read(self.root, splits)
+        tags_of = RememberedTags(self._cache(".tags.json"))
+        index = self.spec.read(self.root, splits, tags_of)
+        tags_of.save()
+        return index
+
+    def _cache(self, name: str) -> Path:
+        return Path(self.artifacts) / self.dataset / name
 
     def fingerprint(self, truth: bool = False) -> str:
         """Content hash of the data set, or of its ground truth alone."""
@@ -74,14 +86,14 @@ class IndexDataset(StageTask):
             return hash_text(repr((synthetic.VERSION, synthetic.SCENE_SEED, synthetic.SPLITS)))
         known = self.__dict__.setdefault("_fingerprints", {})
         if truth not in known:
-            hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
+            hashes = FileHashes(self._cache(".hashes.json"))
             known[truth] = self.scan().fingerprint(hashes, truth)
             hashes.save()
         return known[truth]
 
     def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path]) -> str:
         """Content hash of one further file an image, such as a depth or saliency map of one's own."""
-        hashes = FileHashes(Path(self.artifacts) / self.dataset / ".hashes.json")
+        hashes = FileHashes(self._cache(".hashes.json"))
         content = {sample.image_id: hashes(file_of(sample)) for sample in self.scan().split(split)}
         hashes.save()
         return hash_text(repr(content))

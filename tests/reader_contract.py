@@ -7,6 +7,7 @@ from PIL import Image
 from data import DATASETS
 from data.errors import DepthseedError
 from data.images import read_image, read_truth
+from data.masks import tags_of
 from data.sample import EVALUATION, TRAIN, DatasetIndex
 
 SIZE = (12, 16)
@@ -31,7 +32,7 @@ def labels(corner, inside=255):
 
 def read(name, root) -> DatasetIndex:
     spec = DATASETS[name]
-    return spec.read(root / spec.folder, spec.splits)
+    return spec.read(root / spec.folder, spec.splits, *([tags_of] if spec.tags_from_masks else []))
 
 
 def check_layout(name, root, counts, num_classes, tags, corner) -> DatasetIndex:
