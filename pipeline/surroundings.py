@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import luigi.configuration
@@ -28,6 +30,10 @@ SETTINGS = {
 
 EXPECTED = re.compile(r"^data\.errors\.\w+: (.+?)$", re.MULTILINE)
 
+WRONG_VALUE = re.compile(r"^(?:\w+\.)*(?:ValueError|JSONDecodeError): (.+)$", re.MULTILINE)
+DEFAULT = re.compile(r"ValueError: (\w+)\[args=.*Error when parsing the default value of '(\w+)'")
+"""Luigi's words for a value in luigi.cfg, or of a stage's flag, that is of the wrong kind."""
+
 
 class OneLine(logging.Filter):
     """Turns a traceback that ends in an error meant for the user into that error's one line."""
@@ -35,10 +41,24 @@ class OneLine(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = logging.Formatter().format(record)
         found = EXPECTED.findall(text)
-        if found:
-            record.msg, record.args, record.exc_info, record.exc_text = found[-1], (), None, None
+        if line := found[-1] if found else wrong_value(text, sys.argv):
+            record.msg, record.args, record.exc_info, record.exc_text = line, (), None, None
             record.levelno, record.levelname = logging.ERROR, "ERROR"
         return True
+
+
+def wrong_value(text: str, arguments: Sequence[str]) -> str | None:
+    """What a traceback of Luigi's parameters has to say of a value it cannot take, in one line; None for any other."""
+    if "luigi/parameter.py" not in text or not (reasons := WRONG_VALUE.findall(text)):
+        return None
+    flags = [
+        f"{flag} {value}"
+        for flag, value in itertools.pairwise(arguments)
+        if flag.startswith("--") and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", reasons[0])
+    ]
+    if defaults := DEFAULT.search(text):
+        flags = flags or [f"{defaults[1]}, {defaults[2]} in luigi.cfg"]
+    return f"{flags[0] if flags else 'a parameter'}: {reasons[0]}"
 
 
 def prepare() -> None:

@@ -62,6 +62,15 @@ class ScalesParameter(luigi.Parameter):
 class SettingsParameter(luigi.DictParameter):
     """JSON of stage -> parameter -> value, checked: ``{"TrainClassifier": {"deal_weight": 0.2}}``."""
 
+    def parse(self, text: str):
+        try:
+            return super().parse(text)
+        except ValueError as error:
+            raise SettingError(
+                f"settings '{text}' are no JSON ({error}); write "
+                '{"Stage": {"parameter": value}} between single quotes'
+            ) from None
+
     def normalize(self, value):
         settings = super().normalize(value)
         for family, values in settings.items():

@@ -1,9 +1,12 @@
 import logging
+import traceback
 
+import luigi
 import luigi.configuration
 
 from data.errors import DatasetError
-from pipeline.surroundings import SETTINGS, OneLine, prepare
+from pipeline.surroundings import SETTINGS, OneLine, prepare, wrong_value
+from tasks.generate_seeds import GenerateSeeds
 
 
 def record_of(error: Exception) -> logging.LogRecord:
@@ -29,6 +32,40 @@ def test_a_traceback_as_text_is_shortened_too():
     record = logging.LogRecord("luigi-interface", logging.WARNING, "f", 1, text, (), None)
     OneLine().filter(record)
     assert record.getMessage() == "no folder; make one"
+
+
+def traceback_of(function, *arguments) -> str:
+    try:
+        function(*arguments)
+    except ValueError:
+        return traceback.format_exc()
+    raise AssertionError("no error")
+
+
+def test_a_value_of_the_wrong_kind_is_one_line_with_its_flag():
+    text = traceback_of(luigi.IntParameter().parse, "x")
+    line = wrong_value(text, ["luigi", "--module", "pipeline", "RunAll", "--data-root", "xy", "--seed", "x"])
+    assert line == "--seed x: invalid literal for int() with base 10: 'x'"
+
+
+def test_an_unknown_choice_is_one_line_with_the_choices():
+    text = traceback_of(luigi.ChoiceParameter(choices=["gap"]).normalize, "gab")
+    assert wrong_value(text, ["luigi", "--head", "gab"]) == "--head gab: gab is not a valid choice from {'gap'}"
+    assert wrong_value(text, ["luigi"]).startswith("a parameter: gab")
+
+
+def test_a_wrong_value_in_luigi_cfg_names_stage_and_parameter():
+    config = luigi.configuration.get_config()
+    config.set("GenerateSeeds", "alpha", "much")
+    try:
+        text = traceback_of(GenerateSeeds)
+    finally:
+        config.remove_section("GenerateSeeds")
+    assert wrong_value(text, []) == "GenerateSeeds, alpha in luigi.cfg: could not convert string to float: 'much'"
+
+
+def test_a_value_error_elsewhere_is_a_bug():
+    assert wrong_value(traceback_of(int, "x"), ["--seed", "x"]) is None
 
 
 def test_a_bug_keeps_its_traceback():

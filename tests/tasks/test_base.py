@@ -2,7 +2,7 @@ import luigi
 import pytest
 
 from data.errors import SettingError
-from tasks.base import ScalesParameter
+from tasks.base import ScalesParameter, StageTask
 from tasks.extract_cams import ExtractCams
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
@@ -101,6 +101,11 @@ def test_scales_parameter():
     assert parameter.parse(parameter.serialize((1.0, 1.5))) == (1.0, 1.5)
     with pytest.raises(SettingError, match="write them as 1,0.75,0.5"):
         parameter.parse("one")
+
+
+def test_settings_that_are_no_json_are_one_line():
+    with pytest.raises(SettingError, match=r"settings '\{bad' are no JSON"):
+        StageTask.settings.parse("{bad")
 
 
 def test_settings_win_over_luigi_cfg_and_are_handed_up(common):
