@@ -90,8 +90,8 @@ def test_estimated_depth_has_its_own_stage(common, tiny_depth_network):
 
 
 def test_a_depth_network_that_cannot_be_had_says_how_to_get_it(common, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     pytest.importorskip("transformers")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # its variable is read at import
     with pytest.raises(WeightsError, match="--EstimateDepth-model /path/to/folder"):
         EstimateDepth(model="nobody/nothing", **common)._estimator()
 

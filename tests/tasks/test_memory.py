@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -32,8 +33,11 @@ held = resident()
 reset_peak_memory()
 print(held - resident())
 """
-    held = [
-        int(subprocess.run([sys.executable, "-c", code, mode], capture_output=True, text=True, check=True).stdout)
-        for mode in ("keep", "default")
-    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+
+    def held_by(mode: str) -> int:
+        command = [sys.executable, "-c", code, mode]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+
+    held = [held_by("keep"), held_by("default")]
     assert held[0] > 150e6 > 50e6 > held[1]
