@@ -36,7 +36,7 @@ def initial_seed(
         0 = eq. 3.5 alone. One superpixel is a fair share of the image where there are some dozens, and
         next to nothing of it where there are more.
     background : Tensor, (H, W), bool, optional
-        What is known to be background; superpixels are then not asked.
+        What is known to be background, whatever the CAM says of it; superpixels are then not asked.
 
     Returns
     -------
@@ -48,9 +48,9 @@ def initial_seed(
     seed = torch.full(superpixels.shape, UNLABELLED, dtype=torch.uint8)
     foreground = strongest > alpha
     if background is None:
-        background = faint_superpixels(strongest, superpixels, gamma)
-    seed[background] = BACKGROUND
+        background = faint_superpixels(strongest, superpixels, gamma) & ~foreground
     seed[foreground] = classes[slot][foreground].to(torch.uint8)
+    seed[background] = BACKGROUND
     return seed
 
 

@@ -51,11 +51,11 @@ def test_initial_seed_equals_the_loops(seed, gamma):
     assert torch.equal(initial_seed(cam, classes, superpixels, 0.8, gamma), expected)
 
 
-def test_background_that_is_known_is_taken_in_place_of_superpixels():
+def test_background_that_is_known_wins_over_the_cam_and_no_superpixel_is_asked():
     cam = torch.tensor([[[0.9, 0.9, 0.0, 0.0]]])
-    known = torch.tensor([[True, False, True, False]])
+    known = torch.tensor([[True, False, True, False]])  # the first against its CAM
     seed = initial_seed(cam, torch.tensor([3]), torch.zeros(1, 4, dtype=torch.int64), 0.5, 0.02, known)
-    assert seed.tolist() == [[3, 3, BACKGROUND, UNLABELLED]]
+    assert seed.tolist() == [[BACKGROUND, 3, BACKGROUND, UNLABELLED]]
 
 
 def test_image_without_a_class_is_background():
