@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import luigi
 
 from data.sample import EVALUATION, TRAIN
 from pipeline.comparison import Comparison, chosen
-from pipeline.grid import HEADS, LOSSES, Variant, parse_vary, read_grid, variants
+from pipeline.grid import HEADS, LOSSES, Settings, Variant, parse_vary, read_grid, variants
 from tasks.extract_cams import ExtractCams
 from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
+from tasks.train_classifier import TrainClassifier
+
+LEFT_OUT = "-"
+"""For an axis (luigi takes an empty flag for none)."""
 
 
 class Ablation(Comparison):
     """Losses, CAM heads and any other parameters, each with each; writes ``ablation.csv``, ``.md``, ``report.html``.
 
-    ``--losses "" --heads ""`` leave these two axes out, as for a method without a classifier.
+    ``--losses - --heads -`` leave these two axes out; a method without a classifier has neither.
     """
 
     losses = luigi.Parameter(default="none,deal,isl+fsl,all", description=f"losses on the maps: {', '.join(LOSSES)}")
@@ -30,12 +35,19 @@ class Ablation(Comparison):
     def variants(self) -> list[Variant]:
         """The points of the grid, seeds apart."""
         axes = {
-            **({"losses": chosen("losses", self.losses, LOSSES)} if self.losses else {}),
-            **({"head": chosen("heads", self.heads, HEADS)} if self.heads else {}),
+            **self._axis("losses", self.losses, LOSSES),
+            **self._axis("head", self.heads, HEADS),
             **parse_vary(self.vary),
             **(read_grid(Path(self.grid)) if self.grid else {}),
         }
         return variants(axes)
+
+    def _axis(self, name: str, text: str, known: Mapping[str, Settings]) -> dict[str, dict[str, Settings]]:
+        return {} if text == LEFT_OUT or not self.has_classifier else {name: chosen(name, text, known)}
+
+    @property
+    def has_classifier(self) -> bool:
+        return TrainClassifier in REGISTRY[self.method].stages
 
     @property
     def shows_cams(self) -> bool:

@@ -47,7 +47,7 @@ class Variant:
 
     @property
     def name(self) -> str:
-        return ", ".join(self.values.values())
+        return ", ".join(self.values.values()) or "as set"
 
 
 def merged(parts: Iterable[Settings]) -> dict[str, dict[str, object]]:

@@ -52,10 +52,24 @@ def test_mean_and_standard_deviation_over_the_seeds():
 
 
 @pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ({"losses": "deal", "heads": "gap,vit"}, ["deal, gap", "deal, vit"]),
+        ({"losses": "-", "heads": "gap,vit"}, ["gap", "vit"]),
+        ({"losses": "-", "heads": "-", "vary": "GenerateSeeds.alpha=0.2,0.4"}, ["0.2", "0.4"]),
+        ({"method": "coarse", "vary": "CoarsenMasks.radius=4,8"}, ["4", "8"]),
+        ({"method": "coarse"}, ["as set"]),
+    ],
+)
+def test_axes_are_left_out_where_told_and_where_there_is_no_classifier(parameters, names):
+    assert [variant.name for variant in Ablation(**parameters).variants] == names
+
+
+@pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"losses": "deal,fancy"}, "losses 'fancy' is unknown; there are: none, deal"),
-        ({"heads": "cnn"}, "heads 'cnn' is unknown"),
+        ({"heads": "cnn"}, "head 'cnn' is unknown"),
         ({"seeds": "0;1"}, "write them as 0,1,2"),
         ({"vary": "LoadDepth.nois=1"}, "no parameter 'nois'; did you mean: noise"),
         ({"grid": "none.toml"}, "none.toml: is no grid"),
