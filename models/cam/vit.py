@@ -38,7 +38,8 @@ class VitClassifier(CamClassifier):
     The coarse map of class k is a convolution of the patch tokens. It is weighed by the attention of
     class token k to the patches, then spread by the attention among patches (MCTformer, Xu et al., CVPR
     2022); both attentions are means over all blocks and heads with weights that a small network finds
-    from the attention maps themselves (WeakTr's adaptive attention fusion, Zhu et al., 2023).
+    from the attention maps themselves (WeakTr's adaptive attention fusion, Zhu et al., 2023). Class token k is
+    scored by a direction that is learned, the same for all classes.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ class VitClassifier(CamClassifier):
         heads = len(vit.blocks) * vit.blocks[0].attn.num_heads
         self.class_offsets = nn.Parameter(0.02 * torch.randn(1, num_classes, vit.embed_dim))
         self.head = nn.Conv2d(vit.embed_dim, num_classes, kernel_size=3, padding=1)
+        # MCTformer takes the mean over channels, which is zero after an untrained layer norm: it could not learn.
+        self.token_score = nn.Linear(vit.embed_dim, 1)
         self.fusion = nn.Sequential(nn.Linear(heads, heads), nn.ReLU(), nn.Linear(heads, heads), nn.Sigmoid())
 
     def pretrained_network(self) -> nn.Module:
@@ -84,7 +87,7 @@ class VitClassifier(CamClassifier):
         to_patches, among_patches = self._fused(torch.cat(attentions, dim=1))
         weighed = F.relu(maps.flatten(2)) * to_patches  # (B, K, h*w)
         cams = (weighed @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
-        return CamOutput(maps.mean(dim=(-2, -1)), maps, cams, (classes.mean(dim=2),))
+        return CamOutput(maps.mean(dim=(-2, -1)), maps, cams, (self.token_score(classes)[..., 0],))
 
     def _tokens(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Class tokens and patch tokens with their positions, (B, K + h*w, D), and (h, w)."""

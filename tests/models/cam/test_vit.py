@@ -49,7 +49,8 @@ def test_cams_are_maps_weighed_and_spread_by_attention():
     output = head(images)
     assert torch.allclose(output.maps, maps, atol=1e-5)
     assert torch.allclose(output.cams[0].flatten(1), expected, atol=1e-5)
-    assert torch.allclose(output.further_scores[0], vit.norm(x)[:, :count].mean(2), atol=1e-5)
+    token_scores = vit.norm(x)[:, :count] @ head.token_score.weight[0] + head.token_score.bias
+    assert torch.allclose(output.further_scores[0], token_scores, atol=1e-5)
 
 
 def test_class_tokens_begin_at_the_pretrained_one():
@@ -57,6 +58,14 @@ def test_class_tokens_begin_at_the_pretrained_one():
     nn.init.zeros_(head.class_offsets)
     tokens, _ = head._tokens(torch.randn(1, 3, 32, 32))
     assert torch.equal(tokens[:, 0], tokens[:, 2])
+
+
+def test_class_tokens_of_an_untrained_hybrid_tell_images_apart():
+    torch.manual_seed(0)
+    hybrid = VitClassifier("test_efficientnet", 16, 3).eval()
+    with torch.no_grad():
+        scores = hybrid(torch.randn(4, 3, 64, 64)).further_scores[0]
+    assert scores.std(0).min() > 1e-4  # the mean over channels would be zero for all
 
 
 def test_an_unknown_name_is_refused():
