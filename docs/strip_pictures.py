@@ -18,6 +18,9 @@ from pipeline.__main__ import task_of
 from pipeline.report.colours import sheet
 from pipeline.report.strips import evaluation_strip, training_strip
 
+WIDTH = 1400
+"""Pixels, at most."""
+
 STRIPS = {TRAIN: training_strip, EVALUATION: evaluation_strip}
 
 
@@ -36,8 +39,8 @@ def main() -> None:
     ]
     titles = list(strips[0])
     drawn = Image.fromarray(sheet([strip[title] for strip in strips for title in titles], columns=len(titles)))
-    half = drawn.resize((drawn.width // 2, drawn.height // 2), Image.Resampling.BOX)
-    half.quantize(256).save(options.output, optimize=True)
+    drawn.thumbnail((WIDTH, drawn.height), Image.Resampling.BOX)
+    drawn.quantize(256).save(options.output, optimize=True)
     print(f"{options.output}: {', '.join(titles)}")
 
 
