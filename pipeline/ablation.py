@@ -14,7 +14,6 @@ from pipeline.grid import HEADS, LOSSES, Settings, Variant, parse_vary, read_gri
 from tasks.extract_cams import ExtractCams
 from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
-from tasks.train_classifier import TrainClassifier
 
 LEFT_OUT = "-"
 """For an axis (luigi takes an empty flag for none)."""
@@ -47,26 +46,22 @@ class Ablation(Comparison):
 
     @property
     def has_classifier(self) -> bool:
-        return TrainClassifier in REGISTRY[self.method].stages
-
-    @property
-    def shows_cams(self) -> bool:
-        """True where the method has CAMs; else predictions are shown."""
+        """True where the method has one, whose CAMs are shown; else predictions are."""
         return ExtractCams in REGISTRY[self.method].stages
 
     @property
     def shown(self):
-        return (ExtractCams, {}) if self.shows_cams else (PredictMasks, {"split": EVALUATION})
+        return (ExtractCams, {}) if self.has_classifier else (PredictMasks, {"split": EVALUATION})
 
     @property
     def shown_split(self):
-        return TRAIN if self.shows_cams else EVALUATION
+        return TRAIN if self.has_classifier else EVALUATION
 
     @property
     def pictures_title(self):
-        return "CAMs" if self.shows_cams else "Predictions"
+        return "CAMs" if self.has_classifier else "Predictions"
 
     def strip_of(self, index, sample, number, stores):
         from pipeline.report.strips import cam_strip, prediction_strip
 
-        return (cam_strip if self.shows_cams else prediction_strip)(index, sample, number, stores)
+        return (cam_strip if self.has_classifier else prediction_strip)(index, sample, number, stores)
