@@ -54,6 +54,12 @@ def median_seconds(function, repeats: int) -> float:
     return statistics.median(times)
 
 
+def reset_peak(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory()
+
+
 def peak_mb(device: str) -> float:
     return torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else peak_memory_mb()
 
@@ -95,7 +101,7 @@ def main() -> None:
     for count, dim in sizes:
         for batch in (1, arguments.batch):
             features = torch.stack([patches(count, dim, 30)] * batch).to(device)
-            reset_peak_memory()
+            reset_peak(device)
             seconds = median_seconds(lambda features=features: discover_superpixels(features, 0.3), repeats) / batch
             print(
                 f"{f'{count} x {dim}':>14}{batch:>7}{1 / seconds:>10.1f}{1000 * seconds:>16.1f}{peak_mb(device):>9.0f}"

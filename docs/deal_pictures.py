@@ -22,6 +22,7 @@ from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth
 from pipeline.__main__ import task_of
 from pipeline.report.colours import colour_heat, sheet
 from tasks.extract_cams import read_cam
+from tasks.load_depth import read_surface
 
 FULL_STEP = 0.03
 """Metres of the Sobel magnitude that are drawn white."""
@@ -36,11 +37,8 @@ def row(ablation: Ablation, number: int) -> list[np.ndarray]:
     index = ablation.upstream(IndexDataset).read()
     sample = index.split(TRAIN)[number]
     size, image = sample.size, read_image(sample.image)
-    store = ablation.upstream(LoadDepth).artifact
-    depth, valid = (
-        torch.from_numpy(store.read_image(name, number)[: size[0], : size[1]].copy())[None, None]
-        for name in ("depth", "valid")
-    )
+    surface = read_surface(ablation.upstream(LoadDepth).artifact, number, size)
+    depth, valid = (torch.from_numpy(values.copy())[None, None] for values in surface)
     panels = [image]
     for edges, floor, span in (("sobel", 0.0, FULL_STEP), ("curvature", 0.04, 0.3)):
         panels.append(enlarged(EDGE_STRENGTHS[edges](depth, valid, 8, floor, span)[0], size))

@@ -60,12 +60,14 @@ class EvaluateSuperpixels(StageTask):
         for kind in self.kinds:
             if kind == "depth-aware" and not has_depth:
                 continue
-            name, form, values = (
-                ("cells", "{:g} asked", self.counts) if kind == "slic" else ("tau", "tau {:g}", self.taus)
+            points: dict[str, dict[str, object]] = (
+                {f"{count:g} asked": {"cells": int(count)} for count in self.counts}
+                if kind == "slic"
+                else {f"tau {tau:g}": {"tau": tau} for tau in self.taus}
             )
-            for value in values:
-                settings = {**KINDS[kind], name: int(value) if name == "cells" else value}
-                found[kind, form.format(value)] = self.upstream(DiscoverSuperpixels, split=self.split, **settings)
+            for value, point in points.items():
+                settings = {**KINDS[kind], **point}
+                found[kind, value] = self.upstream(DiscoverSuperpixels, split=self.split, **settings)
         return found
 
     def requires(self):

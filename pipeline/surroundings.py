@@ -30,7 +30,7 @@ SETTINGS = {
 
 EXPECTED = re.compile(r"^data\.errors\.\w+: (.+?)$", re.MULTILINE)
 
-WRONG_VALUE = re.compile(r"^(?:\w+\.)*(?:ValueError|JSONDecodeError): (.+)$", re.MULTILINE)
+WRONG_VALUE = re.compile(r"^(?:\w+\.)*ValueError: (.+)$", re.MULTILINE)
 DEFAULT = re.compile(r"ValueError: (\w+)\[args=.*Error when parsing the default value of '(\w+)'")
 """Luigi's words for a value in luigi.cfg, or of a stage's flag, that is of the wrong kind."""
 

@@ -15,7 +15,7 @@ from data.store import ArraySpec, ShardedStore
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.load_depth import LoadDepth
+from tasks.load_depth import LoadDepth, read_surface
 from tasks.split_task import SplitTask
 
 NO_SUPERPIXEL = 65535
@@ -97,14 +97,11 @@ def discover_shard(
     key_store, depth_store = keys and ShardedStore(keys), depth and ShardedStore(depth)
     maps = []
     for number, sample in zip(numbers, samples, strict=True):
-        height, width = sample.size
         patches = None
         if key_store:
             rows, columns = key_store.read_image("grid", number)
             patches = key_store.read_image("key", number)[:rows, :columns].astype(np.float32)
-        surface = depth_store and tuple(
-            depth_store.read_image(name, number)[:height, :width] for name in ("depth", "valid")
-        )
+        surface = depth_store and read_surface(depth_store, number, sample.size)
         maps.append(discovery(sample, patches, surface))
     ShardedStore(path).write_shard(
         shard, {"superpixel": maps, "count": np.array([values.max() + 1 for values in maps], np.uint16)}

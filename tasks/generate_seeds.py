@@ -15,7 +15,7 @@ from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.load_depth import LoadDepth
+from tasks.load_depth import LoadDepth, read_surface
 
 
 class GenerateSeeds(StageTask):
@@ -96,8 +96,7 @@ def seed_shard(
         cam, classes = read_cam(cam_store, number, sample.size)
         background = None
         if depth_store:
-            surface = (depth_store.read_image(name, number)[:height, :width] for name in ("depth", "valid"))
-            plane = support_plane(*surface, seed=seed)
+            plane = support_plane(*read_surface(depth_store, number, sample.size), seed=seed)
             background = torch.from_numpy(plane) if plane.any() else None
         seeds.append(initial_seed(cam, classes, torch.from_numpy(regions), alpha, gamma, background).numpy())
     target.write_shard(shard, {"seed": seeds})

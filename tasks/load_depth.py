@@ -163,3 +163,10 @@ def prepare_depth(
     edges, known = curvature_edge_strength(*tensors, stride=EDGE_STRIDE, floor=0.04, span=0.3)
     edges = edges.where(known, torch.nan)[0, 0].numpy().astype(np.float16)
     return {"depth": depth, "valid": valid, "depth_edge": edges}
+
+
+def read_surface(store: ShardedStore, number: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Depth in metres and where it was measured, each (H, W), of one image of the artifact."""
+    height, width = size
+    depth, valid = (store.read_image(name, number)[:height, :width] for name in ("depth", "valid"))
+    return depth, valid

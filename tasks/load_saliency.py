@@ -17,7 +17,7 @@ from data.store import ArraySpec, ShardedStore
 from tasks.base import ScalesParameter, StageTask
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.load_depth import LoadDepth
+from tasks.load_depth import LoadDepth, read_surface
 
 SaliencyFinder = Callable[[int, Sample], np.ndarray]
 """(number, sample) -> saliency, (H, W) float32 in [0, 1]."""
@@ -139,8 +139,7 @@ def from_depth(number: int, sample: Sample, path: Path, settings: dict) -> np.nd
     """Saliency from the artifact of LoadDepth."""
     from models.depth_saliency import depth_saliency
 
-    store, (height, width) = ShardedStore(path), sample.size
-    depth, valid = (store.read_image(name, number)[:height, :width] for name in ("depth", "valid"))
+    depth, valid = read_surface(ShardedStore(path), number, sample.size)
     if not valid.any():
         raise ImageError(
             f"{sample.image_id}: has no depth to find salient objects by; choose --LoadSaliency-source files or onnx"

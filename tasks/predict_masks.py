@@ -17,7 +17,7 @@ from tasks.base import ScalesParameter, StageTask
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
 from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.load_depth import LoadDepth
+from tasks.load_depth import LoadDepth, read_surface
 from tasks.methods import trainer
 
 UNLIKELY = 0.02
@@ -178,10 +178,7 @@ def label_shard(
             values = refine(read_image(sample.image), values)
         if surface:
             store, numbers = surface
-            height, width = sample.size
-            depth, valid = (
-                ShardedStore(store).read_image(name, numbers[place])[:height, :width] for name in ("depth", "valid")
-            )
+            depth, valid = read_surface(ShardedStore(store), numbers[place], sample.size)
             values = vote_by_depth(values, read_image(sample.image), depth, valid)
         labels.append(found.classes[values.argmax(0)].astype(np.uint8))
     arrays = {"label": labels}

@@ -37,8 +37,9 @@ class TrainClassifier(TrainingTask):
     ramp_start = luigi.FloatParameter(default=1.0, description="epochs before DEAL and FSL begin")
     ramp_end = luigi.FloatParameter(default=2.0, description="epochs after which they have their full weight")
 
-    def parameters(self):
-        return {**super().parameters(), **({"head_version": 2} if self.head == "vit" else {})}
+    @property
+    def version(self):
+        return 2 if self.head == "vit" else 1
 
     def requires(self):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]
