@@ -26,14 +26,17 @@ class Download:
     ----------
     url : str
     md5 : str
-        Empty: not published; then the server's own checksum holds, where it names one (Hugging Face does).
+        Empty: not known; then the server's own checksum holds, where it names one (Hugging Face does).
     folder : str
         Where it is unpacked, below ``--data-root``.
+    sha256 : str
+        Empty: not known.
     """
 
     url: str
     md5: str = ""
     folder: str = ""
+    sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -42,6 +45,7 @@ class Download:
 
 COCO = "http://images.cocodataset.org"
 BOP = "https://huggingface.co/datasets/bop-benchmark"
+PANNUKE = "https://warwick.ac.uk/fac/cross_fac/tia/data/pannuke"
 
 DOWNLOADS: dict[str, tuple[Download, ...]] = {
     "voc": (
@@ -69,8 +73,21 @@ DOWNLOADS: dict[str, tuple[Download, ...]] = {
         Download(f"{BOP}/lmo/resolve/main/lmo_train_pbr.zip", folder="lmo"),
         Download(f"{BOP}/lmo/resolve/main/lmo_test_all.zip", folder="lmo"),
     ),
+    "tless": (
+        Download(f"{BOP}/tless/resolve/main/tless_base.zip"),
+        Download(f"{BOP}/tless/resolve/main/tless_train_primesense.zip", folder="tless"),
+        Download(f"{BOP}/tless/resolve/main/tless_test_primesense_all.zip", folder="tless"),
+    ),
+    "pannuke": tuple(
+        Download(f"{PANNUKE}/fold_{fold}.zip", folder="pannuke", sha256=checksum)
+        for fold, checksum in (
+            (1, "6e19ad380300e8ce9480f9ab6a14cc91fa4b6a511609b40e3d70bdf9c881ed0b"),
+            (2, "5bc540cc509f64b5f5a274d6e5a245527dbd3e6d3155d43555115c5d54709b07"),
+            (3, "c14d372981c42f611ebc80afad01702b89cad8c1b3089daa31931cf5a4b1a39d"),
+        )
+    ),
 }
-"""Data set -> its files. The others of `data.DATASETS` ask for a login or a form."""
+"""Data set -> its files. The others of `data.DATASETS` ask for a login or a form, or (ycbv) come as a split archive."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +164,7 @@ def fetch(download: Download, target: Path, offer: Offer, report: Callable[[int]
                 f"{download.url}: the connection ended after {there} of {offer.size} bytes; run the same command "
                 "again, it goes on from there"
             )
-    for kind, expected in (("md5", download.md5), ("sha256", offer.sha256)):
+    for kind, expected in (("md5", download.md5), ("sha256", download.sha256 or offer.sha256)):
         if expected and (found := _checksum(partial, kind)) != expected:
             partial.unlink()
             raise DatasetError(f"{download.url}: {kind} is {found}, not {expected}; run the same command again")

@@ -36,14 +36,16 @@ class FetchDataset(luigi.Task):
 
         if self.dataset not in DOWNLOADS:
             raise SettingError(
-                f"'{self.dataset}' cannot be fetched without a login; {', '.join(DOWNLOADS)} can. "
-                "docs/datasets.md says where to ask for the others"
+                f"'{self.dataset}' is not fetched; {', '.join(DOWNLOADS)} are. "
+                "docs/datasets.md says why, and where to ask for the others"
             )
         root, downloads = Path(self.data_root), DOWNLOADS[self.dataset]
         offers = [ask(download) for download in downloads]
         for download, offer in zip(downloads, offers, strict=True):
             size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "size not told"
-            checksum = f"md5 {download.md5}" if download.md5 else f"sha256 {offer.sha256 or 'not told'}"
+            checksum = (
+                f"md5 {download.md5}" if download.md5 else f"sha256 {download.sha256 or offer.sha256 or 'not told'}"
+            )
             log.info("FetchDataset: %s, %s, %s", download.url, size, checksum)
         for download, offer in zip(downloads, offers, strict=True):
             archive = root / ".downloads" / download.name

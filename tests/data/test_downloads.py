@@ -77,10 +77,17 @@ def test_a_broken_connection_goes_on_where_it_stopped(server, tmp_path):
     assert (tmp_path / "file.zip").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("kind", ["md5", "sha256"])
-def test_a_wrong_checksum_is_named_and_the_file_deleted(server, tmp_path, kind):
-    download = Download(server["url"], "0" * 32 if kind == "md5" else "")
-    offer = Offer(len(CONTENT), "0" * 64 if kind == "sha256" else "")
+@pytest.mark.parametrize(
+    ("kind", "known", "told"),
+    [
+        ("md5", {"md5": "0" * 32}, ""),
+        ("sha256", {"sha256": "0" * 64}, ""),
+        ("sha256", {"sha256": "0" * 64}, hashlib.sha256(CONTENT).hexdigest()),  # what is known outweighs the server
+        ("sha256", {}, "0" * 64),
+    ],
+)
+def test_a_wrong_checksum_is_named_and_the_file_deleted(server, tmp_path, kind, known, told):
+    download, offer = Download(server["url"], **known), Offer(len(CONTENT), told)
     with pytest.raises(DatasetError, match=f"{kind} is .* not 000"):
         fetch(download, tmp_path / "file.zip", offer, lambda count: None)
     assert list(tmp_path.iterdir()) == []

@@ -26,5 +26,5 @@ def test_archives_are_fetched_unpacked_and_remembered(tmp_path, monkeypatch):
 
 
 def test_a_set_behind_a_login_is_said(tmp_path):
-    with pytest.raises(SettingError, match="'cityscapes' cannot be fetched without a login; voc, coco"):
+    with pytest.raises(SettingError, match="'cityscapes' is not fetched; voc, coco"):
         FetchDataset(dataset="cityscapes", data_root=str(tmp_path)).run()
