@@ -1,6 +1,6 @@
 """Draws docs/deal.png from the artifacts of an Ablation that has the losses none and deal.
 
-    python docs/deal_pictures.py --dataset hope --data-root FOLDER [the Ablation's other flags] [--output docs/deal.png]
+    python docs/deal_pictures.py --dataset demo [the Ablation's other flags] [--output docs/deal.png]
 
 A row an image: the image, Sobel edges of depth (the paper's), second differences of inverse depth (ours),
 the CAM and its edges without the loss, the CAM and its edges with it.
@@ -26,6 +26,9 @@ from tasks.load_depth import read_surface
 
 FULL_STEP = 0.03
 """Metres of the Sobel magnitude that are drawn white."""
+
+WIDTH = 1400
+"""Pixels, at most."""
 
 
 def enlarged(cells: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
@@ -53,13 +56,14 @@ def row(ablation: Ablation, number: int) -> list[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/deal.png"))
-    parser.add_argument("--images", type=int, default=5)
+    parser.add_argument("--images", type=int, default=4)
     options, flags = parser.parse_known_args()
     ablation = task_of("Ablation", [*flags, "--losses", "none,deal"])
     samples = ablation.upstream(IndexDataset).read().split(TRAIN)
     pictures = [panel for number in spread(samples, options.images) for panel in row(ablation, number)]
     drawn = Image.fromarray(sheet(pictures, columns=len(pictures) // options.images))
-    drawn.resize((drawn.width // 2, drawn.height // 2), Image.Resampling.BOX).save(options.output, optimize=True)
+    drawn.thumbnail((WIDTH, drawn.height), Image.Resampling.BOX)
+    drawn.quantize(256).save(options.output, optimize=True)
     print(f"picture: {options.output}")
 
 
