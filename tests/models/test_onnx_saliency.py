@@ -56,6 +56,13 @@ def test_an_open_size_is_that_of_the_setting():
     assert network(half_bright()).shape == (24, 40)
 
 
+def test_it_takes_as_many_threads_as_torch(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    options = OnnxSaliency(brightness_network()).session.get_session_options()
+    assert options.intra_op_num_threads == 3
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_what_is_no_such_network_is_refused():
     with pytest.raises(ValueError, match="is no ONNX network"):
         OnnxSaliency(b"something else")
