@@ -46,10 +46,9 @@ class OnnxSaliency:
         options = onnxruntime.SessionOptions()
         options.use_deterministic_compute = True
         options.log_severity_level = 3
-        options.intra_op_num_threads = (
-            torch.get_num_threads()
-        )  # which OMP_NUM_THREADS sets; onnxruntime does not read it
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave idle cores to other work
+        # As many threads as torch has: onnxruntime does not read OMP_NUM_THREADS. Spinning takes cores from others.
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self.session = onnxruntime.InferenceSession(model, options, providers=onnxruntime.get_available_providers())
         except Exception as error:  # onnxruntime's own exceptions share no base

@@ -16,6 +16,7 @@ from pipeline.report.colours import (
     colour_superpixels,
 )
 from tasks.extract_cams import read_cam
+from tasks.load_depth import read_surface
 
 
 def training_strip(
@@ -31,7 +32,7 @@ def training_strip(
 
     pictures = {"image": image}
     if sample.depth is not None and "LoadDepth" in stores:
-        pictures["depth"] = colour_depth(read("LoadDepth", "depth"), read("LoadDepth", "valid"))
+        pictures["depth"] = colour_depth(*read_surface(stores["LoadDepth"], number, sample.size))
     if "ExtractCams" in stores:
         cam = read_cam(stores["ExtractCams"], number, sample.size)[0].numpy()
         pictures["CAM"] = colour_heat(cam.max(0) if len(cam) else np.zeros(sample.size), image)
