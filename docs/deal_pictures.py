@@ -13,22 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from data.images import read_image
 from data.sample import TRAIN, spread
 from models.losses.deal import EDGE_STRENGTHS, cam_edge_strength
 from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth
 from pipeline.__main__ import task_of
-from pipeline.report.colours import colour_heat, sheet
+from pipeline.report.colours import colour_heat, save_sheet
 from tasks.extract_cams import read_cam
 from tasks.load_depth import read_surface
 
 FULL_STEP = 0.03
 """Metres of the Sobel magnitude that are drawn white."""
-
-WIDTH = 1400
-"""Pixels, at most."""
 
 
 def enlarged(cells: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
@@ -61,9 +57,7 @@ def main() -> None:
     ablation = task_of("Ablation", [*flags, "--losses", "none,deal"])
     samples = ablation.upstream(IndexDataset).read().split(TRAIN)
     pictures = [panel for number in spread(samples, options.images) for panel in row(ablation, number)]
-    drawn = Image.fromarray(sheet(pictures, columns=len(pictures) // options.images))
-    drawn.thumbnail((WIDTH, drawn.height), Image.Resampling.BOX)
-    drawn.quantize(256).save(options.output, optimize=True)
+    save_sheet(options.output, pictures, columns=len(pictures) // options.images)
     print(f"picture: {options.output}")
 
 

@@ -10,16 +10,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from PIL import Image
-
 from data.sample import EVALUATION, TRAIN, spread
 from pipeline import IndexDataset, WriteReport
 from pipeline.__main__ import task_of
-from pipeline.report.colours import sheet
+from pipeline.report.colours import save_sheet
 from pipeline.report.strips import evaluation_strip, training_strip
-
-WIDTH = 1400
-"""Pixels, at most."""
 
 STRIPS = {TRAIN: training_strip, EVALUATION: evaluation_strip}
 
@@ -38,9 +33,7 @@ def main() -> None:
         STRIPS[options.split](index, samples[number], number, stores) for number in spread(samples, options.images)
     ]
     titles = list(strips[0])
-    drawn = Image.fromarray(sheet([strip[title] for strip in strips for title in titles], columns=len(titles)))
-    drawn.thumbnail((WIDTH, drawn.height), Image.Resampling.BOX)
-    drawn.quantize(256).save(options.output, optimize=True)
+    save_sheet(options.output, [strip[title] for strip in strips for title in titles], columns=len(titles))
     print(f"{options.output}: {', '.join(titles)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -84,3 +85,10 @@ def sheet(pictures: list[np.ndarray], columns: int = 4, gap: int = 4) -> np.ndar
         y, x = (gap + (number // columns) * (height + gap), gap + (number % columns) * (width + gap))
         whole[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     return whole
+
+
+def save_sheet(path: Path, pictures: list[np.ndarray], columns: int, width: int = 1400) -> None:
+    """A sheet as a small PNG for a page: at most `width` pixels wide, 256 colours."""
+    drawn = Image.fromarray(sheet(pictures, columns))
+    drawn.thumbnail((width, drawn.height), Image.Resampling.BOX)
+    drawn.quantize(256).save(path, optimize=True)

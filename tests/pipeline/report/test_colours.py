@@ -11,6 +11,7 @@ from pipeline.report.colours import (
     colour_superpixels,
     data_uri,
     palette,
+    save_sheet,
     sheet,
 )
 
@@ -52,3 +53,10 @@ def test_a_sheet_holds_every_picture():
     pictures = [np.full((4, 5, 3), value, np.uint8) for value in (10, 20, 30, 40, 50)]
     whole = sheet(pictures, columns=2, gap=1)
     assert {10, 20, 30, 40, 50} <= set(whole.ravel().tolist())
+
+
+def test_a_saved_sheet_is_no_wider_than_asked(tmp_path):
+    pictures = [np.full((40, 50, 3), value, np.uint8) for value in (10, 20, 30, 40)]
+    save_sheet(tmp_path / "sheet.png", pictures, columns=2, width=56)
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.size == (56, 46)
