@@ -42,6 +42,11 @@ class Download:
     def name(self) -> str:
         return self.url.rsplit("/", 1)[-1]
 
+    def checksums(self, offer: Offer) -> dict[str, str]:
+        """Kind -> checksum of what is known: ours come before the server's."""
+        known = {"md5": self.md5, "sha256": self.sha256 or offer.sha256}
+        return {kind: checksum for kind, checksum in known.items() if checksum}
+
 
 COCO = "http://images.cocodataset.org"
 BOP = "https://huggingface.co/datasets/bop-benchmark"
@@ -164,8 +169,8 @@ def fetch(download: Download, target: Path, offer: Offer, report: Callable[[int]
                 f"{download.url}: the connection ended after {there} of {offer.size} bytes; run the same command "
                 "again, it goes on from there"
             )
-    for kind, expected in (("md5", download.md5), ("sha256", download.sha256 or offer.sha256)):
-        if expected and (found := _checksum(partial, kind)) != expected:
+    for kind, expected in download.checksums(offer).items():
+        if (found := _checksum(partial, kind)) != expected:
             partial.unlink()
             raise DatasetError(f"{download.url}: {kind} is {found}, not {expected}; run the same command again")
     partial.replace(target)

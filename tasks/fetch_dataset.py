@@ -43,10 +43,8 @@ class FetchDataset(luigi.Task):
         offers = [ask(download) for download in downloads]
         for download, offer in zip(downloads, offers, strict=True):
             size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "size not told"
-            checksum = (
-                f"md5 {download.md5}" if download.md5 else f"sha256 {download.sha256 or offer.sha256 or 'not told'}"
-            )
-            log.info("FetchDataset: %s, %s, %s", download.url, size, checksum)
+            checksums = [f"{kind} {checksum}" for kind, checksum in download.checksums(offer).items()]
+            log.info("FetchDataset: %s, %s, %s", download.url, size, ", ".join(checksums) or "no checksum told")
         for download, offer in zip(downloads, offers, strict=True):
             archive = root / ".downloads" / download.name
             if not archive.exists():
