@@ -39,7 +39,7 @@ class TrainClassifier(TrainingTask):
 
     @property
     def version(self):
-        return 2 if self.head == "vit" else 1
+        return 3 if self.head == "vit" else 1
 
     def requires(self):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -36,10 +37,12 @@ class VitClassifier(CamClassifier):
     """Transformer with one class token a class; patch tokens give maps, attention refines them.
 
     The coarse map of class k is a convolution of the patch tokens. It is weighed by the attention of
-    class token k to the patches, then spread by the attention among patches (MCTformer, Xu et al., CVPR
-    2022); both attentions are means over all blocks and heads with weights that a small network finds
-    from the attention maps themselves (WeakTr's adaptive attention fusion, Zhu et al., 2023). Class token k is
-    scored by a direction that is learned, the same for all classes.
+    class token k to the patches, then spread among patches (MCTformer, Xu et al., CVPR 2022). Patches attend
+    to each other here by their keys, softmax(K K^T / sqrt(d)), not from query to key: that attention links what
+    differs and can turn a map inside out (Li et al., arXiv 2304.05653). Both attentions are means over all
+    blocks and heads with weights that a small network finds from the attention maps themselves (WeakTr's adaptive
+    attention fusion, Zhu et al., 2023). Class token k is scored by a direction that is learned, the same for all
+    classes.
 
     Parameters
     ----------
@@ -72,19 +75,9 @@ class VitClassifier(CamClassifier):
     def forward(self, images: Tensor) -> CamOutput:
         vit: Any = self.backbone
         tokens, (height, width) = self._tokens(images)
-        attentions: list[Tensor] = []  # each (B, heads, K + h*w, K + h*w)
-        hooks = [
-            block.attn.attn_drop.register_forward_hook(lambda module, inputs, output: attentions.append(output))
-            for block in vit.blocks
-        ]
-        try:
-            tokens = vit.norm(vit.blocks(vit.norm_pre(tokens)))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        classes, patches = tokens.split([self.num_classes, height * width], dim=1)
+        tokens, to_patches, among_patches = self._attended(vit.norm_pre(tokens))
+        classes, patches = vit.norm(tokens).split([self.num_classes, height * width], dim=1)
         maps = self.head(patches.transpose(1, 2).unflatten(2, (height, width)))
-        to_patches, among_patches = self._fused(torch.cat(attentions, dim=1))
         weighed = F.relu(maps.flatten(2)) * to_patches  # (B, K, h*w)
         cams = (weighed @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
         return CamOutput(maps.mean(dim=(-2, -1)), maps, cams, (self.token_score(classes)[..., 0],))
@@ -97,12 +90,32 @@ class VitClassifier(CamClassifier):
         tokens = torch.cat([embedded[:, :1] + self.class_offsets, embedded[:, vit.num_prefix_tokens :]], dim=1)
         return tokens, (patches.shape[1], patches.shape[2])
 
-    def _fused(self, attention: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention (B, blocks * heads, K + N, K + N) -> class to patch (B, K, N), patch to patch (B, N, N)."""
+    def _attended(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens after all blocks, attention of class tokens to patches (B, K, N), of patches to patches (B, N, N)."""
+        vit: Any = self.backbone
         count = self.num_classes
-        fused = []
-        for part in (attention[:, :, :count, count:], attention[:, :, count:, count:]):
-            weights = self.fusion(part.mean(dim=(-2, -1)) * part.shape[-1])  # a uniform attention has mean 1
-            weights = weights / weights.sum(dim=1, keepdim=True)
-            fused.append((part * weights[..., None, None]).sum(1))
-        return fused[0], fused[1]
+        to_patches: list[Tensor] = []  # each (B, heads, K, N)
+        among_patches: list[Tensor] = []  # each (B, heads, N, N)
+
+        def keep_attention(module, inputs, attention):
+            to_patches.append(attention[:, :, :count, count:])
+
+        def keep_likeness(module, inputs, keys):
+            keys = keys[:, :, count:]
+            among_patches.append((keys @ keys.transpose(-1, -2) * keys.shape[-1] ** -0.5).softmax(-1))
+
+        hooks = [block.attn.attn_drop.register_forward_hook(keep_attention) for block in vit.blocks]
+        hooks += [block.attn.k_norm.register_forward_hook(keep_likeness) for block in vit.blocks]
+        try:
+            tokens = vit.blocks(tokens)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return tokens, self._fused(to_patches), self._fused(among_patches)
+
+    def _fused(self, attentions: Sequence[Tensor]) -> Tensor:
+        """Attentions (B, heads, M, N) of the blocks -> their weighted mean (B, M, N)."""
+        attention = torch.cat(list(attentions), dim=1)
+        weights = self.fusion(attention.mean(dim=(-2, -1)) * attention.shape[-1])  # a uniform attention has mean 1
+        weights = weights / weights.sum(dim=1, keepdim=True)
+        return (attention * weights[..., None, None]).sum(1)

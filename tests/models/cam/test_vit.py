@@ -24,20 +24,20 @@ def test_cams_are_maps_weighed_and_spread_by_attention():
     head, images = small(), torch.randn(1, 3, 64, 96)
     count, vit = head.num_classes, head.backbone
     tokens, (height, width) = head._tokens(images)
-    attentions, x = [], vit.norm_pre(tokens)
+    to_patches, among_patches, x = [], [], vit.norm_pre(tokens)
     for block in vit.blocks:
         batch, length, dim = x.shape
         heads = block.attn.num_heads
         qkv = block.attn.qkv(block.norm1(x)).reshape(batch, length, 3, heads, dim // heads)
         for number in range(heads):
             query, key = block.attn.q_norm(qkv[0, :, 0, number]), block.attn.k_norm(qkv[0, :, 1, number])
-            attentions.append(((query @ key.T) * block.attn.scale).softmax(-1))
+            to_patches.append(((query @ key.T) * block.attn.scale).softmax(-1)[:count, count:])
+            among_patches.append(((key[count:] @ key[count:].T) * block.attn.scale).softmax(-1))
         x = block(x)
     patches = vit.norm(x)[:, count:].transpose(1, 2).reshape(1, -1, height, width)
     maps = head.head(patches)
     fused = []
-    for rows in (slice(0, count), slice(count, None)):
-        parts = [attention[rows, count:] for attention in attentions]
+    for parts in (to_patches, among_patches):
         pooled = torch.stack([part.mean() * part.shape[-1] for part in parts])
         weights = head.fusion(pooled)
         fused.append(sum(weight * part for weight, part in zip(weights, parts)) / weights.sum())
