@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from models.backbones import build_backbone, check_backbone, is_vit
 from models.cam.classifier import CamClassifier, CamOutput
 
-HYBRID: dict[str, Any] = {"embed_dim": 192, "depth": 4, "num_heads": 3}
-"""Transformer on top of a CNN's features: a DeiT-Tiny of four blocks."""
+HYBRID: dict[str, Any] = {"embed_dim": 192, "depth": 2, "num_heads": 3, "init_values": 0.1}
+"""Transformer on top of a CNN's features: a DeiT-Tiny of two blocks that begin near the identity (LayerScale), as
+untrained attention would mix the whole image into every token."""
 
 
 def build_vit(name: str, output_stride: int) -> Any:
@@ -36,13 +37,15 @@ def build_vit(name: str, output_stride: int) -> Any:
 class VitClassifier(CamClassifier):
     """Transformer with one class token a class; patch tokens give maps, attention refines them.
 
-    The coarse map of class k is a convolution of the patch tokens. It is weighed by the attention of
-    class token k to the patches, then spread among patches (MCTformer, Xu et al., CVPR 2022). Patches attend
-    to each other here by their keys, softmax(K K^T / sqrt(d)), not from query to key: that attention links what
-    differs and can turn a map inside out (Li et al., arXiv 2304.05653). Both attentions are means over all
-    blocks and heads with weights that a small network finds from the attention maps themselves (WeakTr's adaptive
-    attention fusion, Zhu et al., 2023). Class token k is scored by a direction that is learned, the same for all
-    classes.
+    The coarse map of class k is a convolution of the patch tokens. The refined map is the coarse one, weighed by the
+    square root of the attention of class token k to the patches, then spread among patches (MCTformer, Xu et
+    al., CVPR 2022, and its successor MCTformer+). The CAM is the mean of both: of the refined map alone a loss on
+    its edges makes a few bright cells. Both maps and the class tokens are scored (WeakTr, Zhu et al., 2023).
+
+    Patches attend to each other here by their keys, softmax(K K^T / sqrt(d)), not from query to key: that attention
+    links what differs and can turn a map inside out (Li et al., arXiv 2304.05653). Both attentions are means
+    over all blocks and heads with weights that a small network finds from the attention maps themselves (WeakTr's
+    adaptive attention fusion). Class token k is scored by a direction that is learned, the same for all classes.
 
     Parameters
     ----------
@@ -78,9 +81,11 @@ class VitClassifier(CamClassifier):
         tokens, to_patches, among_patches = self._attended(vit.norm_pre(tokens))
         classes, patches = vit.norm(tokens).split([self.num_classes, height * width], dim=1)
         maps = self.head(patches.transpose(1, 2).unflatten(2, (height, width)))
-        weighed = F.relu(maps.flatten(2)) * to_patches  # (B, K, h*w)
-        cams = (weighed @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
-        return CamOutput(maps.mean(dim=(-2, -1)), maps, cams, (self.token_score(classes)[..., 0],))
+        # Times the number of patches, so that a uniform attention changes nothing; at 0 the root has no gradient.
+        weighed = maps.flatten(2) * (height * width * to_patches).clamp(min=1e-6).sqrt()
+        refined = (weighed @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
+        further_scores = (self.token_score(classes)[..., 0], refined.mean(dim=(-2, -1)))
+        return CamOutput(maps.mean(dim=(-2, -1)), maps, F.relu((maps + refined) / 2), further_scores)
 
     def _tokens(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Class tokens and patch tokens with their positions, (B, K + h*w, D), and (h, w)."""

@@ -19,7 +19,7 @@ def test_a_vit_by_name_and_a_hybrid_for_a_cnn():
     assert hybrid.pretrained_network() is hybrid.backbone.patch_embed.backbone
 
 
-def test_cams_are_maps_weighed_and_spread_by_attention():
+def test_cams_are_means_of_maps_and_of_maps_refined_by_attention():
     """The whole head against plain loops over blocks, heads and tokens."""
     head, images = small(), torch.randn(1, 3, 64, 96)
     count, vit = head.num_classes, head.backbone
@@ -41,16 +41,20 @@ def test_cams_are_maps_weighed_and_spread_by_attention():
         pooled = torch.stack([part.mean() * part.shape[-1] for part in parts])
         weights = head.fusion(pooled)
         fused.append(sum(weight * part for weight, part in zip(weights, parts)) / weights.sum())
-    expected = torch.zeros(count, height * width)
+    cells = height * width
+    refined = torch.zeros(count, cells)
     for k in range(count):
-        weighed = maps[0, k].flatten().clamp(min=0) * fused[0][k]
-        for i in range(height * width):
-            expected[k, i] = sum(fused[1][i, j] * weighed[j] for j in range(height * width))
+        weighed = maps[0, k].flatten() * (cells * fused[0][k]).sqrt()
+        for i in range(cells):
+            refined[k, i] = sum(fused[1][i, j] * weighed[j] for j in range(cells))
     output = head(images)
     assert torch.allclose(output.maps, maps, atol=1e-5)
+    expected = ((maps[0].flatten(1) + refined) / 2).clamp(min=0)
+    assert expected.any()
     assert torch.allclose(output.cams[0].flatten(1), expected, atol=1e-5)
     token_scores = vit.norm(x)[:, :count] @ head.token_score.weight[0] + head.token_score.bias
     assert torch.allclose(output.further_scores[0], token_scores, atol=1e-5)
+    assert torch.allclose(output.further_scores[1], refined.mean(1)[None], atol=1e-5)
 
 
 def test_class_tokens_begin_at_the_pretrained_one():
