@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -118,9 +117,9 @@ class VitClassifier(CamClassifier):
                 hook.remove()
         return tokens, self._fused(to_patches), self._fused(among_patches)
 
-    def _fused(self, attentions: Sequence[Tensor]) -> Tensor:
+    def _fused(self, attentions: list[Tensor]) -> Tensor:
         """Attentions (B, heads, M, N) of the blocks -> their weighted mean (B, M, N)."""
-        attention = torch.cat(list(attentions), dim=1)
+        attention = torch.cat(attentions, dim=1)
         weights = self.fusion(attention.mean(dim=(-2, -1)) * attention.shape[-1])  # a uniform attention has mean 1
         weights = weights / weights.sum(dim=1, keepdim=True)
         return (attention * weights[..., None, None]).sum(1)

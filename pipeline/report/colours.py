@@ -63,16 +63,20 @@ def colour_superpixels(labels: np.ndarray, image: np.ndarray | None = None) -> n
     return (0.5 * grey + 0.5 * coloured).astype(np.uint8)
 
 
-def data_uri(picture: np.ndarray, width: int = PANEL_WIDTH) -> str:
-    """The picture for an <img>, no wider than `width`; photographs as JPEG would blur label borders, so PNG."""
+def small_png(picture: np.ndarray, width: int, colours: int) -> bytes:
+    """The picture as PNG, no wider than `width`; photographs as JPEG would blur label borders."""
     image = Image.fromarray(picture)
     if image.width > width:
         image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.BOX)
-    # 128 colours are enough for a panel of this size and a third of the bytes.
-    reduced = image.quantize(128, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
-    reduced.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    image.quantize(colours).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(picture: np.ndarray, width: int = PANEL_WIDTH) -> str:
+    """The picture for an <img>, no wider than `width`."""
+    # 128 colours are enough for a panel of this size and a third of the bytes.
+    return "data:image/png;base64," + base64.b64encode(small_png(picture, width, colours=128)).decode()
 
 
 def sheet(pictures: list[np.ndarray], columns: int = 4, gap: int = 4) -> np.ndarray:
@@ -89,6 +93,4 @@ def sheet(pictures: list[np.ndarray], columns: int = 4, gap: int = 4) -> np.ndar
 
 def save_sheet(path: Path, pictures: list[np.ndarray], columns: int, width: int = 1400) -> None:
     """A sheet as a small PNG for a page: at most `width` pixels wide, 256 colours."""
-    drawn = Image.fromarray(sheet(pictures, columns))
-    drawn.thumbnail((width, drawn.height), Image.Resampling.BOX)
-    drawn.quantize(256).save(path, optimize=True)
+    path.write_bytes(small_png(sheet(pictures, columns), width, colours=256))
