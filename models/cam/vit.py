@@ -43,8 +43,9 @@ class VitClassifier(CamClassifier):
 
     Patches attend to each other here by their keys, softmax(K K^T / sqrt(d)), not from query to key: that attention
     links what differs and can turn a map inside out (Li et al., arXiv 2304.05653). Both attentions are means
-    over all blocks and heads with weights that a small network finds from the attention maps themselves (WeakTr's
-    adaptive attention fusion). Class token k is scored by a direction that is learned, the same for all classes.
+    over all blocks and heads. The weights of the first a small network finds from the attention maps themselves
+    (WeakTr's adaptive attention fusion); those of the second it learns as constants, as each row of attention among
+    patches sums to 1. Class token k is scored by a direction that is learned, the same for all classes.
 
     Parameters
     ----------

@@ -72,6 +72,15 @@ def test_class_tokens_of_an_untrained_hybrid_tell_images_apart():
     assert scores.std(0).min() > 1e-4  # the mean over channels would be zero for all
 
 
+def test_attention_that_is_exactly_zero_gives_no_infinite_gradient():
+    head = small()
+    with torch.no_grad():
+        for block in head.backbone.blocks:
+            block.attn.qkv.weight.mul_(1000)  # each token sees one other alone
+    head(torch.randn(1, 3, 64, 64)).cams.sum().backward()
+    assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="timm has no backbone"):
         VitClassifier("deit_tiny_patch17", 16, 3)
