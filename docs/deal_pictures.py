@@ -16,7 +16,7 @@ import torch
 
 from data.images import read_image
 from data.sample import TRAIN, spread
-from models.losses.deal import EDGE_STRENGTHS, cam_edge_strength
+from models.losses.deal import DEPTH_EDGES, cam_edge_strength, edge_strength
 from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth
 from pipeline.__main__ import task_of
 from pipeline.report.colours import colour_heat, save_sheet
@@ -39,8 +39,9 @@ def row(ablation: Ablation, number: int) -> list[np.ndarray]:
     surface = read_surface(ablation.upstream(LoadDepth).artifact, number, size)
     depth, valid = (torch.from_numpy(values.copy())[None, None] for values in surface)
     panels = [image]
-    for edges, floor, span in (("sobel", 0.0, FULL_STEP), ("curvature", 0.04, 0.3)):
-        panels.append(enlarged(EDGE_STRENGTHS[edges](depth, valid, 8, floor, span)[0], size))
+    for name, floor, span in (("sobel", 0.0, FULL_STEP), ("curvature", 0.04, 0.3)):
+        edges, known = DEPTH_EDGES[name](depth, valid, 8)
+        panels.append(enlarged(edge_strength(edges, known, floor, span), size))
     grid = (-(-size[0] // 8), -(-size[1] // 8))
     for variant in ablation.variants:
         cams = ablation.of_variant(ExtractCams, variant, ablation.seed_list()[0]).artifact

@@ -143,7 +143,7 @@ def prepare_depth(
     """Clean depth (m), validity and edges of one sample; NaN, none and NaN where there is no depth."""
     import torch
 
-    from models.losses.deal import curvature_edge_strength
+    from models.losses.deal import curvature_edges, edge_strength
 
     if raw is None:
         half = [-(-side // EDGE_STRIDE) for side in sample.size]
@@ -160,9 +160,9 @@ def prepare_depth(
             "check the unit of the depth files, or set --LoadDepth-near and --LoadDepth-far"
         ) from error
     tensors = (torch.from_numpy(values)[None, None] for values in (depth, valid))
-    edges, known = curvature_edge_strength(*tensors, stride=EDGE_STRIDE, floor=0.04, span=0.3)
-    edges = edges.where(known, torch.nan)[0, 0].numpy().astype(np.float16)
-    return {"depth": depth, "valid": valid, "depth_edge": edges}
+    edges, known = curvature_edges(*tensors, stride=EDGE_STRIDE)
+    strength = edge_strength(edges, known, floor=0.04, span=0.3).where(known, torch.nan)
+    return {"depth": depth, "valid": valid, "depth_edge": strength[0, 0].numpy().astype(np.float16)}
 
 
 def read_surface(store: ShardedStore, number: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

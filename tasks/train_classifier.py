@@ -12,6 +12,8 @@ from tasks.training_task import TrainingTask
 class TrainClassifier(TrainingTask):
     """Multi-label BCE on tags, plus losses on the maps: DEAL (depth edges), ISL (sampled positions), FSL (colours)."""
 
+    came_later = {"deal_noise_factor": 0.0}
+
     head = luigi.ChoiceParameter(
         default="gap",
         choices=("gap", "seam", "vit", "dilated"),
@@ -24,6 +26,9 @@ class TrainClassifier(TrainingTask):
     deal_stride = luigi.IntParameter(default=8, description="pixels a cell of the grid where the edges meet")
     deal_floor = luigi.FloatParameter(default=0.04, description="depth edges below it are noise (1/m; sobel: m)")
     deal_span = luigi.FloatParameter(default=0.3, description="depth edges above floor + span count in full")
+    deal_noise_factor = luigi.FloatParameter(
+        default=0.0, description="raises an image's floor to this multiple of its median depth edge, for noisy depth"
+    )
     isl_weight = luigi.FloatParameter(
         default=0.0, description="share of the importance sampling loss in classification"
     )
@@ -67,6 +72,7 @@ class TrainClassifier(TrainingTask):
             stride=self.deal_stride,
             floor=self.deal_floor,
             span=self.deal_span,
+            noise_factor=self.deal_noise_factor,
             normalisation=self.cam_normalisation,
         )
         isl = ImportanceSamplingLoss(self.isl_samples)

@@ -22,13 +22,11 @@ def gate(edges: Tensor, mu: float) -> Tensor:
     return torch.tanh(mu + torch.logit(edges, eps=EPSILON))
 
 
-def curvature_edge_strength(
-    depth: Tensor, valid: Tensor, stride: int, floor: float, span: float
-) -> tuple[Tensor, Tensor]:
-    """Depth edges in [0, 1] from second differences of inverse depth (ours: 0 on every plane).
+def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Depth edges in 1/m from second differences of inverse depth (ours: 0 on every plane).
 
-    Inverse depth is averaged to half size, its second differences over 2 cells are max-pooled to
-    ``1/stride`` of the image, and the noise `floor` [1/m] up to ``floor + span`` is mapped to [0, 1].
+    Inverse depth is averaged to half size, and its second differences over 2 cells are max-pooled to
+    ``1/stride`` of the image.
 
     Returns
     -------
@@ -37,14 +35,13 @@ def curvature_edge_strength(
     curvature, defined = inverse_depth_curvature(*inverse_depth(depth, valid, factor=2))
     pool = max(stride // 2, 1)
     edges = F.max_pool2d(curvature, pool, ceil_mode=True)
-    known = F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
-    return ((edges - floor) / span).clamp(0.0, 1.0), known
+    return edges, F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
 
 
-def sobel_edge_strength(depth: Tensor, valid: Tensor, stride: int, floor: float, span: float) -> tuple[Tensor, Tensor]:
-    """Depth edges in [0, 1] from the Sobel magnitude of depth (the paper's form).
+def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Depth edges in metres a cell from the Sobel magnitude of depth (the paper's form).
 
-    Depth is resampled to ``1/stride`` by bicubic interpolation; `floor` and `span` are in metres a cell.
+    Depth is resampled to ``1/stride`` by bicubic interpolation.
 
     Returns
     -------
@@ -54,11 +51,32 @@ def sobel_edge_strength(depth: Tensor, valid: Tensor, stride: int, floor: float,
     filled = depth.where(valid, torch.zeros_like(depth))
     edges = sobel_magnitude(F.interpolate(filled, size=size, mode="bicubic", align_corners=False))
     holes = F.adaptive_max_pool2d((~valid).to(depth.dtype), size)
-    known = F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel stencil sees the neighbours too
-    return ((edges - floor) / span).clamp(0.0, 1.0), known
+    return edges, F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel stencil sees the neighbours too
 
 
-EDGE_STRENGTHS = {"curvature": curvature_edge_strength, "sobel": sobel_edge_strength}
+DEPTH_EDGES = {"curvature": curvature_edges, "sobel": sobel_edges}
+
+
+def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise_factor: float = 0.0) -> Tensor:
+    """Depth edges brought into [0, 1]: 0 up to the floor, 1 from ``floor + span`` on.
+
+    Parameters
+    ----------
+    edges, known : Tensor, (B, 1, h, w)
+        As from a function of `DEPTH_EDGES`.
+    floor, span : float
+        In the edges' unit.
+    noise_factor : float
+        Raises an image's floor to this multiple of the median of its known edges. Most of an image is
+        surface, not border, so the median tells what noise alone makes of a surface. 0 leaves the floor.
+
+    Returns
+    -------
+    Tensor, (B, 1, h, w), [0, 1]
+    """
+    noise = edges.where(known, torch.nan).flatten(1).nanmedian(dim=1).values.nan_to_num(0.0)  # NaN: nothing known
+    floors = (noise_factor * noise).clamp(min=floor)[:, None, None, None]
+    return ((edges - floors) / span).clamp(0.0, 1.0)
 
 
 def cam_edge_strength(cam: Tensor, size: tuple[int, int], normalisation: str = "max") -> Tensor:
@@ -96,6 +114,9 @@ class DepthEdgeAlignmentLoss(nn.Module):
         The common grid has 1/stride of the depth map's height and width.
     floor, span : float
         Strengths up to `floor` are 0, from ``floor + span`` on 1 (1/m for curvature, m for Sobel).
+    noise_factor : float
+        An image whose depth is noisy gets a higher floor: this multiple of the median of its depth edges
+        (`edge_strength`). 0 keeps one floor for all.
     normalisation : {"max", "quantile", "sigmoid"}
         How class scores are brought into [0, 1] before their edges are taken.
 
@@ -114,14 +135,15 @@ class DepthEdgeAlignmentLoss(nn.Module):
         stride: int = 8,
         floor: float = 0.04,
         span: float = 0.3,
+        noise_factor: float = 0.0,
         normalisation: str = "max",
     ):
         super().__init__()
         check_normalisation(normalisation)
-        if edges not in EDGE_STRENGTHS:
-            raise ValueError(f"edges must be one of {sorted(EDGE_STRENGTHS)}; got {edges!r}")
-        self.mu, self.edges, self.stride, self.floor, self.span = mu, edges, stride, floor, span
-        self.normalisation = normalisation
+        if edges not in DEPTH_EDGES:
+            raise ValueError(f"edges must be one of {sorted(DEPTH_EDGES)}; got {edges!r}")
+        self.mu, self.edges, self.stride, self.normalisation = mu, edges, stride, normalisation
+        self.floor, self.span, self.noise_factor = floor, span, noise_factor
 
     def forward(self, cam: Tensor, depth: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """Loss of a batch.
@@ -156,7 +178,8 @@ class DepthEdgeAlignmentLoss(nn.Module):
             valid = depth > 0 if valid is None else valid.bool() & (depth > 0)
             labels = labels.to(cam.dtype)
             with torch.no_grad():
-                strength, known = EDGE_STRENGTHS[self.edges](depth, valid, self.stride, self.floor, self.span)
+                edges, known = DEPTH_EDGES[self.edges](depth, valid, self.stride)
+                strength = edge_strength(edges, known, self.floor, self.span, self.noise_factor)
                 depth_gate = gate(strength, self.mu) * known
             size = (depth_gate.shape[-2], depth_gate.shape[-1])
             cam_gate = gate(cam_edge_strength(cam, size, self.normalisation), self.mu)

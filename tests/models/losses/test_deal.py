@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from models.losses import DepthEdgeAlignmentLoss
-from models.losses.deal import EDGE_STRENGTHS, EPSILON, cam_edge_strength, gate
+from models.losses.deal import DEPTH_EDGES, EPSILON, cam_edge_strength, edge_strength, gate
 
 
 def reference_gate(e, mu):
@@ -32,6 +32,19 @@ def reference_loss(cam_edges, depth_edges, known, labels, mu):
     return total / batch
 
 
+def reference_strength(edges, known, floor, span, noise_factor):
+    """Floor of each image from the (lower) median of its known edges, in loops."""
+    strength = torch.zeros_like(edges)
+    for b, (image, seen) in enumerate(zip(edges[:, 0], known[:, 0], strict=True)):
+        values = sorted(float(image[i, j]) for i, j in seen.nonzero())
+        noise = values[(len(values) - 1) // 2] if values else 0.0
+        lowest = max(floor, noise_factor * noise)
+        for i in range(image.shape[0]):
+            for j in range(image.shape[1]):
+                strength[b, 0, i, j] = min(max((float(image[i, j]) - lowest) / span, 0.0), 1.0)
+    return strength
+
+
 def scene(shift=0, dtype=torch.float64):
     """A box 10 cm high on a table seen from 0.6 m above, and a CAM of the same outline moved by `shift` cells."""
     depth = torch.full((1, 1, 96, 128), 0.6, dtype=dtype)
@@ -41,15 +54,17 @@ def scene(shift=0, dtype=torch.float64):
     return cam, depth, torch.tensor([[1, 0]])
 
 
-@pytest.mark.parametrize("edges", sorted(EDGE_STRENGTHS))
-def test_equals_the_loops(edges):
+@pytest.mark.parametrize("noise_factor", [0.0, 0.9])
+@pytest.mark.parametrize("edges", sorted(DEPTH_EDGES))
+def test_equals_the_loops(edges, noise_factor):
     generator = torch.Generator().manual_seed(0)
     cam = torch.randn(2, 3, 6, 8, generator=generator, dtype=torch.float64)
     depth = 0.3 + torch.rand(2, 1, 48, 64, generator=generator, dtype=torch.float64)
     valid = torch.rand(2, 1, 48, 64, generator=generator) > 0.05
     labels = torch.tensor([[1, 0, 1], [0, 1, 0]])
-    loss = DepthEdgeAlignmentLoss(edges=edges)
-    strength, known = EDGE_STRENGTHS[edges](depth, valid, 8, loss.floor, loss.span)
+    loss = DepthEdgeAlignmentLoss(edges=edges, span=1.0, noise_factor=noise_factor)
+    magnitude, known = DEPTH_EDGES[edges](depth, valid, 8)
+    strength = reference_strength(magnitude, known, loss.floor, loss.span, noise_factor)
     expected = reference_loss(cam_edge_strength(cam, (6, 8)), strength, known, labels, 2.5)
     assert float(loss(cam, depth, labels, valid)) == pytest.approx(expected, rel=1e-9)
 
@@ -68,11 +83,31 @@ def test_tilted_plane_has_no_curvature_edge():
     # inverse depth of a plane is affine in pixel coordinates
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
     depth = (1 / (1.0 + 0.004 * rows + 0.002 * columns))[None, None].double()
-    strength, known = EDGE_STRENGTHS["curvature"](depth, depth > 0, 4, 0.04, 0.3)
-    assert not strength[known].any()
+    edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 4)
+    assert not edge_strength(edges, known, 0.04, 0.3).any()
 
 
-@pytest.mark.parametrize("edges", sorted(EDGE_STRENGTHS))
+def test_floor_rises_with_the_noise_of_each_image():
+    """A noisy table is all edges under one floor for all; a floor of its own leaves it bare and keeps the box."""
+    generator = torch.Generator().manual_seed(0)
+    depth = scene()[1].expand(2, -1, -1, -1).clone()
+    depth[1] += 0.01 * torch.randn(depth[1].shape, generator=generator, dtype=depth.dtype)
+    edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 4)
+    fixed, own = (edge_strength(edges, known, 0.04, 0.1, factor) > 0 for factor in (0.0, 3.0))
+    assert torch.equal(own[0], fixed[0])
+    table = known[1].clone()
+    table[:, 6:18, 8:24] = False
+    assert fixed[1][table].double().mean() > 0.5
+    assert own[1][table].double().mean() < 0.05
+    assert own[1, 0, 8, 12:20].all()  # the far edge of the box
+
+
+def test_floor_of_an_image_without_depth_stays():
+    edges, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.bool)
+    assert torch.equal(edge_strength(edges, nothing, 0.5, 1.0, noise_factor=2.0), torch.full((1, 1, 2, 2), 0.5))
+
+
+@pytest.mark.parametrize("edges", sorted(DEPTH_EDGES))
 def test_constant_depth_prefers_no_place(edges):
     cam, _, labels = scene(0)
     moved, _, _ = scene(6)
@@ -121,7 +156,7 @@ def test_gradcheck():
     depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
     labels = torch.tensor([[1, 1]])
     # The two maxima divide as constants or have a kink; the check runs on the smooth rest.
-    strength, _ = EDGE_STRENGTHS["curvature"](depth, depth > 0, 8, 0.04, 0.3)
+    strength = edge_strength(*DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.04, 0.3)
     target = gate(strength, 2.5)
 
     def smooth(values):
@@ -142,8 +177,8 @@ def test_gradient_of_the_whole_loss_by_differences():
     loss = DepthEdgeAlignmentLoss()
     loss(cam, depth, labels).backward()
     strongest = _edge_maximum(cam.detach())
-    strength, known = EDGE_STRENGTHS["curvature"](depth, depth > 0, 8, 0.04, 0.3)
-    target = gate(strength, 2.5) * known
+    edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 8)
+    target = gate(edge_strength(edges, known, 0.04, 0.3), 2.5) * known
 
     def held(values):
         edges = cam_edge_strength(values, (5, 6)) * _edge_maximum(values) / strongest
