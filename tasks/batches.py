@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from data.images import read_image
 from data.sample import Sample
 from data.store import ShardedStore
+from tasks.copy_paste import Pasting, pasted
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,10 @@ class TrainingImages(Dataset):
         augmentation: Augmentation,
         seed: int,
         maps: Mapping[str, MapSource],
+        pasting: Pasting | None = None,
     ):
         self.samples, self.num_classes, self.normalisation = samples, num_classes, normalisation
-        self.augmentation, self.seed, self.maps = augmentation, seed, maps
+        self.augmentation, self.seed, self.maps, self.pasting = augmentation, seed, maps, pasting
         self.stores: dict[Path, ShardedStore] = {}
 
     def __len__(self) -> int:
@@ -152,32 +154,45 @@ class TrainingImages(Dataset):
         settings = self.augmentation
         rng = np.random.default_rng([self.seed, epoch, number])
         if rng.random() >= settings.mosaic:
-            return self._item(number, settings.crop, 1.0, rng)
+            return self._composed(number, settings.crop, 1.0, rng)
         others = rng.integers(len(self.samples), size=3)
         top, left = settings.crop[0] // 2, settings.crop[1] // 2
         heights, widths = (top, settings.crop[0] - top), (left, settings.crop[1] - left)
         tiles = [
-            self._item(int(n), (heights[place // 2], widths[place % 2]), 0.5, rng)
+            self._composed(int(n), (heights[place // 2], widths[place % 2]), 0.5, rng)
             for place, n in enumerate((number, *others))
         ]
-        for name, source in self.maps.items():
-            if source.numbers_regions:
-                self._make_distinct([tile[name] for tile in tiles], source.padding)
+        self._make_distinct(tiles)
         whole = {
             name: torch.cat([torch.cat([tiles[row][name], tiles[row + 1][name]], -1) for row in (0, 2)], -2)
             for name in ("image", *self.maps)
         }
         return {**whole, "labels": torch.stack([tile["labels"] for tile in tiles]).amax(0)}
 
-    @staticmethod
-    def _make_distinct(tiles: Sequence[Tensor], padding: float) -> None:
-        """Renumber the regions of each tile after those of the tiles before it, in place."""
-        start = 0
-        for tile in tiles:
-            inside = tile != padding
-            if inside.any():
-                tile[inside] += start
-                start = int(tile[inside].max()) + 1
+    def _make_distinct(self, items: Sequence[Mapping[str, Tensor]]) -> None:
+        """Renumber the regions of each item after those of the items before it, in place."""
+        for name, source in self.maps.items():
+            if not source.numbers_regions:
+                continue
+            start = 0
+            for item in items:
+                inside = item[name] != source.padding
+                if inside.any():
+                    item[name][inside] += start
+                    start = int(item[name][inside].max()) + 1
+
+    def _composed(self, number: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
+        """An item, with the objects of another one on top of it where chance says so."""
+        item = self._item(number, crop, zoom, rng)
+        if self.pasting is None or rng.random() >= self.pasting.share:
+            return item
+        other, centre = self._item(int(rng.integers(len(self))), crop, zoom, rng), rng.random(2)
+        objects = self.pasting.objects_of(other)
+        if not objects.any():
+            return item
+        self._make_distinct([item, other])
+        tags = torch.maximum(item.pop("labels"), other.pop("labels"))
+        return {**pasted(item, other, objects, centre), "labels": tags}
 
     def _item(self, number: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
         sample = self.samples[number]

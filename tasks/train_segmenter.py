@@ -20,7 +20,10 @@ from tasks.train_classifier import TrainClassifier
 class TrainSegmenter(SegmenterTask):
     """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
 
+    came_later = {"paste": 0.0}
+
     epochs = luigi.IntParameter(default=8)
+    paste = luigi.FloatParameter(default=0.0, description="share of the images that get the objects of another one")
     grow = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="grow the seed over superpixels"
     )
@@ -72,7 +75,7 @@ class TrainSegmenter(SegmenterTask):
                 losses[name] = (labels != UNLABELLED).float().mean()
             return losses
 
-        images, device = self.training_images(maps), choose_device(self.device)
+        images, device = self.training_images(maps, self.pasting()), choose_device(self.device)
 
         @torch.no_grad()
         def keep_grown(epoch):
@@ -85,6 +88,12 @@ class TrainSegmenter(SegmenterTask):
 
         return self.train(network, images, loss_of, keep_grown)
 
+    def pasting(self):
+        """How objects go from image to image: the superpixels in which a seed is mostly foreground."""
+        from tasks.copy_paste import Pasting
+
+        return Pasting(self.paste, objects_of_seeds) if self.paste else None
+
     def watched_numbers(self) -> list[int]:
         """Numbers in the train split of the images whose grown seeds are kept, spread evenly."""
         return spread(self.index.split(TRAIN), self.watched)
@@ -96,3 +105,10 @@ class TrainSegmenter(SegmenterTask):
     def grown_seeds(self, number: int) -> list[np.ndarray]:
         """The grown seeds of a watched image, (H, W) uint8, one an epoch."""
         return [read_labels(self.grown_path(number, epoch)) for epoch in range(self.epochs)]
+
+
+def objects_of_seeds(maps):
+    """Where the seed and the superpixels of an item say that objects are, (H, W) bool."""
+    from tasks.copy_paste import seeded_objects
+
+    return seeded_objects(maps["seed"], maps["superpixel"], NO_SUPERPIXEL)

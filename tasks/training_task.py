@@ -58,13 +58,14 @@ class TrainingTask(StageTask):
         """The network as an architecture; `tasks.networks.load_trained` gives it what was learnt."""
         raise NotImplementedError
 
-    def training_images(self, maps):
+    def training_images(self, maps, pasting=None):
         """The train split, augmented as the parameters say.
 
         Parameters
         ----------
         maps : dict of name -> MapSource
             Arrays that are augmented along with the images and come in the batch under these names.
+        pasting : tasks.copy_paste.Pasting, optional
         """
         from tasks.batches import TrainingImages
         from tasks.networks import augmentation_of, normalisation_of
@@ -72,7 +73,7 @@ class TrainingTask(StageTask):
         samples = self.index.split(TRAIN)
         augmentation = augmentation_of(self, samples)
         return TrainingImages(
-            samples, self.index.num_classes, normalisation_of(self.backbone), augmentation, self.seed, maps
+            samples, self.index.num_classes, normalisation_of(self.backbone), augmentation, self.seed, maps, pasting
         )
 
     def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:

@@ -21,6 +21,7 @@ from tasks.batches import (
     resize_nearest,
     steps_per_epoch,
 )
+from tasks.copy_paste import Pasting
 
 PLAIN = Normalisation((0.0,) * 3, (1.0,) * 3)
 
@@ -60,6 +61,37 @@ def test_image_and_map_are_moved_alike(samples, scales):
             agree = shown[inside] == item["label"].long()[inside]
             assert inside.any()
             assert agree.float().mean() > (0.99 if scales[0] == 1 else 0.7)  # between labels colours are mixed
+
+
+def test_objects_of_another_image_are_pasted_with_their_tags_and_regions_of_their_own(samples):
+    found, source = samples
+    tagged = [dataclasses.replace(sample, labels=(n + 1,)) for n, sample in enumerate(found)]
+    regions = dataclasses.replace(source, numbers_regions=True)
+    maps, crop = {"label": source, "region": regions}, Augmentation((24, 30), flip=False)
+
+    def images(share):
+        return TrainingImages(tagged, 3, PLAIN, crop, 0, maps, Pasting(share, lambda item: item["label"] == 3))
+
+    item, bare = images(1.0)[0, 0], images(0.0)[0, 0]
+    assert all(torch.equal(values, TrainingImages(tagged, 3, PLAIN, crop, 0, maps)[0, 0][name])
+               for name, values in bare.items())  # fmt: skip
+    changed = item["region"] != bare["region"]
+    assert changed.any()
+    assert not set(item["region"][changed].tolist()) & set(item["region"][~changed].tolist())
+    assert (item["label"][changed] == 3).all()
+    assert torch.equal((item["image"][0] * 255 / 20).round()[changed], torch.full((int(changed.sum()),), 3.0))
+    assert bare["labels"].tolist() == [1, 0, 0]
+    assert item["labels"].sum() == 2
+    assert all(torch.equal(values, item[name]) for name, values in images(1.0)[0, 0].items())
+
+
+def test_an_image_without_objects_pastes_nothing(samples):
+    found, source = samples
+    nowhere = Pasting(1.0, lambda item: torch.zeros_like(item["label"], dtype=torch.bool))
+    plain = Augmentation((24, 30))
+    images = TrainingImages(found, 3, PLAIN, plain, 0, {"label": source}, nowhere)
+    bare = TrainingImages(found, 3, PLAIN, plain, 0, {"label": source})
+    assert all(torch.equal(values, images[0, 1][name]) for name, values in bare[0, 1].items())
 
 
 def test_a_mosaic_shows_four_images_with_their_tags_and_distinct_regions(samples, tmp_path):
