@@ -83,7 +83,7 @@ KIM_SUPERPIXELS: Settings = {
     "ExtractKeys": {"backbone": "vit_base_patch8_224.dino", "weights": "hub", "image_scale": 1.0},
     "DiscoverSuperpixels": {"units": "patches", "tau": 0.3, "centre": False, "refinement": "crf", "crf": "kim"},
     "GenerateSeeds": {"alpha": 0.6, "gamma": 0.0},
-    "TrainSegmenter": {**KIM_SEGMENTER, "beta_bg": 0.7, "beta_fg": 0.7},
+    "TrainSegmenter": {**KIM_SEGMENTER, "paste": 0.0, "beta_bg": 0.7, "beta_fg": 0.7},
     "PredictMasks": KIM_PREDICTION,
 }
 
@@ -100,6 +100,7 @@ SEAM_WITH_DEAL = {
     "deal_weight": 1.0,
     "deal_edges": "sobel",
     "deal_floor": 0.0,
+    "deal_noise_factor": 0.0,
     "cam_normalisation": "max",
 }
 

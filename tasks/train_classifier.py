@@ -27,7 +27,7 @@ class TrainClassifier(TrainingTask):
     deal_floor = luigi.FloatParameter(default=0.04, description="depth edges below it are noise (1/m; sobel: m)")
     deal_span = luigi.FloatParameter(default=0.3, description="depth edges above floor + span count in full")
     deal_noise_factor = luigi.FloatParameter(
-        default=0.0, description="raises an image's floor to this multiple of its median depth edge, for noisy depth"
+        default=2.0, description="raises an image's floor to this multiple of its median depth edge, for noisy depth"
     )
     isl_weight = luigi.FloatParameter(
         default=0.0, description="share of the importance sampling loss in classification"

@@ -23,7 +23,9 @@ class TrainSegmenter(SegmenterTask):
     came_later = {"paste": 0.0}
 
     epochs = luigi.IntParameter(default=8)
-    paste = luigi.FloatParameter(default=0.0, description="share of the images that get the objects of another one")
+    paste = luigi.FloatParameter(
+        default=0.5, description="share of the images on which the objects of another one are pasted"
+    )
     grow = luigi.BoolParameter(
         default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="grow the seed over superpixels"
     )
