@@ -39,9 +39,9 @@ def row(ablation: Ablation, number: int) -> list[np.ndarray]:
     surface = read_surface(ablation.upstream(LoadDepth).artifact, number, size)
     depth, valid = (torch.from_numpy(values.copy())[None, None] for values in surface)
     panels = [image]
-    for name, floor, span in (("sobel", 0.0, FULL_STEP), ("curvature", 0.04, 0.3)):
+    for name, floor, span, noise_factor in (("sobel", 0.0, FULL_STEP, 0.0), ("curvature", 0.04, 0.3, 2.0)):
         edges, known = DEPTH_EDGES[name](depth, valid, 8)
-        panels.append(enlarged(edge_strength(edges, known, floor, span), size))
+        panels.append(enlarged(edge_strength(edges, known, floor, span, noise_factor), size))
     grid = (-(-size[0] // 8), -(-size[1] // 8))
     for variant in ablation.variants:
         cams = ablation.of_variant(ExtractCams, variant, ablation.seed_list()[0]).artifact

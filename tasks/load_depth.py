@@ -161,7 +161,7 @@ def prepare_depth(
         ) from error
     tensors = (torch.from_numpy(values)[None, None] for values in (depth, valid))
     edges, known = curvature_edges(*tensors, stride=EDGE_STRIDE)
-    strength = edge_strength(edges, known, floor=0.04, span=0.3).where(known, torch.nan)
+    strength = edge_strength(edges, known, floor=0.04, span=0.3, noise_factor=0.0).where(known, torch.nan)
     return {"depth": depth, "valid": valid, "depth_edge": strength[0, 0].numpy().astype(np.float16)}
 
 

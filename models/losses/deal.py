@@ -57,7 +57,7 @@ def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tens
 DEPTH_EDGES = {"curvature": curvature_edges, "sobel": sobel_edges}
 
 
-def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise_factor: float = 0.0) -> Tensor:
+def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise_factor: float) -> Tensor:
     """Depth edges brought into [0, 1]: 0 up to the floor, 1 from ``floor + span`` on.
 
     Parameters
@@ -135,7 +135,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
         stride: int = 8,
         floor: float = 0.04,
         span: float = 0.3,
-        noise_factor: float = 0.0,
+        noise_factor: float = 2.0,
         normalisation: str = "max",
     ):
         super().__init__()

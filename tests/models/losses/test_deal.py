@@ -84,7 +84,7 @@ def test_tilted_plane_has_no_curvature_edge():
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
     depth = (1 / (1.0 + 0.004 * rows + 0.002 * columns))[None, None].double()
     edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 4)
-    assert not edge_strength(edges, known, 0.04, 0.3).any()
+    assert not edge_strength(edges, known, 0.04, 0.3, 0.0).any()
 
 
 def test_floor_rises_with_the_noise_of_each_image():
@@ -156,7 +156,7 @@ def test_gradcheck():
     depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
     labels = torch.tensor([[1, 1]])
     # The two maxima divide as constants or have a kink; the check runs on the smooth rest.
-    strength = edge_strength(*DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.04, 0.3)
+    strength = edge_strength(*DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.04, 0.3, 0.0)
     target = gate(strength, 2.5)
 
     def smooth(values):
@@ -178,7 +178,7 @@ def test_gradient_of_the_whole_loss_by_differences():
     loss(cam, depth, labels).backward()
     strongest = _edge_maximum(cam.detach())
     edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 8)
-    target = gate(edge_strength(edges, known, 0.04, 0.3), 2.5) * known
+    target = gate(edge_strength(edges, known, 0.04, 0.3, loss.noise_factor), 2.5) * known
 
     def held(values):
         edges = cam_edge_strength(values, (5, 6)) * _edge_maximum(values) / strongest
