@@ -46,6 +46,10 @@ class TrainClassifier(TrainingTask):
     def version(self):
         return 3 if self.head == "vit" else 1
 
+    def unused(self):
+        # Only the youngest: without the others classifiers trained before would lose their identity.
+        return () if self.deal_weight else ("deal_noise_factor",)
+
     def requires(self):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]
 
