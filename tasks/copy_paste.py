@@ -46,11 +46,9 @@ def seeded_objects(seed: Tensor, superpixel: Tensor, nothing: int) -> Tensor:
     """
     foreground = (seed != BACKGROUND) & (seed != UNLABELLED)
     inside = superpixel != nothing
-    if not inside.any():
-        return foreground
     numbers = superpixel.long().where(inside, 0).flatten()
-    votes = foreground.double() - (seed == BACKGROUND).double()
-    balance = votes.new_zeros(int(numbers.max()) + 1).index_add_(0, numbers, (votes * inside).flatten())
+    votes = (foreground.double() - (seed == BACKGROUND).double()) * inside
+    balance = torch.bincount(numbers, weights=votes.flatten())
     return torch.where(inside, balance[numbers].view_as(seed) > 0, foreground)
 
 
