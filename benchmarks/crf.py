@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from data.images import read_image
-from data.synthetic import render_demo
+from data.demo.scenes import render_demo
+from data.files.images import read_image
 from models.crf import CRF_PRESETS, crf_from_probabilities
-from tasks.layout import SHARD_SIZE
-from tasks.workers import WorkerPool, single_threaded
+from tasks.runtime.executors import WorkerPool, single_threaded
+from tasks.runtime.layout import SHARD_SIZE
 
 CONSTANTS = CRF_PRESETS["irn"]
 

@@ -18,7 +18,7 @@ import torch
 
 from models.cam import HEADS
 from models.losses import DepthEdgeAlignmentLoss, FeatureSimilarityLoss, ImportanceSamplingLoss
-from tasks.memory import keep_freed_memory, peak_memory_mb
+from tasks.runtime.memory import keep_freed_memory, peak_memory_mb
 
 BACKBONE = "tf_efficientnet_lite0"
 VARIANTS = {"none": (), "deal": ("deal",), "isl": ("isl",), "fsl": ("fsl",), "all": ("deal", "isl", "fsl")}
@@ -33,7 +33,7 @@ class Step:
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4)
         self.images = torch.rand(batch, 3, 240, 320)
         self.depth = 0.5 + torch.rand(batch, 1, 240, 320)
-        self.labels = (torch.rand(batch, 12) < 0.2).float()
+        self.tags = (torch.rand(batch, 12) < 0.2).float()
         self.losses = losses
         self.deal, self.isl, self.fsl = (
             DepthEdgeAlignmentLoss(), ImportanceSamplingLoss(), FeatureSimilarityLoss(stride=8)
@@ -41,13 +41,13 @@ class Step:
 
     def __call__(self) -> None:
         output = self.network(self.images)
-        loss = sum(self.network.classification_losses(self.images, self.labels, output).values())
+        loss = sum(self.network.classification_losses(self.images, self.tags, output).values())
         if "deal" in self.losses:
-            loss = loss + self.deal(output.cams, self.depth, self.labels)
+            loss = loss + self.deal(output.cams, self.depth, self.tags)
         if "isl" in self.losses:
-            loss = loss + self.isl(output.maps, self.labels)
+            loss = loss + self.isl(output.maps, self.tags)
         if "fsl" in self.losses:
-            loss = loss + self.fsl(output.cams, self.images, self.labels)
+            loss = loss + self.fsl(output.cams, self.images, self.tags)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

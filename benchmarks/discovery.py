@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from models.superpixels import discover_superpixels
-from tasks.memory import peak_memory_mb, reset_peak_memory
+from tasks.runtime.memory import peak_memory_mb, reset_peak_memory
 
 
 def pseudocode(features: np.ndarray, tau: float) -> np.ndarray:

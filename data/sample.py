@@ -20,7 +20,7 @@ UNLABELLED = 255
 class LabelLayer:
     """One file of pixel labels: a binary mask of ``class_index``, or a label map when that is None.
 
-    ``encoding`` names how a label map stores its classes (`data.encodings.ENCODINGS`); empty: class numbers.
+    ``encoding`` names how a label map stores its classes (`data.files.encodings.ENCODINGS`); empty: class numbers.
     ``member`` says what it needs besides: which image of a file that holds many, or the names of the classes.
     """
 
@@ -41,7 +41,7 @@ class Sample:
     split : {"train", "evaluation"}
     image : Path
         RGB file.
-    labels : tuple of int
+    tags : tuple of int
         Classes present (1..K, sorted): the image-level tags, all the supervision there is.
     depth : Path or None
         16-bit depth file.
@@ -58,7 +58,7 @@ class Sample:
     image_id: str
     split: str
     image: Path
-    labels: tuple[int, ...]
+    tags: tuple[int, ...]
     depth: Path | None = None
     depth_unit: float = 0.001
     truth: tuple[LabelLayer, ...] = ()
@@ -92,7 +92,7 @@ class DatasetIndex:
         train = self.split(TRAIN)
         if not train:
             raise DatasetError(f"{self.root}: the train split is empty; put images there or choose another --data-root")
-        if not any(sample.labels for sample in train):
+        if not any(sample.tags for sample in train):
             raise DatasetError(f"{self.root}: no training image has a label; image-level tags are needed to learn from")
 
     @property
@@ -125,7 +125,7 @@ class DatasetIndex:
 
         rows = [
             {
-                **{key: getattr(sample, key) for key in ("image_id", "split", "labels", "depth_unit", "size")},
+                **{key: getattr(sample, key) for key in ("image_id", "split", "tags", "depth_unit", "size")},
                 "image": relative(sample.image),
                 "depth": relative(sample.depth),
                 **({"coarse": [as_json(layer) for layer in sample.coarse]} if sample.coarse else {}),
@@ -142,7 +142,7 @@ class DatasetIndex:
                 image_id=row["image_id"],
                 split=row["split"],
                 image=root / row["image"],
-                labels=tuple(row["labels"]),
+                tags=tuple(row["tags"]),
                 depth=row["depth"] and root / row["depth"],
                 depth_unit=row["depth_unit"],
                 coarse=tuple(LabelLayer(root / path, *described) for path, *described in row.get("coarse", ())),
@@ -161,7 +161,7 @@ class DatasetIndex:
         Parameters
         ----------
         hash_file : callable
-            Path -> hex digest (`data.fingerprint.FileHashes`).
+            Path -> hex digest (`data.files.fingerprint.FileHashes`).
         """
         rows: list[list[object]] = []
         for sample in self.samples:
@@ -172,7 +172,7 @@ class DatasetIndex:
                 row = [
                     sample.image_id,
                     sample.split,
-                    sample.labels,
+                    sample.tags,
                     hash_file(sample.image),
                     sample.depth and hash_file(sample.depth),
                     sample.depth_unit,

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.images import read_image
+from data.files.images import read_image
 from data.sample import TRAIN, spread
 from models.losses.deal import DEPTH_EDGES, cam_edge_strength, edge_strength
 from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth

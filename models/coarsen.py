@@ -7,7 +7,7 @@ from skimage.draw import polygon as polygon_pixels
 from skimage.measure import approximate_polygon, find_contours
 from skimage.morphology import isotropic_erosion
 
-UNLABELLED = 255
+from models.label_values import UNLABELLED
 
 
 def erode_labels(labels: np.ndarray, radius: float) -> np.ndarray:

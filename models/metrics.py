@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-UNLABELLED = 255
+from models.label_values import UNLABELLED
 
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:

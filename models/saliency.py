@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-UNLABELLED = 255
+from models.label_values import UNLABELLED
 
 
 def refine_saliency(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.label_values import UNLABELLED
+
 BACKGROUND = 0
-UNLABELLED = 255
 
 
 def initial_seed(
@@ -65,7 +66,7 @@ def faint_superpixels(strongest: Tensor, superpixels: Tensor, gamma: float) -> T
 
 
 def grow_seeds(
-    probabilities: Tensor, seeds: Tensor, superpixels: Tensor, labels: Tensor, beta_bg: float, beta_fg: float
+    probabilities: Tensor, seeds: Tensor, superpixels: Tensor, tags: Tensor, beta_bg: float, beta_fg: float
 ) -> Tensor:
     """Seeded region growing over superpixels (eqs. 3.6, 3.7).
 
@@ -78,7 +79,7 @@ def grow_seeds(
     probabilities : Tensor, (B, K+1, H, W), the network's current softmax H
     seeds : Tensor, (B, H, W), integer: 0, 1..K or 255 = unlabelled
     superpixels : Tensor, (B, H, W), int64; a negative number belongs to no superpixel (padding)
-    labels : Tensor, (B, K), {0, 1}: image-level tags
+    tags : Tensor, (B, K), {0, 1}: image-level tags
     beta_bg, beta_fg : float
         Limits for background and foreground classes.
 
@@ -97,7 +98,7 @@ def grow_seeds(
     sums = values.new_zeros(batch * per_image, num_classes).index_add_(0, region, values)
     counts = torch.bincount(region, minlength=batch * per_image).clamp(min=1)
     means = (sums / counts[:, None]).view(batch, per_image, num_classes)
-    allowed = torch.cat([torch.ones_like(labels[:, :1]), labels], 1).bool()
+    allowed = torch.cat([torch.ones_like(tags[:, :1]), tags], 1).bool()
     best, winner = means.masked_fill(~allowed[:, None], -1.0).max(2)
     limit = torch.where(winner == BACKGROUND, beta_bg, beta_fg)
     assigned = torch.where(best > limit, winner, UNLABELLED).flatten()

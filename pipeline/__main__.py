@@ -18,7 +18,7 @@ import pipeline
 import pipeline.dag
 from data.errors import DepthseedError
 from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
-from tasks.base import StageTask
+from tasks.runtime.stage import StageTask
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 import luigi
 import numpy as np
 
-from data.artifact import write_bytes
 from data.errors import SettingError
 from data.sample import spread
+from data.store.artifact import write_bytes
 from pipeline.grid import Variant, merged
 from pipeline.report.tables import csv_text, markdown_text
 from pipeline.write_report import REPORT, TITLES
-from tasks.base import StageTask
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import REGISTRY
+from tasks.runtime.stage import StageTask
 
 log = logging.getLogger("depthseed")
 

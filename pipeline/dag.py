@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from data.store import ShardedStore
-from tasks.base import StageTask
+from data.store.sharded import ShardedStore
+from tasks.runtime.stage import StageTask
 
 
 def stages(task: StageTask) -> list[StageTask]:

@@ -9,15 +9,15 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.artifact import write_bytes
 from data.errors import DatasetError
-from data.images import read_truth
+from data.files.labels import read_truth
 from data.sample import EVALUATION, TRAIN, Sample
-from data.store import ShardedStore
+from data.store.artifact import write_bytes
+from data.store.sharded import ShardedStore
 from pipeline.report.tables import csv_text, markdown_text
-from tasks.base import ScalesParameter, StageTask
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.stage import ScalesParameter, StageTask
 
 log = logging.getLogger("depthseed")
 

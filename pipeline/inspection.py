@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.artifact import MARKER, Artifact
 from data.errors import StoreError
-from data.store import ShardedStore
+from data.store.artifact import MARKER, Artifact
+from data.store.sharded import ShardedStore
 from pipeline.dag import stages, state
 from pipeline.report.colours import colour_heat, colour_labels, colour_superpixels, sheet
-from tasks.base import STAGE_FILE, StageTask
 from tasks.discover_superpixels import NO_SUPERPIXEL
+from tasks.runtime.stage import STAGE_FILE, StageTask
 
 SHEET_IMAGES = 12
 

@@ -8,11 +8,11 @@ import luigi
 
 from data.sample import EVALUATION, TRAIN
 from pipeline.write_report import REPORT, WriteReport
-from tasks.base import StageTask
 from tasks.evaluate_masks import EvaluateMasks
 from tasks.methods import trainer
 from tasks.predict_masks import PredictMasks
 from tasks.presets import PROFILES
+from tasks.runtime.stage import StageTask
 
 log = logging.getLogger("depthseed")
 

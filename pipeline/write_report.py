@@ -6,17 +6,17 @@ import json
 
 import luigi
 
-from data.artifact import write_bytes
 from data.sample import EVALUATION, TRAIN, spread
+from data.store.artifact import write_bytes
 from pipeline.dag import stages
-from tasks.base import StageTask
 from tasks.evaluate_masks import EvaluateMasks
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
+from tasks.runtime.stage import StageTask
+from tasks.runtime.training_stage import TrainingTask
 from tasks.train_segmenter import TrainSegmenter
-from tasks.training_task import TrainingTask
 
 REPORT = "report.html"
 TITLES = {
@@ -97,7 +97,7 @@ class WriteReport(StageTask):
             strips[split].append(
                 {
                     "image_id": sample.image_id,
-                    "tags": [index.class_names[label] for label in sample.labels],
+                    "tags": [index.class_names[label] for label in sample.tags],
                     "panels": [(title, data_uri(picture)) for title, picture in panels.items()],
                 }
             )

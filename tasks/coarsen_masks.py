@@ -9,12 +9,12 @@ import luigi
 import numpy as np
 
 from data.errors import DatasetError
-from data.images import read_layers, read_truth
+from data.files.labels import read_layers, read_truth
 from data.sample import TRAIN, UNLABELLED, Sample
-from data.store import ArraySpec, ShardedStore
-from tasks.base import StageTask
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.stage import StageTask
 
 
 class CoarsenMasks(StageTask):

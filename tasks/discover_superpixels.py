@@ -9,14 +9,14 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.images import read_image
+from data.files.images import read_image
 from data.sample import Sample
-from data.store import ArraySpec, ShardedStore
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.load_depth import LoadDepth, read_surface
-from tasks.split_task import SplitTask
+from tasks.runtime.image_stage import SplitTask
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
 
 NO_SUPERPIXEL = 65535
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import luigi
 
 from data.errors import WeightsError
-from data.fingerprint import hash_file
-from data.images import read_image
+from data.files.fingerprint import hash_file
+from data.files.images import read_image
 from data.sample import Sample
-from data.store import ArraySpec
+from data.store.sharded import ArraySpec
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.split_task import SplitTask
+from tasks.runtime.image_stage import SplitTask
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
 
 
 class EstimateDepth(SplitTask):
@@ -43,8 +43,8 @@ class EstimateDepth(SplitTask):
         import torch
 
         from models.depth_estimation import depth_of_disparity
-        from tasks.batches import map_images
-        from tasks.training import choose_device
+        from tasks.runtime.batches import map_images
+        from tasks.runtime.training_loop import choose_device
 
         index, samples = self.index, self.samples
         estimator = self._estimator().to(choose_device(self.device)).eval()

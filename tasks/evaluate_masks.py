@@ -9,11 +9,10 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.artifact import write_json
-from data.images import read_truth
+from data.files.labels import read_truth
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
-from data.store import ShardedStore
-from tasks.base import StageTask
+from data.store.artifact import write_json
+from data.store.sharded import ShardedStore
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
@@ -21,6 +20,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.methods import REGISTRY
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.stage import StageTask
 
 SCORES = "scores.json"
 RESULTS = ("cam_seed", "initial_seed", "saliency", "coarse_labels", "pseudo_labels", "predictions")

@@ -10,13 +10,13 @@ import luigi
 import numpy as np
 from PIL import Image
 
-from data.artifact import write_bytes, write_json
 from data.errors import SettingError
-from data.label_export import class_masks, coco_content, indexed_png
+from data.files.label_export import class_masks, coco_content, indexed_png
 from data.sample import Sample
+from data.store.artifact import write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.predict_masks import PredictMasks
-from tasks.split_task import SplitTask
+from tasks.runtime.image_stage import SplitTask
 
 FORMATS = ("png", "coco", "bop")
 

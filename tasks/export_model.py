@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import luigi
 
-from data.artifact import write_bytes, write_json
 from data.errors import SettingError
-from tasks.base import StageTask
-from tasks.layout import padded_size
+from data.store.artifact import write_bytes, write_json
 from tasks.methods import trainer
+from tasks.runtime.layout import padded_size
+from tasks.runtime.stage import StageTask
 
 MODEL, LABELS = "model.onnx", "labels.json"
 
@@ -32,8 +32,8 @@ class ExportModel(StageTask):
     def work(self) -> int:
         import torch
 
-        from tasks.networks import load_trained, normalisation_of
-        from tasks.onnx_network import ImageNetwork, largest_difference, onnx_bytes
+        from tasks.runtime.networks import load_trained, normalisation_of
+        from tasks.runtime.onnx_network import ImageNetwork, largest_difference, onnx_bytes
 
         trained, index = self.upstream(trainer(self.method)), self.index
         network = load_trained(trained.network(), trained.artifact, torch.device("cpu")).to(

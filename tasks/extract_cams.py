@@ -6,10 +6,10 @@ import luigi
 import numpy as np
 
 from data.sample import TRAIN, Sample
-from data.store import ArraySpec, ShardedStore
-from tasks.base import ScalesParameter, StageTask
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.stage import ScalesParameter, StageTask
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
@@ -37,16 +37,16 @@ class ExtractCams(StageTask):
         import torch
 
         from models.cam.extraction import extract_cams
-        from tasks.batches import image_batch, labels_of, map_images
-        from tasks.networks import load_trained, normalisation_of
-        from tasks.training import choose_device
+        from tasks.runtime.batches import image_batch, map_images, tags_of
+        from tasks.runtime.networks import load_trained, normalisation_of
+        from tasks.runtime.training_loop import choose_device
 
         index, samples = self.index, self.index.split(TRAIN)
         device = choose_device(self.device)
         trained = self.upstream(TrainClassifier)
         network = load_trained(trained.network(), trained.artifact, device)
         normalise = normalisation_of(trained.backbone)
-        slots = max(len(sample.labels) for sample in samples)
+        slots = max(len(sample.tags) for sample in samples)
         arrays = {
             "cam": ArraySpec(
                 ("slot", "y", "x"), (slots, *padded_size(samples, CAM_STRIDE)), "float16", float("nan"),
@@ -57,19 +57,19 @@ class ExtractCams(StageTask):
         store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
 
         def cams_of(batch: list[Sample]) -> list[np.ndarray]:
-            images, labels = normalise(image_batch(batch)).to(device), labels_of(batch, index.num_classes).to(device)
+            images, labels = normalise(image_batch(batch)).to(device), tags_of(batch, index.num_classes).to(device)
             size = padded_size(batch, CAM_STRIDE)
             with torch.inference_mode():
                 maps = extract_cams(network, images, labels, size, self.scales, self.flip, self.fusion).cpu()
             return [
-                values[[label - 1 for label in sample.labels]].half().numpy()
+                values[[label - 1 for label in sample.tags]].half().numpy()
                 for sample, values in zip(batch, maps, strict=True)
             ]
 
         missing = store.missing_shards()
         for shard in self.progress(missing, len(missing), "shard"):
             here = [samples[number] for number in store.images_of(shard)]
-            slots = [np.array(sample.labels, np.int16) for sample in here]
+            slots = [np.array(sample.tags, np.int16) for sample in here]
             store.write_shard(shard, {"cam": map_images(here, self.batch_size, cams_of), "slot_class": slots})
         return sum(len(store.images_of(shard)) for shard in missing)
 

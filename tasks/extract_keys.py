@@ -6,10 +6,10 @@ import luigi
 import numpy as np
 
 from data.sample import Sample
-from data.store import ArraySpec
+from data.store.sharded import ArraySpec
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store
-from tasks.split_task import SplitTask
+from tasks.runtime.image_stage import SplitTask
+from tasks.runtime.layout import SHARD_SIZE, create_store
 
 
 class ExtractKeys(SplitTask):
@@ -28,7 +28,7 @@ class ExtractKeys(SplitTask):
         return self.upstream(IndexDataset)
 
     def content_identity(self):
-        from tasks.weights import weights_identity
+        from tasks.runtime.weights import weights_identity
 
         return {"weights": weights_identity(self.weights, self.backbone)}
 
@@ -36,9 +36,9 @@ class ExtractKeys(SplitTask):
         import torch
         import torch.nn.functional as F
 
-        from tasks.batches import image_batch, map_images
-        from tasks.networks import build_keys, normalisation_of
-        from tasks.training import choose_device
+        from tasks.runtime.batches import image_batch, map_images
+        from tasks.runtime.networks import build_keys, normalisation_of
+        from tasks.runtime.training_loop import choose_device
 
         index, samples = self.index, self.samples
         device = choose_device(self.device)

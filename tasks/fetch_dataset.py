@@ -7,9 +7,9 @@ from pathlib import Path
 
 import luigi
 
-from data.artifact import write_json
-from data.downloads import DOWNLOADS, ask, fetch, unpack
 from data.errors import SettingError
+from data.readers.downloads import DOWNLOADS, ask, fetch, unpack
+from data.store.artifact import write_json
 
 log = logging.getLogger("depthseed")
 

@@ -9,13 +9,13 @@ import luigi
 import numpy as np
 
 from data.sample import TRAIN, UNLABELLED, Sample
-from data.store import ArraySpec, ShardedStore
-from tasks.base import StageTask
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.load_depth import LoadDepth, read_surface
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.stage import StageTask
 
 
 class GenerateSeeds(StageTask):
@@ -48,7 +48,7 @@ class GenerateSeeds(StageTask):
         return [self.upstream(stage) for stage in above]
 
     def work(self) -> int:
-        from tasks.workers import map_shards
+        from tasks.runtime.executors import map_shards
 
         samples = self.index.split(TRAIN)
         arrays = {

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import luigi
 
-from data import DATASETS, DatasetSpec, synthetic
-from data.artifact import hash_text, write_json
+from data.demo import scenes
 from data.errors import DatasetError, ImageError
-from data.files import image_size
-from data.fingerprint import FileHashes
-from data.images import read_image
-from data.masks import RememberedTags
+from data.files.fingerprint import FileHashes
+from data.files.images import read_image
+from data.files.pixels import image_size
+from data.readers import DATASETS, DatasetSpec
+from data.readers.label_maps import RememberedTags
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
-from tasks.base import StageTask
+from data.store.artifact import hash_text, write_json
+from tasks.runtime.stage import StageTask
 
 log = logging.getLogger("depthseed")
 
@@ -83,7 +84,7 @@ class IndexDataset(StageTask):
     def fingerprint(self, truth: bool = False) -> str:
         """Content hash of the data set, or of its ground truth alone."""
         if self.is_rendered:
-            return hash_text(repr((synthetic.VERSION, synthetic.SCENE_SEED, synthetic.SPLITS)))
+            return hash_text(repr((scenes.VERSION, scenes.SCENE_SEED, scenes.SPLITS)))
         known = self.__dict__.setdefault("_fingerprints", {})
         if truth not in known:
             hashes = FileHashes(self._cache(".hashes.json"))

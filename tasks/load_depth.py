@@ -9,17 +9,17 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.depth import clean_depth
-from data.depth_folder import depth_file, read_depth_file
-from data.depth_noise import DepthNoise, degrade
+from data.depth.cleaning import clean_depth
+from data.depth.folder import depth_file, read_depth_file
+from data.depth.noise import DepthNoise, degrade
 from data.errors import ImageError, SettingError
-from data.images import read_depth
+from data.files.images import read_depth
 from data.sample import Sample
-from data.store import ArraySpec, ShardedStore
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
-from tasks.split_task import SplitTask
+from tasks.runtime.image_stage import SplitTask
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
 
 EDGE_STRIDE = 2
 

@@ -10,14 +10,14 @@ import luigi
 import numpy as np
 
 from data.errors import ImageError, SettingError
-from data.fingerprint import hash_file
-from data.images import read_saliency
+from data.files.fingerprint import hash_file
+from data.files.images import read_saliency
 from data.sample import TRAIN, Sample
-from data.store import ArraySpec, ShardedStore
-from tasks.base import ScalesParameter, StageTask
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.load_depth import LoadDepth, read_surface
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.stage import ScalesParameter, StageTask
 
 SaliencyFinder = Callable[[int, Sample], np.ndarray]
 """(number, sample) -> saliency, (H, W) float32 in [0, 1]."""
@@ -73,7 +73,7 @@ class LoadSaliency(StageTask):
         return {}
 
     def work(self) -> int:
-        from tasks.workers import map_shards
+        from tasks.runtime.executors import map_shards
 
         samples = self.index.split(TRAIN)
         arrays = {
@@ -130,7 +130,7 @@ def from_folder(number: int, sample: Sample, folder: Path) -> np.ndarray:
 
 def from_network(number: int, sample: Sample, network: Callable) -> np.ndarray:
     """Saliency from a network."""
-    from tasks.batches import image_tensor
+    from tasks.runtime.batches import image_tensor
 
     return network(image_tensor(sample)).numpy()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tasks.base import METHODS, StageTask
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams
@@ -12,11 +11,12 @@ from tasks.generate_seeds import GenerateSeeds
 from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.stage import METHODS, StageTask
+from tasks.runtime.training_stage import TrainingTask
 from tasks.train_by_masking import TrainByMasking
 from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
-from tasks.training_task import TrainingTask
 
 
 class Method(NamedTuple):

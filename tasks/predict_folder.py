@@ -9,12 +9,12 @@ import luigi
 import numpy as np
 from PIL import Image
 
-from data.artifact import write_bytes
 from data.errors import SettingError
-from data.images import read_image
-from data.label_export import indexed_png, voc_palette
-from data.masks import IMAGE_SUFFIXES
-from tasks.base import ScalesParameter
+from data.files.images import read_image
+from data.files.label_export import indexed_png, voc_palette
+from data.readers.label_maps import IMAGE_SUFFIXES
+from data.store.artifact import write_bytes
+from tasks.runtime.stage import ScalesParameter
 
 log = logging.getLogger("depthseed")
 
@@ -49,9 +49,9 @@ class PredictFolder(luigi.Task):
         import torch
         from tqdm import tqdm
 
-        from tasks.batches import rgb_tensor
-        from tasks.networks import load_model
-        from tasks.training import choose_device
+        from tasks.runtime.batches import rgb_tensor
+        from tasks.runtime.networks import load_model
+        from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
         model = load_model(Path(self.model), device)

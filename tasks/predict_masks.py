@@ -10,15 +10,15 @@ from typing import NamedTuple
 import luigi
 import numpy as np
 
-from data.images import read_image
+from data.files.images import read_image
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
-from data.store import ArraySpec, ShardedStore
-from tasks.base import ScalesParameter, StageTask
+from data.store.sharded import ArraySpec, ShardedStore
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
-from tasks.layout import SHARD_SIZE, create_store, padded_size
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.methods import trainer
+from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
+from tasks.runtime.stage import ScalesParameter, StageTask
 
 UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
@@ -85,7 +85,7 @@ class PredictMasks(StageTask):
         return [self.upstream(LoadDepth, split=self.split)] if self.vote == "depth" else []
 
     def work(self) -> int:
-        from tasks.workers import map_shards
+        from tasks.runtime.executors import map_shards
 
         index, samples = self.index, self.index.split(self.split)
         arrays = {
@@ -113,9 +113,9 @@ class PredictMasks(StageTask):
         import torch
 
         from models.crf import CRF_PRESETS, crf_from_probabilities
-        from tasks.batches import image_batch, map_images
-        from tasks.networks import load_trained, normalisation_of
-        from tasks.training import choose_device
+        from tasks.runtime.batches import image_batch, map_images
+        from tasks.runtime.networks import load_trained, normalisation_of
+        from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
         trained = self.upstream(trainer(self.method))
@@ -151,7 +151,7 @@ class PredictMasks(StageTask):
         import torch
 
         if self.split == TRAIN:
-            return torch.tensor([0, *sample.labels])
+            return torch.tensor([0, *sample.tags])
         likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
         likely[0] = True
         return likely.nonzero()[:, 0]

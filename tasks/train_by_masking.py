@@ -1,4 +1,4 @@
-"""A segmentation network learnt without pseudo-labels: from saliency, and from what it can hide from a classifier."""
+"""A segmentation network learnt without pseudo-tags: from saliency, and from what it can hide from a classifier."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import luigi
 from data.sample import UNLABELLED
 from tasks.index_dataset import IndexDataset
 from tasks.refine_saliency import RefineSaliency
-from tasks.segmenter_task import SegmenterTask
+from tasks.runtime.segmenter_stage import SegmenterTask
 from tasks.train_classifier import TrainClassifier
 
 
@@ -24,9 +24,9 @@ class TrainByMasking(SegmenterTask):
         import torch
 
         from models.losses import AttentionLoss, SaliencyLoss
-        from tasks.batches import MapSource
-        from tasks.networks import load_trained
-        from tasks.training import choose_device
+        from tasks.runtime.batches import MapSource
+        from tasks.runtime.networks import load_trained
+        from tasks.runtime.training_loop import choose_device
 
         torch.manual_seed(self.seed)
         network, trained = self.network_at_start(), self.upstream(TrainClassifier)
@@ -38,12 +38,12 @@ class TrainByMasking(SegmenterTask):
             return classifier(images).scores
 
         def loss_of(batch, epoch):
-            labels, salient = batch["labels"], batch["salient"].long()
+            tags, salient = batch["tags"], batch["salient"].long()
             at_scales = self.logits_at_scales(network, batch["image"], salient.shape[-2:])
-            losses = {"saliency": sum(saliency_loss(logits, salient, labels) for logits in at_scales)}
+            losses = {"saliency": sum(saliency_loss(logits, salient, tags) for logits in at_scales)}
             total = losses["saliency"]
             if self.attention_weight:
-                losses["attention"] = attention_loss(at_scales[0], batch["image"], labels, classify)
+                losses["attention"] = attention_loss(at_scales[0], batch["image"], tags, classify)
                 total = total + self.attention_weight * losses["attention"]
             return {**losses, "loss": total}
 

@@ -6,7 +6,7 @@ import luigi
 
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
-from tasks.training_task import TrainingTask
+from tasks.runtime.training_stage import TrainingTask
 
 
 class TrainClassifier(TrainingTask):
@@ -54,7 +54,7 @@ class TrainClassifier(TrainingTask):
         return [self.upstream(IndexDataset), *([self.upstream(LoadDepth)] if self.deal_weight else [])]
 
     def network(self):
-        from tasks.networks import build_classifier
+        from tasks.runtime.networks import build_classifier
 
         return build_classifier(self, self.index.num_classes, pretrained=False)
 
@@ -62,8 +62,8 @@ class TrainClassifier(TrainingTask):
         import torch
 
         from models.losses import DepthEdgeAlignmentLoss, FeatureSimilarityLoss, ImportanceSamplingLoss
-        from tasks.batches import MapSource
-        from tasks.networks import build_classifier, normalisation_of
+        from tasks.runtime.batches import MapSource
+        from tasks.runtime.networks import build_classifier, normalisation_of
 
         torch.manual_seed(self.seed)
         network = build_classifier(self, self.index.num_classes, pretrained=True)
@@ -84,20 +84,20 @@ class TrainClassifier(TrainingTask):
         colours = normalisation_of(self.backbone)
 
         def loss_of(batch, epoch):
-            labels = batch["labels"]
+            tags = batch["tags"]
             output = network(batch["image"])
-            losses = network.classification_losses(batch["image"], labels, output)
+            losses = network.classification_losses(batch["image"], tags, output)
             total = sum(losses.values())
             if self.isl_weight:
-                losses["isl"] = isl(output.maps, labels)
+                losses["isl"] = isl(output.maps, tags)
                 total = total + self.isl_weight * (losses["isl"] - losses["classification"])
             ramp = min(max((epoch - self.ramp_start) / max(self.ramp_end - self.ramp_start, 1e-9), 0.0), 1.0)
             if self.deal_weight:
                 depth, valid = batch["depth"][:, None].nan_to_num(0.0), batch["valid"][:, None]
-                losses["deal"] = deal(output.cams, depth, labels, valid)
+                losses["deal"] = deal(output.cams, depth, tags, valid)
                 total = total + self.deal_weight * ramp * losses["deal"]
             if self.fsl_weight:
-                losses["fsl"] = fsl(output.cams, colours.undo(batch["image"]), labels)
+                losses["fsl"] = fsl(output.cams, colours.undo(batch["image"]), tags)
                 total = total + self.fsl_weight * ramp * losses["fsl"]
             return {**losses, "loss": total}
 

@@ -7,7 +7,7 @@ import luigi
 from data.sample import UNLABELLED
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.index_dataset import IndexDataset
-from tasks.training_task import TrainingTask
+from tasks.runtime.training_stage import TrainingTask
 
 
 class TrainCoarse(TrainingTask):
@@ -41,7 +41,7 @@ class TrainCoarse(TrainingTask):
         return self.upsampling == "superpixel"
 
     def network(self):
-        from tasks.networks import build_fcn
+        from tasks.runtime.networks import build_fcn
 
         return build_fcn(self, self.index.num_classes, pretrained=False)
 
@@ -50,8 +50,8 @@ class TrainCoarse(TrainingTask):
         import torch.nn.functional as F
 
         from models.losses import SuperpixelSlicLoss
-        from tasks.batches import MapSource
-        from tasks.networks import build_fcn, normalisation_of
+        from tasks.runtime.batches import MapSource
+        from tasks.runtime.networks import build_fcn, normalisation_of
 
         torch.manual_seed(self.seed)
         network = build_fcn(self, self.index.num_classes, pretrained=True)

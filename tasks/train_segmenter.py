@@ -7,13 +7,13 @@ from pathlib import Path
 import luigi
 import numpy as np
 
-from data.artifact import write_bytes
-from data.images import label_png, read_labels
+from data.files.labels import label_png, read_labels
 from data.sample import TRAIN, UNLABELLED, spread
+from data.store.artifact import write_bytes
 from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
-from tasks.segmenter_task import SegmenterTask
+from tasks.runtime.segmenter_stage import SegmenterTask
 from tasks.train_classifier import TrainClassifier
 
 
@@ -45,8 +45,8 @@ class TrainSegmenter(SegmenterTask):
 
         from models.losses import BalancedSeedLoss
         from models.seeds import grow_seeds
-        from tasks.batches import MapSource
-        from tasks.training import choose_device
+        from tasks.runtime.batches import MapSource
+        from tasks.runtime.training_loop import choose_device
 
         torch.manual_seed(self.seed)
         network = self.network_at_start()
@@ -65,9 +65,7 @@ class TrainSegmenter(SegmenterTask):
                 return seeds
             superpixels = batch["superpixel"].long()
             superpixels = superpixels.masked_fill(superpixels == NO_SUPERPIXEL, -1)
-            return grow_seeds(
-                logits.detach().softmax(1), seeds, superpixels, batch["labels"], self.beta_bg, self.beta_fg
-            )
+            return grow_seeds(logits.detach().softmax(1), seeds, superpixels, batch["tags"], self.beta_bg, self.beta_fg)
 
         def loss_of(batch, epoch):
             logits = self.logits_at_scales(network, batch["image"], batch["seed"].shape[-2:])
@@ -92,7 +90,7 @@ class TrainSegmenter(SegmenterTask):
 
     def pasting(self):
         """How objects go from image to image: the superpixels in which a seed is mostly foreground."""
-        from tasks.copy_paste import Pasting
+        from tasks.runtime.copy_paste import Pasting
 
         return Pasting(self.paste, objects_of_seeds) if self.paste else None
 
@@ -111,6 +109,6 @@ class TrainSegmenter(SegmenterTask):
 
 def objects_of_seeds(maps):
     """Where the seed and the superpixels of an item say that objects are, (H, W) bool."""
-    from tasks.copy_paste import seeded_objects
+    from tasks.runtime.copy_paste import seeded_objects
 
     return seeded_objects(maps["seed"], maps["superpixel"], NO_SUPERPIXEL)

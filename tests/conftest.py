@@ -8,7 +8,7 @@ import pytest
 import torch
 from support import TINY_SETTINGS, CommandLine, tiny_config
 
-from data.synthetic import render_demo
+from data.demo.scenes import render_demo
 
 
 @pytest.fixture(scope="session")

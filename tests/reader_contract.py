@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import DATASETS
 from data.errors import DepthseedError
-from data.images import read_image, read_truth
-from data.masks import tags_of
+from data.files.images import read_image
+from data.files.labels import read_truth
+from data.readers import DATASETS
+from data.readers.label_maps import tags_of
 from data.sample import EVALUATION, TRAIN, DatasetIndex
 
 SIZE = (12, 16)
@@ -41,7 +42,7 @@ def check_layout(name, root, counts, num_classes, tags, corner) -> DatasetIndex:
     assert (len(index.split(TRAIN)), len(index.split(EVALUATION))) == counts
     assert index.num_classes == num_classes
     for sample in index.samples:
-        assert sample.labels == tags
+        assert sample.tags == tags
         assert read_image(sample.image).shape == (*SIZE, 3)
         truth = read_truth(sample, index.num_classes)
         assert truth.shape == SIZE

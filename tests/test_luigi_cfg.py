@@ -7,7 +7,7 @@ import pytest
 
 import pipeline
 from pipeline.surroundings import SETTINGS
-from tasks.base import COMMON
+from tasks.runtime.stage import COMMON
 
 TEXT = (Path(__file__).parent.parent / "luigi.cfg").read_text()
 

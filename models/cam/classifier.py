@@ -50,15 +50,15 @@ class CamClassifier(nn.Module):
     def forward(self, images: Tensor) -> CamOutput:
         raise NotImplementedError
 
-    def classification_losses(self, images: Tensor, labels: Tensor, output: CamOutput) -> dict[str, Tensor]:
+    def classification_losses(self, images: Tensor, tags: Tensor, output: CamOutput) -> dict[str, Tensor]:
         """Terms that train the head itself, to be summed; ``classification`` is among them.
 
         Parameters
         ----------
         images : Tensor, (B, 3, H, W)
-        labels : Tensor, (B, K), float in {0, 1}
+        tags : Tensor, (B, K), float in {0, 1}
         output : CamOutput of these images
         """
         scores = (output.scores, *output.further_scores)
-        losses = [F.binary_cross_entropy_with_logits(logits, labels) for logits in scores]
+        losses = [F.binary_cross_entropy_with_logits(logits, tags) for logits in scores]
         return {"classification": torch.stack(losses).mean()}

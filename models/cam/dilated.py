@@ -53,11 +53,11 @@ class DilatedClassifier(CamClassifier):
             further_maps=tuple(dilated),
         )
 
-    def classification_losses(self, images: Tensor, labels: Tensor, output: CamOutput) -> dict[str, Tensor]:
+    def classification_losses(self, images: Tensor, tags: Tensor, output: CamOutput) -> dict[str, Tensor]:
         """BCE of all blocks (2.1) and the weighted CAM loss (2.2)."""
         dense = dense_cam(output.maps, output.further_maps)
-        losses = super().classification_losses(images, labels, output)
-        return {**losses, "dense_cam": CAM_WEIGHT * cam_loss(dense, output.maps, labels)}
+        losses = super().classification_losses(images, tags, output)
+        return {**losses, "dense_cam": CAM_WEIGHT * cam_loss(dense, output.maps, tags)}
 
 
 def dense_cam(standard: Tensor, dilated: Sequence[Tensor]) -> Tensor:
@@ -65,17 +65,17 @@ def dense_cam(standard: Tensor, dilated: Sequence[Tensor]) -> Tensor:
     return torch.maximum(standard, torch.stack(list(dilated)).mean(0))
 
 
-def cam_loss(dense: Tensor, standard: Tensor, labels: Tensor) -> Tensor:
+def cam_loss(dense: Tensor, standard: Tensor, tags: Tensor) -> Tensor:
     """l = 1/(|C| |S|) sum over positions S and present classes C of (ReLU(M) - ReLU(M_0))^2 (2.2), mean over images.
 
     Parameters
     ----------
     dense, standard : Tensor, (B, K, h, w)
-    labels : Tensor, (B, K), {0, 1}
+    tags : Tensor, (B, K), {0, 1}
 
     Returns
     -------
     Tensor, scalar; an image without a present class counts 0.
     """
-    squares = (F.relu(dense) - F.relu(standard)).square().mean(dim=(-2, -1)) * labels
-    return (squares.sum(1) / labels.sum(1).clamp(min=1)).mean()
+    squares = (F.relu(dense) - F.relu(standard)).square().mean(dim=(-2, -1)) * tags
+    return (squares.sum(1) / tags.sum(1).clamp(min=1)).mean()

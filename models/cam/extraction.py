@@ -14,7 +14,7 @@ from models.cam.classifier import CamClassifier
 def extract_cams(
     classifier: CamClassifier,
     images: Tensor,
-    labels: Tensor,
+    tags: Tensor,
     size: tuple[int, int],
     scales: Sequence[float],
     flip: bool,
@@ -29,7 +29,7 @@ def extract_cams(
     ----------
     classifier : CamClassifier
     images : Tensor, (B, 3, H, W), normalised as the backbone expects
-    labels : Tensor, (B, K), {0, 1}
+    tags : Tensor, (B, K), {0, 1}
     size : (height, width) of the result
     scales : sequence of float
     flip : bool
@@ -41,7 +41,7 @@ def extract_cams(
     -------
     Tensor, (B, K, height, width), float32 in [0, 1]; all 0 for a class whose score is nowhere positive.
     """
-    total = images.new_zeros(len(images), labels.shape[1], *size)
+    total = images.new_zeros(len(images), tags.shape[1], *size)
     fuse = torch.maximum if fusion == "max" else torch.add
     for scale in scales:
         scaled = (
@@ -53,6 +53,6 @@ def extract_cams(
             straight, mirrored = maps.chunk(2)
             maps = fuse(straight, mirrored.flip(-1))
         total = fuse(total, F.interpolate(maps, size=size, mode="bilinear", align_corners=False))
-    total = total * labels[:, :, None, None]
+    total = total * tags[:, :, None, None]
     peak = total.amax(dim=(-2, -1), keepdim=True)
     return torch.where(peak > 0, total / peak.clamp(min=torch.finfo(total.dtype).tiny), torch.zeros_like(total))

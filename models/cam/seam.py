@@ -84,11 +84,11 @@ class SeamClassifier(CamClassifier):
         refined = pixel_correlation(before, self.correlate(torch.cat(parts, dim=1)))[:, 1:]
         return CamOutput(maps.mean(dim=(-2, -1)), maps, refined)
 
-    def classification_losses(self, images: Tensor, labels: Tensor, output: CamOutput) -> dict[str, Tensor]:
+    def classification_losses(self, images: Tensor, tags: Tensor, output: CamOutput) -> dict[str, Tensor]:
         """BCE of both images, equivariance and equivariant cross regularisation (their eqs. 6 to 9)."""
         small = self(F.interpolate(images, scale_factor=self.shrink, mode="bilinear", align_corners=False))
         size = small.maps.shape[-2:]
-        present = labels[:, :, None, None]
+        present = tags[:, :, None, None]
 
         def shrunken(maps: Tensor) -> Tensor:
             return F.interpolate(maps, size, mode="bilinear", align_corners=False)
@@ -101,7 +101,7 @@ class SeamClassifier(CamClassifier):
             for cam, refined in ((cam_small, refined_large), (cam_large, refined_small))
         ]
         count = max(1, int(HARDEST * crossed[0].shape[1]))
-        classified = [F.binary_cross_entropy_with_logits(scores, labels) for scores in (output.scores, small.scores)]
+        classified = [F.binary_cross_entropy_with_logits(scores, tags) for scores in (output.scores, small.scores)]
         hardest = [values.topk(count, dim=1).values.mean() for values in crossed]
         return {
             "classification": torch.stack(classified).mean(),

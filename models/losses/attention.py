@@ -29,14 +29,14 @@ def masked_images(images: Tensor, probabilities: Tensor, erased: Tensor) -> Tens
     return images * kept
 
 
-def attention_loss(scores: Tensor, labels: Tensor, erased: Tensor) -> Tensor:
+def attention_loss(scores: Tensor, tags: Tensor, erased: Tensor) -> Tensor:
     """BCE of a classifier's scores of masked images against t' = t (1 - b), over the present classes (2.10).
 
     Parameters
     ----------
     scores : Tensor, (B, K)
         Class logits of the masked images.
-    labels, erased : Tensor, (B, K), {0, 1}
+    tags, erased : Tensor, (B, K), {0, 1}
         t and b.
 
     Returns
@@ -44,9 +44,9 @@ def attention_loss(scores: Tensor, labels: Tensor, erased: Tensor) -> Tensor:
     Tensor, scalar: the mean over the present classes of an image, then over the images; an image without a
     present class counts 0.
     """
-    labels, erased = labels.to(scores.dtype), erased.to(scores.dtype)
-    losses = F.binary_cross_entropy_with_logits(scores, labels * (1 - erased), reduction="none") * labels
-    return (losses.sum(1) / labels.sum(1).clamp(min=1)).mean()
+    tags, erased = tags.to(scores.dtype), erased.to(scores.dtype)
+    losses = F.binary_cross_entropy_with_logits(scores, tags * (1 - erased), reduction="none") * tags
+    return (losses.sum(1) / tags.sum(1).clamp(min=1)).mean()
 
 
 class AttentionLoss(nn.Module):
@@ -77,7 +77,7 @@ class AttentionLoss(nn.Module):
         self,
         logits: Tensor,
         images: Tensor,
-        labels: Tensor,
+        tags: Tensor,
         classify: Callable[[Tensor], Tensor],
         erased: Tensor | None = None,
     ) -> Tensor:
@@ -87,7 +87,7 @@ class AttentionLoss(nn.Module):
         logits : Tensor, (B, K+1, h, w)
             Of the segmentation network; resized to the images, bilinearly, after the softmax.
         images : Tensor, (B, 3, H, W), normalised
-        labels : Tensor, (B, K), {0, 1}
+        tags : Tensor, (B, K), {0, 1}
         classify : callable
             Images (B, 3, H, W) -> class logits (B, K). Its parameters must be constant; the gradient passes
             through it to the mask.
@@ -103,18 +103,18 @@ class AttentionLoss(nn.Module):
         ValueError
             If the shapes do not fit.
         """
-        if logits.ndim != 4 or labels.shape != (len(logits), logits.shape[1] - 1) or len(images) != len(logits):
+        if logits.ndim != 4 or tags.shape != (len(logits), logits.shape[1] - 1) or len(images) != len(logits):
             raise ValueError(
-                "logits (B, K+1, h, w), images (B, 3, H, W) and labels (B, K) must belong together; got "
-                f"{tuple(logits.shape)}, {tuple(images.shape)}, {tuple(labels.shape)}"
+                "logits (B, K+1, h, w), images (B, 3, H, W) and tags (B, K) must belong together; got "
+                f"{tuple(logits.shape)}, {tuple(images.shape)}, {tuple(tags.shape)}"
             )
         if erased is None:
-            erased = torch.randint(0, 2, (self.paths, *labels.shape), device=labels.device)
+            erased = torch.randint(0, 2, (self.paths, *tags.shape), device=tags.device)
         probabilities = logits.softmax(1)
         if probabilities.shape[-2:] != images.shape[-2:]:
             probabilities = F.interpolate(probabilities, images.shape[-2:], mode="bilinear", align_corners=False)
         losses = []
         for path in erased:
-            chosen = path.to(logits.dtype) * labels.to(logits.dtype)
-            losses.append(attention_loss(classify(masked_images(images, probabilities, chosen)), labels, chosen))
+            chosen = path.to(logits.dtype) * tags.to(logits.dtype)
+            losses.append(attention_loss(classify(masked_images(images, probabilities, chosen)), tags, chosen))
         return torch.stack(losses).mean()

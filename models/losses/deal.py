@@ -145,7 +145,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
         self.mu, self.edges, self.stride, self.normalisation = mu, edges, stride, normalisation
         self.floor, self.span, self.noise_factor = floor, span, noise_factor
 
-    def forward(self, cam: Tensor, depth: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(self, cam: Tensor, depth: Tensor, tags: Tensor, valid: Tensor | None = None) -> Tensor:
         """Loss of a batch.
 
         Parameters
@@ -153,7 +153,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
         cam : Tensor, (B, K, h, w)
             Class scores of any resolution (before ReLU).
         depth : Tensor, (B, 1, H, W), metres
-        labels : Tensor, (B, K), {0, 1}
+        tags : Tensor, (B, K), {0, 1}
             Image-level tags; absent classes get no gradient, an image without a tag adds 0.
         valid : Tensor, (B, 1, H, W), bool, optional
             Pixels whose depth counts; default: depth > 0.
@@ -167,16 +167,16 @@ class DepthEdgeAlignmentLoss(nn.Module):
         ValueError
             If the shapes do not fit.
         """
-        if cam.ndim != 4 or depth.ndim != 4 or labels.shape != cam.shape[:2] or depth.shape[:2] != (cam.shape[0], 1):
+        if cam.ndim != 4 or depth.ndim != 4 or tags.shape != cam.shape[:2] or depth.shape[:2] != (cam.shape[0], 1):
             raise ValueError(
-                "expected cam (B, K, h, w), depth (B, 1, H, W), labels (B, K); "
-                f"got {tuple(cam.shape)}, {tuple(depth.shape)}, {tuple(labels.shape)}"
+                "expected cam (B, K, h, w), depth (B, 1, H, W), tags (B, K); "
+                f"got {tuple(cam.shape)}, {tuple(depth.shape)}, {tuple(tags.shape)}"
             )
         with torch.autocast(cam.device.type, enabled=False):
             cam = cam if cam.dtype == torch.float64 else cam.float()
             depth = depth.to(cam.dtype)
             valid = depth > 0 if valid is None else valid.bool() & (depth > 0)
-            labels = labels.to(cam.dtype)
+            tags = tags.to(cam.dtype)
             with torch.no_grad():
                 edges, known = DEPTH_EDGES[self.edges](depth, valid, self.stride)
                 strength = edge_strength(edges, known, self.floor, self.span, self.noise_factor)
@@ -184,5 +184,5 @@ class DepthEdgeAlignmentLoss(nn.Module):
             size = (depth_gate.shape[-2], depth_gate.shape[-1])
             cam_gate = gate(cam_edge_strength(cam, size, self.normalisation), self.mu)
             alignment = (cam_gate * depth_gate).mean(dim=(-2, -1))  # (B, K)
-            present = labels.sum(1).clamp(min=1.0)
-            return -((alignment * labels).sum(1) / present).mean()
+            present = tags.sum(1).clamp(min=1.0)
+            return -((alignment * tags).sum(1) / present).mean()

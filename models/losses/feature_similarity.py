@@ -126,7 +126,7 @@ class FeatureSimilarityLoss(nn.Module):
         check_normalisation(normalisation)
         self.mu, self.sigma, self.stride, self.normalisation = mu, sigma, stride, normalisation
 
-    def forward(self, cam: Tensor, image: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, cam: Tensor, image: Tensor, tags: Tensor) -> Tensor:
         """Loss of a batch: the mean over its images.
 
         Parameters
@@ -135,7 +135,7 @@ class FeatureSimilarityLoss(nn.Module):
             Class scores of any resolution (before ReLU).
         image : Tensor, (B, 3, H, W)
             RGB in [0, 1].
-        labels : Tensor, (B, K), {0, 1}
+        tags : Tensor, (B, K), {0, 1}
             Absent classes get no gradient.
 
         Returns
@@ -147,10 +147,10 @@ class FeatureSimilarityLoss(nn.Module):
         ValueError
             If the shapes do not fit.
         """
-        if cam.ndim != 4 or image.shape[:2] != (cam.shape[0], 3) or labels.shape != cam.shape[:2]:
+        if cam.ndim != 4 or image.shape[:2] != (cam.shape[0], 3) or tags.shape != cam.shape[:2]:
             raise ValueError(
-                "expected cam (B, K, h, w), image (B, 3, H, W), labels (B, K); "
-                f"got {tuple(cam.shape)}, {tuple(image.shape)}, {tuple(labels.shape)}"
+                "expected cam (B, K, h, w), image (B, 3, H, W), tags (B, K); "
+                f"got {tuple(cam.shape)}, {tuple(image.shape)}, {tuple(tags.shape)}"
             )
         with torch.autocast(cam.device.type, enabled=False):
             cam = cam if cam.dtype == torch.float64 else cam.float()
@@ -161,6 +161,6 @@ class FeatureSimilarityLoss(nn.Module):
                 size = (-(-image.shape[-2] // self.stride), -(-image.shape[-1] // self.stride))
             small = F.interpolate(image, size=size, mode="area")
             resized = F.interpolate(cam, size=size, mode="bilinear", align_corners=False)
-            foreground = NORMALISATIONS[self.normalisation](resized) * labels.to(cam.dtype)[:, :, None, None]
+            foreground = NORMALISATIONS[self.normalisation](resized) * tags.to(cam.dtype)[:, :, None, None]
             energy = _PairwiseEnergy.apply(with_background(foreground), small, self.mu, self.sigma)
             return -energy / (len(cam) * size[0] * size[1])

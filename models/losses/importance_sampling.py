@@ -11,7 +11,7 @@ FLOOR = 1e-5
 
 
 def importance_sampling_loss(
-    maps: Tensor, labels: Tensor, samples: int = 10, generator: torch.Generator | None = None
+    maps: Tensor, tags: Tensor, samples: int = 10, generator: torch.Generator | None = None
 ) -> Tensor:
     r"""Classification by sampled positions instead of by the average over all.
 
@@ -27,7 +27,7 @@ def importance_sampling_loss(
     ----------
     maps : Tensor, (B, K, h, w)
         Activation maps s before ReLU.
-    labels : Tensor, (B, K), {0, 1}
+    tags : Tensor, (B, K), {0, 1}
     samples : int
         Positions n drawn for each image and class.
     generator : torch.Generator, optional
@@ -42,15 +42,15 @@ def importance_sampling_loss(
     ValueError
         If the shapes do not fit.
     """
-    if maps.ndim != 4 or labels.shape != maps.shape[:2]:
-        raise ValueError(f"expected maps (B, K, h, w), labels (B, K); got {tuple(maps.shape)}, {tuple(labels.shape)}")
+    if maps.ndim != 4 or tags.shape != maps.shape[:2]:
+        raise ValueError(f"expected maps (B, K, h, w), tags (B, K); got {tuple(maps.shape)}, {tuple(tags.shape)}")
     with torch.autocast(maps.device.type, enabled=False):
         flat = maps.flatten(2).flatten(0, 1)  # (B * K, h * w)
         flat = flat if flat.dtype == torch.float64 else flat.float()
         with torch.no_grad():
             places = torch.multinomial(flat.sigmoid() + FLOOR, samples, replacement=True, generator=generator)
         drawn = flat.gather(1, places)
-        target = labels.to(drawn.dtype).flatten()[:, None].expand_as(drawn)
+        target = tags.to(drawn.dtype).flatten()[:, None].expand_as(drawn)
         return F.binary_cross_entropy_with_logits(drawn, target)
 
 
@@ -60,8 +60,8 @@ class ImportanceSamplingLoss(nn.Module):
     Examples
     --------
     >>> loss = ImportanceSamplingLoss(samples=10)
-    >>> maps, labels = torch.zeros(2, 3, 15, 20), torch.tensor([[1, 0, 0], [0, 1, 1]])
-    >>> round(float(loss(maps, labels)), 4)
+    >>> maps, tags = torch.zeros(2, 3, 15, 20), torch.tensor([[1, 0, 0], [0, 1, 1]])
+    >>> round(float(loss(maps, tags)), 4)
     0.6931
     """
 
@@ -71,5 +71,5 @@ class ImportanceSamplingLoss(nn.Module):
             raise ValueError(f"samples must be at least 1; got {samples}")
         self.samples = samples
 
-    def forward(self, maps: Tensor, labels: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return importance_sampling_loss(maps, labels, self.samples, generator)
+    def forward(self, maps: Tensor, tags: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return importance_sampling_loss(maps, tags, self.samples, generator)

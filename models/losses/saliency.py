@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.label_values import UNLABELLED
 
-def saliency_loss(logits: Tensor, saliency: Tensor, labels: Tensor, unlabelled: int = 255) -> Tensor:
+
+def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: int = UNLABELLED) -> Tensor:
     """l = -(1/|S_b|) sum_{S_b} log H^b - (1/|S_f|) sum_{S_f} log H^f.
 
     H is the softmax of the logits, H^b = H_0 and H^f the sum of H over the present classes. S_b and S_f are
@@ -18,7 +20,7 @@ def saliency_loss(logits: Tensor, saliency: Tensor, labels: Tensor, unlabelled: 
         Class scores, class 0 = background.
     saliency : Tensor, (B, H, W), integer
         0 not salient, 1 salient, `unlabelled` elsewhere.
-    labels : Tensor, (B, K), {0, 1}
+    tags : Tensor, (B, K), {0, 1}
         Classes present. Salient pixels of an image without any are left out: no class can claim them.
     unlabelled : int
 
@@ -34,13 +36,13 @@ def saliency_loss(logits: Tensor, saliency: Tensor, labels: Tensor, unlabelled: 
     if (
         logits.ndim != 4
         or saliency.shape != logits.shape[:1] + logits.shape[2:]
-        or labels.shape != (len(logits), logits.shape[1] - 1)
+        or tags.shape != (len(logits), logits.shape[1] - 1)
     ):
         raise ValueError(
-            "saliency must be (B, H, W) and labels (B, K) of logits (B, K+1, H, W); got "
-            f"{tuple(saliency.shape)}, {tuple(labels.shape)}, {tuple(logits.shape)}"
+            "saliency must be (B, H, W) and tags (B, K) of logits (B, K+1, H, W); got "
+            f"{tuple(saliency.shape)}, {tuple(tags.shape)}, {tuple(logits.shape)}"
         )
-    present = labels.bool()
+    present = tags.bool()
     log_all = logits.logsumexp(1)
     # A finite number in place of -inf: an image of absent classes alone would have no gradient but NaN.
     absent = torch.finfo(logits.dtype).min / 2
@@ -67,9 +69,9 @@ class SaliencyLoss(nn.Module):
     2.0794
     """
 
-    def __init__(self, unlabelled: int = 255):
+    def __init__(self, unlabelled: int = UNLABELLED):
         super().__init__()
         self.unlabelled = unlabelled
 
-    def forward(self, logits: Tensor, saliency: Tensor, labels: Tensor) -> Tensor:
-        return saliency_loss(logits, saliency, labels, self.unlabelled)
+    def forward(self, logits: Tensor, saliency: Tensor, tags: Tensor) -> Tensor:
+        return saliency_loss(logits, saliency, tags, self.unlabelled)

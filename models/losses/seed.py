@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.label_values import UNLABELLED
 
-def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = 255) -> Tensor:
+
+def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = UNLABELLED) -> Tensor:
     """L = -(1/|L_b|) sum_{L_b} log H_0 - (1/|L_f|) sum_{L_f} log H_c, H the softmax of the logits.
 
     Background and foreground seeds weigh the same however many pixels they have; an image set
@@ -55,7 +57,7 @@ class BalancedSeedLoss(nn.Module):
     2.1972
     """
 
-    def __init__(self, unlabelled: int = 255):
+    def __init__(self, unlabelled: int = UNLABELLED):
         super().__init__()
         self.unlabelled = unlabelled
 

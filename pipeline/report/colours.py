@@ -10,7 +10,6 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-UNLABELLED = 255
 UNLABELLED_COLOUR = (232, 232, 232)
 PANEL_WIDTH = 240
 

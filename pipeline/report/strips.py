@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data.images import read_image, read_truth
+from data.files.images import read_image
+from data.files.labels import read_truth
 from data.sample import UNLABELLED, DatasetIndex, Sample
-from data.store import ShardedStore
+from data.store.sharded import ShardedStore
 from pipeline.report.colours import (
     colour_depth,
     colour_heat,

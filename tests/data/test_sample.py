@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from data.bop import read_bop
 from data.errors import DatasetError
-from data.fingerprint import hash_file
+from data.files.fingerprint import hash_file
+from data.readers.bop import read_bop
 from data.sample import EVALUATION, TRAIN, DatasetIndex
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
@@ -41,7 +41,7 @@ def test_masks_do_not_enter_the_fingerprint_of_what_is_learnt_from(index):
 
 def test_images_depth_and_tags_do(index):
     before = index.fingerprint(hash_file)
-    other = dataclasses.replace(index.samples[0], labels=(1, 2, 3, 4, 5))
+    other = dataclasses.replace(index.samples[0], tags=(1, 2, 3, 4, 5))
     assert dataclasses.replace(index, samples=(other, *index.samples[1:])).fingerprint(hash_file) != before
     index.samples[0].depth.write_bytes(b"another depth")
     changed = index.fingerprint(hash_file)
@@ -51,7 +51,7 @@ def test_images_depth_and_tags_do(index):
 
 
 def test_a_set_without_labels_or_images_is_refused(index):
-    blank = tuple(dataclasses.replace(sample, labels=()) for sample in index.samples)
+    blank = tuple(dataclasses.replace(sample, tags=()) for sample in index.samples)
     with pytest.raises(DatasetError, match="no training image has a label"):
         dataclasses.replace(index, samples=blank)
     with pytest.raises(DatasetError, match="train split is empty"):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.artifact import Artifact
-from data.store import ShardedStore
+from data.store.artifact import Artifact
+from data.store.sharded import ShardedStore
 
 
 def artifact_of(line, stage):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from data.sample import TRAIN, LabelLayer, Sample
-from data.store import ArraySpec, ShardedStore
+from data.store.sharded import ArraySpec, ShardedStore
 from models.metrics import border_counts, boundary_counts, confusion_matrix
 from tasks.evaluate_masks import count_shard, summary
 

@@ -3,9 +3,9 @@ import zipfile
 
 import pytest
 
-from data import downloads
-from data.downloads import Download
 from data.errors import SettingError
+from data.readers import downloads
+from data.readers.downloads import Download
 from tasks import fetch_dataset
 from tasks.fetch_dataset import FetchDataset
 

@@ -4,9 +4,9 @@ import luigi
 import numpy as np
 import pytest
 
-from data.bop import read_bop
 from data.errors import ImageError, SettingError, WeightsError
-from data.images import read_depth
+from data.files.images import read_depth
+from data.readers.bop import read_bop
 from data.sample import TRAIN
 from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset

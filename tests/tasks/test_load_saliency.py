@@ -62,7 +62,7 @@ def test_depth_finds_what_stands_on_the_table(common):
     stage = LoadSaliency(**common)
     stage.run()
     samples = IndexDataset(**common).read_with_truth().split("train")
-    from data.images import read_truth
+    from data.files.labels import read_truth
 
     overlaps = []
     for number, sample in enumerate(samples):

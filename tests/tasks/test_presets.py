@@ -1,10 +1,10 @@
 import pytest
 
 import pipeline
-from tasks.base import METHODS
 from tasks.index_dataset import IndexDataset
 from tasks.predict_masks import PredictMasks
 from tasks.presets import METHOD_DEFAULTS, PROFILES
+from tasks.runtime.stage import METHODS
 from tasks.train_by_masking import TrainByMasking
 
 SOURCES = {**{name: profile.settings for name, profile in PROFILES.items()}, **METHOD_DEFAULTS}

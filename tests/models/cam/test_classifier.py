@@ -35,11 +35,11 @@ def test_any_image_size_works(head):
 
 
 def test_it_learns_the_tags_of_two_images(head):
-    images, labels = batch()
+    images, tags = batch()
     optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
     first = last = 0.0
     for step in range(25):
-        losses = head.classification_losses(images, labels, head(images))
+        losses = head.classification_losses(images, tags, head(images))
         total = sum(losses.values())
         optimizer.zero_grad()
         total.backward()
@@ -51,13 +51,13 @@ def test_it_learns_the_tags_of_two_images(head):
 
 
 def test_every_loss_attaches_and_reaches_the_backbone(head):
-    images, labels = batch()
+    images, tags = batch()
     depth = torch.full((2, 1, 64, 96), 0.6)
     depth[..., 20:44, 30:60] = 0.5
     terms = {
-        "deal": lambda output: DepthEdgeAlignmentLoss()(output.cams, depth, labels),
-        "isl": lambda output: ImportanceSamplingLoss()(output.maps, labels),
-        "fsl": lambda output: FeatureSimilarityLoss(stride=8)(output.cams, images.clamp(0, 1), labels),
+        "deal": lambda output: DepthEdgeAlignmentLoss()(output.cams, depth, tags),
+        "isl": lambda output: ImportanceSamplingLoss()(output.maps, tags),
+        "fsl": lambda output: FeatureSimilarityLoss(stride=8)(output.cams, images.clamp(0, 1), tags),
     }
     for name, term in terms.items():
         head.zero_grad()

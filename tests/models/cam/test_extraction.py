@@ -16,29 +16,29 @@ class Channels(nn.Module):
 
 def test_one_scale_is_the_rectified_map_over_its_maximum():
     images = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
-    cams = extract_cams(Channels(), images, labels, (4, 6), (1.0,), flip=False)
+    tags = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    cams = extract_cams(Channels(), images, tags, (4, 6), (1.0,), flip=False)
     maps = Channels()(images).maps
     for b in range(2):
         for k in range(3):
-            expected = maps[b, k].clamp(min=0) / maps[b, k].max() if labels[b, k] else torch.zeros(4, 6)
+            expected = maps[b, k].clamp(min=0) / maps[b, k].max() if tags[b, k] else torch.zeros(4, 6)
             assert torch.allclose(cams[b, k], expected, atol=1e-6)
 
 
 def test_a_mirror_symmetric_network_gives_the_same_with_flips():
     images = torch.rand(1, 3, 8, 12, generator=torch.Generator().manual_seed(1))
-    labels = torch.ones(1, 3)
-    plain = extract_cams(Channels(), images, labels, (4, 6), (1.0,), flip=False)
-    assert torch.allclose(extract_cams(Channels(), images, labels, (4, 6), (1.0,), flip=True), plain, atol=1e-6)
+    tags = torch.ones(1, 3)
+    plain = extract_cams(Channels(), images, tags, (4, 6), (1.0,), flip=False)
+    assert torch.allclose(extract_cams(Channels(), images, tags, (4, 6), (1.0,), flip=True), plain, atol=1e-6)
 
 
 def test_scales_are_averaged_before_the_maximum_is_taken():
     images = torch.rand(1, 3, 8, 12, generator=torch.Generator().manual_seed(2))
-    labels = torch.ones(1, 3)
+    tags = torch.ones(1, 3)
     small = F.interpolate(Channels()(images).maps, size=(4, 6), mode="bilinear")
     large = Channels()(F.interpolate(images, scale_factor=2.0, mode="bilinear", align_corners=False)).maps
     total = small + F.interpolate(large, size=(4, 6), mode="bilinear", align_corners=False)
-    cams = extract_cams(Channels(), images, labels, (4, 6), (1.0, 2.0), flip=False)
+    cams = extract_cams(Channels(), images, tags, (4, 6), (1.0, 2.0), flip=False)
     assert torch.allclose(cams, total / total.amax((2, 3), keepdim=True), atol=1e-6)
 
 

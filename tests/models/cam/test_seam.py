@@ -35,8 +35,8 @@ def test_equivariance_is_zero_for_constant_maps():
     torch.manual_seed(0)
     head = SeamClassifier("test_efficientnet", 16, 2).eval()
     torch.nn.init.zeros_(head.head.weight)
-    images, labels = torch.randn(1, 3, 64, 64), torch.tensor([[1.0, 0.0]])
-    losses = head.classification_losses(images, labels, head(images))
+    images, tags = torch.randn(1, 3, 64, 64), torch.tensor([[1.0, 0.0]])
+    losses = head.classification_losses(images, tags, head(images))
     assert float(losses["equivariance"].detach()) == 0
     assert float(losses["classification"].detach()) == pytest.approx(math.log(2))
 

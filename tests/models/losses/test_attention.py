@@ -14,7 +14,7 @@ def colour_scores(images):
     return images.mean(dim=(2, 3)) * 20
 
 
-def reference(logits, images, labels, erased):
+def reference(logits, images, tags, erased):
     """(2.8)-(2.11) for logits at the images' size, path after path, pixel after pixel."""
     paths, batch, classes = erased.shape
     height, width = images.shape[2:]
@@ -26,7 +26,7 @@ def reference(logits, images, labels, erased):
             for y in range(height):
                 for x in range(width):
                     exps = [math.exp(float(value)) for value in logits[image, :, y, x]]
-                    present = [k for k in range(classes) if labels[image, k]]
+                    present = [k for k in range(classes) if tags[image, k]]
                     mask = 1 - sum(exps[k + 1] / sum(exps) * int(erased[path, image, k]) for k in present)
                     for channel in range(3):
                         sums[channel] += mask * float(images[image, channel, y, x])
@@ -41,16 +41,16 @@ def reference(logits, images, labels, erased):
     return total / paths
 
 
-@pytest.mark.parametrize("labels", [[[1, 0, 1], [0, 1, 1]], [[1, 1, 1], [0, 0, 0]]])
-def test_equals_the_loops_and_gradcheck(labels):
+@pytest.mark.parametrize("tags", [[[1, 0, 1], [0, 1, 1]], [[1, 1, 1], [0, 0, 0]]])
+def test_equals_the_loops_and_gradcheck(tags):
     torch.manual_seed(0)
     logits, images = torch.randn(2, 4, 3, 4).double(), torch.randn(2, 3, 3, 4).double()
-    labels, erased = torch.tensor(labels), torch.randint(0, 2, (2, 2, 3))
+    tags, erased = torch.tensor(tags), torch.randint(0, 2, (2, 2, 3))
     loss = AttentionLoss(2)
-    found = loss(logits, images, labels, colour_scores, erased)
-    assert float(found) == pytest.approx(reference(logits, images, labels, erased))
+    found = loss(logits, images, tags, colour_scores, erased)
+    assert float(found) == pytest.approx(reference(logits, images, tags, erased))
     assert torch.autograd.gradcheck(
-        lambda values: loss(values, images, labels, colour_scores, erased), logits.requires_grad_()
+        lambda values: loss(values, images, tags, colour_scores, erased), logits.requires_grad_()
     )
 
 
@@ -64,22 +64,22 @@ def test_erasing_exactly_the_object_is_better_than_erasing_beside_it():
     images[:, 0, :, :4] = 2.0  # the red object lies left
     exact = torch.full((1, 4, 4, 8), -9.0)
     exact[:, 1, :, :4] = exact[:, 0, :, 4:] = 9.0
-    erased, labels = torch.tensor([[[1, 0, 0]]]), torch.tensor([[1, 0, 0]])
+    erased, tags = torch.tensor([[[1, 0, 0]]]), torch.tensor([[1, 0, 0]])
     loss = AttentionLoss(1)
-    right, wrong = (float(loss(logits, images, labels, colour_scores, erased)) for logits in (exact, exact.flip(-1)))
+    right, wrong = (float(loss(logits, images, tags, colour_scores, erased)) for logits in (exact, exact.flip(-1)))
     assert right == pytest.approx(math.log(2), rel=1e-3)
     assert wrong > 10
 
 
 def test_an_absent_class_is_never_erased():
     logits = torch.randn(1, 3, 2, 2)
-    images, labels = torch.randn(1, 3, 2, 2), torch.tensor([[1, 0]])
+    images, tags = torch.randn(1, 3, 2, 2), torch.tensor([[1, 0]])
 
     def first_two(images):
         return colour_scores(images)[:, :2]
 
     loss = AttentionLoss(1)
-    chosen = [loss(logits, images, labels, first_two, torch.tensor([[[1, b]]])) for b in (0, 1)]
+    chosen = [loss(logits, images, tags, first_two, torch.tensor([[[1, b]]])) for b in (0, 1)]
     assert torch.equal(*chosen)
 
 

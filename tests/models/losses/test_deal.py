@@ -13,12 +13,12 @@ def reference_gate(e, mu):
     return math.tanh(mu + math.log(e / (1 - e)))
 
 
-def reference_loss(cam_edges, depth_edges, known, labels, mu):
+def reference_loss(cam_edges, depth_edges, known, tags, mu):
     """Equation of METHODS section 1, step 4, in loops over pixels and classes."""
     batch, classes, height, width = cam_edges.shape
     total = 0.0
     for b in range(batch):
-        present = sum(int(y) for y in labels[b])
+        present = sum(int(y) for y in tags[b])
         value = 0.0
         for i in range(height):
             for j in range(width):
@@ -26,7 +26,7 @@ def reference_loss(cam_edges, depth_edges, known, labels, mu):
                     continue
                 d = reference_gate(float(depth_edges[b, 0, i, j]), mu)
                 for k in range(classes):
-                    if labels[b, k]:
+                    if tags[b, k]:
                         value += reference_gate(float(cam_edges[b, k, i, j]), mu) * d / present
         total += -value / (height * width)
     return total / batch
@@ -61,12 +61,12 @@ def test_equals_the_loops(edges, noise_factor):
     cam = torch.randn(2, 3, 6, 8, generator=generator, dtype=torch.float64)
     depth = 0.3 + torch.rand(2, 1, 48, 64, generator=generator, dtype=torch.float64)
     valid = torch.rand(2, 1, 48, 64, generator=generator) > 0.05
-    labels = torch.tensor([[1, 0, 1], [0, 1, 0]])
+    tags = torch.tensor([[1, 0, 1], [0, 1, 0]])
     loss = DepthEdgeAlignmentLoss(edges=edges, span=1.0, noise_factor=noise_factor)
     magnitude, known = DEPTH_EDGES[edges](depth, valid, 8)
     strength = reference_strength(magnitude, known, loss.floor, loss.span, noise_factor)
-    expected = reference_loss(cam_edge_strength(cam, (6, 8)), strength, known, labels, 2.5)
-    assert float(loss(cam, depth, labels, valid)) == pytest.approx(expected, rel=1e-9)
+    expected = reference_loss(cam_edge_strength(cam, (6, 8)), strength, known, tags, 2.5)
+    assert float(loss(cam, depth, tags, valid)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_gate_is_zero_at_the_papers_strength():
@@ -109,17 +109,17 @@ def test_floor_of_an_image_without_depth_stays():
 
 @pytest.mark.parametrize("edges", sorted(DEPTH_EDGES))
 def test_constant_depth_prefers_no_place(edges):
-    cam, _, labels = scene(0)
+    cam, _, tags = scene(0)
     moved, _, _ = scene(6)
     depth = torch.full((1, 1, 96, 128), 0.7, dtype=torch.float64)
     loss = DepthEdgeAlignmentLoss(edges=edges, stride=4)
-    assert float(loss(cam, depth, labels)) == pytest.approx(float(loss(moved, depth, labels)), abs=1e-9)
+    assert float(loss(cam, depth, tags)) == pytest.approx(float(loss(moved, depth, tags)), abs=1e-9)
 
 
 def test_absent_classes_get_no_gradient():
-    cam, depth, labels = scene()
+    cam, depth, tags = scene()
     cam.requires_grad_()
-    DepthEdgeAlignmentLoss(stride=4)(cam, depth, labels).backward()
+    DepthEdgeAlignmentLoss(stride=4)(cam, depth, tags).backward()
     assert cam.grad[:, 0].any()
     assert not cam.grad[:, 1].any()
 
@@ -134,19 +134,19 @@ def test_no_present_class_gives_zero():
 
 
 def test_masked_out_depth_changes_nothing():
-    cam, depth, labels = scene()
+    cam, depth, tags = scene()
     valid = torch.ones_like(depth, dtype=torch.bool)
     valid[..., :24, :24] = False
     loss = DepthEdgeAlignmentLoss(stride=4)
-    clean = loss(cam, depth, labels, valid)
+    clean = loss(cam, depth, tags, valid)
     depth[..., :24, :24] = torch.rand(24, 24, dtype=depth.dtype)
-    assert torch.equal(loss(cam, depth, labels, valid), clean)
+    assert torch.equal(loss(cam, depth, tags, valid), clean)
 
 
 def test_where_no_depth_is_valid_there_is_no_gradient():
-    cam, depth, labels = scene()
+    cam, depth, tags = scene()
     cam.requires_grad_()
-    DepthEdgeAlignmentLoss()(cam, depth, labels, torch.zeros_like(depth, dtype=torch.bool)).backward()
+    DepthEdgeAlignmentLoss()(cam, depth, tags, torch.zeros_like(depth, dtype=torch.bool)).backward()
     assert not cam.grad.any()
 
 
@@ -154,7 +154,7 @@ def test_gradcheck():
     generator = torch.Generator().manual_seed(3)
     cam = torch.rand(1, 2, 5, 6, generator=generator, dtype=torch.float64) + 0.2
     depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
-    labels = torch.tensor([[1, 1]])
+    tags = torch.tensor([[1, 1]])
     # The two maxima divide as constants or have a kink; the check runs on the smooth rest.
     strength = edge_strength(*DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.04, 0.3, 0.0)
     target = gate(strength, 2.5)
@@ -163,7 +163,7 @@ def test_gradcheck():
         from models.depth_edges import sobel_magnitude
 
         edges = sobel_magnitude(F.interpolate(values, size=(5, 6), mode="bilinear", align_corners=False))
-        return -(gate(edges / 4, 2.5) * target * labels[:, :, None, None]).mean()
+        return -(gate(edges / 4, 2.5) * target * tags[:, :, None, None]).mean()
 
     assert torch.autograd.gradcheck(smooth, cam.requires_grad_())
 
@@ -173,9 +173,9 @@ def test_gradient_of_the_whole_loss_by_differences():
     generator = torch.Generator().manual_seed(4)
     cam = (torch.rand(1, 1, 5, 6, generator=generator, dtype=torch.float64) + 0.2).requires_grad_()
     depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
-    labels = torch.tensor([[1]])
+    tags = torch.tensor([[1]])
     loss = DepthEdgeAlignmentLoss()
-    loss(cam, depth, labels).backward()
+    loss(cam, depth, tags).backward()
     strongest = _edge_maximum(cam.detach())
     edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 8)
     target = gate(edge_strength(edges, known, 0.04, 0.3, loss.noise_factor), 2.5) * known
@@ -199,17 +199,17 @@ def _edge_maximum(cam):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_under_autocast_it_computes_in_float32(dtype):
-    cam, depth, labels = scene(dtype=torch.float32)
-    full = DepthEdgeAlignmentLoss()(cam, depth, labels)
+    cam, depth, tags = scene(dtype=torch.float32)
+    full = DepthEdgeAlignmentLoss()(cam, depth, tags)
     with torch.autocast("cpu", dtype=dtype):
-        half = DepthEdgeAlignmentLoss()(cam.to(dtype), depth, labels)
+        half = DepthEdgeAlignmentLoss()(cam.to(dtype), depth, tags)
     assert half.dtype == torch.float32
     assert float(half) == pytest.approx(float(full), abs=1e-3)
 
 
 def test_wrong_shapes_and_names_are_named():
-    cam, depth, labels = scene()
+    cam, depth, tags = scene()
     with pytest.raises(ValueError, match="expected cam"):
-        DepthEdgeAlignmentLoss()(cam, depth[:, 0], labels)
+        DepthEdgeAlignmentLoss()(cam, depth[:, 0], tags)
     with pytest.raises(ValueError, match="edges must be one of"):
         DepthEdgeAlignmentLoss(edges="canny")

@@ -32,26 +32,26 @@ def case(height=7, width=9, seed=0):
     return cam, image, torch.tensor([[1, 0, 1], [0, 1, 0]])
 
 
-def normalised(cam, labels):
+def normalised(cam, tags):
     rectified = cam.clamp(min=0)
-    foreground = rectified / rectified.amax((-2, -1), keepdim=True).clamp(min=1e-5) * labels[:, :, None, None]
+    foreground = rectified / rectified.amax((-2, -1), keepdim=True).clamp(min=1e-5) * tags[:, :, None, None]
     return torch.cat([1 - foreground.amax(1, keepdim=True), foreground], 1)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 5.0])
 def test_equals_the_loops_over_all_pairs(sigma):
-    cam, image, labels = case()
-    maps = normalised(cam, labels)
+    cam, image, tags = case()
+    maps = normalised(cam, tags)
     reach = RADIUS * sigma
     expected = sum(reference_loss(maps[b], image[b], 2.5, sigma, reach) for b in range(2)) / 2
-    assert float(FeatureSimilarityLoss(sigma=sigma)(cam, image, labels)) == pytest.approx(expected, rel=1e-9)
+    assert float(FeatureSimilarityLoss(sigma=sigma)(cam, image, tags)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_what_is_left_out_beyond_three_sigma_is_small():
-    cam, image, labels = case(12, 12)
-    maps = normalised(cam, labels)
+    cam, image, tags = case(12, 12)
+    maps = normalised(cam, tags)
     whole = sum(reference_loss(maps[b], image[b], 2.5, 1.5) for b in range(2)) / 2
-    assert float(FeatureSimilarityLoss(sigma=1.5)(cam, image, labels)) == pytest.approx(whole, rel=0.03)
+    assert float(FeatureSimilarityLoss(sigma=1.5)(cam, image, tags)) == pytest.approx(whole, rel=0.03)
 
 
 def test_strips_do_not_change_the_sum():
@@ -73,9 +73,9 @@ def test_strips_do_not_change_the_sum():
 
 
 def test_gradcheck():
-    cam, image, labels = case(4, 5)
+    cam, image, tags = case(4, 5)
     loss = FeatureSimilarityLoss(sigma=1.0, normalisation="sigmoid")  # smooth, but for the max of the background
-    assert torch.autograd.gradcheck(lambda values: loss(values, image, labels), cam.requires_grad_())
+    assert torch.autograd.gradcheck(lambda values: loss(values, image, tags), cam.requires_grad_())
 
 
 def test_a_cam_that_ends_where_colours_end_scores_lower():
@@ -84,15 +84,15 @@ def test_a_cam_that_ends_where_colours_end_scores_lower():
     cam = torch.zeros(1, 1, 16, 16)
     cam[..., 8:] = 1.0
     loss = FeatureSimilarityLoss(sigma=2.0)
-    labels = torch.tensor([[1]])
-    aligned, shifted = (float(loss(values, image, labels)) for values in (cam, cam.roll(3, -1)))
+    tags = torch.tensor([[1]])
+    aligned, shifted = (float(loss(values, image, tags)) for values in (cam, cam.roll(3, -1)))
     assert aligned < shifted
 
 
 def test_absent_classes_get_no_gradient():
-    cam, image, labels = case()
+    cam, image, tags = case()
     cam.requires_grad_()
-    FeatureSimilarityLoss(sigma=1.0)(cam, image, labels).backward()
+    FeatureSimilarityLoss(sigma=1.0)(cam, image, tags).backward()
     assert cam.grad[0, 0].any()
     assert cam.grad[1, 1].any()
     assert not cam.grad[0, 1].any()
@@ -115,17 +115,17 @@ def test_the_common_grid_follows_the_image():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_under_autocast_it_computes_in_float32(dtype):
-    cam, image, labels = (values.float() for values in case())
-    full = FeatureSimilarityLoss()(cam.to(dtype).float(), image, labels)
+    cam, image, tags = (values.float() for values in case())
+    full = FeatureSimilarityLoss()(cam.to(dtype).float(), image, tags)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = FeatureSimilarityLoss()(cam.to(dtype), image, labels)
+        half = FeatureSimilarityLoss()(cam.to(dtype), image, tags)
     assert half.dtype == torch.float32
     assert float(half) == pytest.approx(float(full), abs=1e-6)
 
 
 def test_wrong_shapes_and_names_are_named():
-    cam, image, labels = case()
+    cam, image, tags = case()
     with pytest.raises(ValueError, match="expected cam"):
-        FeatureSimilarityLoss()(cam, image[:, :2], labels)
+        FeatureSimilarityLoss()(cam, image[:, :2], tags)
     with pytest.raises(ValueError, match="normalisation must be"):
         FeatureSimilarityLoss(normalisation="softmax")

@@ -7,25 +7,25 @@ from models.losses import ImportanceSamplingLoss
 from models.losses.importance_sampling import FLOOR
 
 
-def reference_loss(maps, labels, places):
+def reference_loss(maps, tags, places):
     """Binary cross entropy of the drawn activations, in loops; `places` as (B, K, n) positions."""
     terms = []
     for b, image in enumerate(maps):
         for k, scores in enumerate(image):
             for place in places[b][k]:
                 probability = 1 / (1 + math.exp(-float(scores.flatten()[place])))
-                terms.append(-math.log(probability if labels[b, k] else 1 - probability))
+                terms.append(-math.log(probability if tags[b, k] else 1 - probability))
     return sum(terms) / len(terms)
 
 
 def test_equals_the_loops_on_the_positions_it_drew():
     maps = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    labels = torch.tensor([[1, 0, 1], [0, 1, 0]])
+    tags = torch.tensor([[1, 0, 1], [0, 1, 0]])
     places = torch.multinomial(
         maps.flatten(2).flatten(0, 1).sigmoid() + FLOOR, 7, replacement=True, generator=torch.Generator().manual_seed(5)
     )
-    found = ImportanceSamplingLoss(samples=7)(maps, labels, torch.Generator().manual_seed(5))
-    assert float(found) == pytest.approx(reference_loss(maps, labels, places.view(2, 3, 7).tolist()), rel=1e-12)
+    found = ImportanceSamplingLoss(samples=7)(maps, tags, torch.Generator().manual_seed(5))
+    assert float(found) == pytest.approx(reference_loss(maps, tags, places.view(2, 3, 7).tolist()), rel=1e-12)
 
 
 def test_positions_are_drawn_as_often_as_their_probability_says():
@@ -40,19 +40,19 @@ def test_positions_are_drawn_as_often_as_their_probability_says():
 
 def test_gradcheck_with_the_draw_held_fixed():
     maps = torch.randn(1, 2, 3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    labels = torch.tensor([[1, 0]])
+    tags = torch.tensor([[1, 0]])
     places = torch.multinomial(
         maps.flatten(2)[0].sigmoid() + FLOOR, 4, replacement=True, generator=torch.Generator().manual_seed(2)
     )
     maps.requires_grad_()
-    ImportanceSamplingLoss(4)(maps, labels, torch.Generator().manual_seed(2)).backward()
+    ImportanceSamplingLoss(4)(maps, tags, torch.Generator().manual_seed(2)).backward()
     step = 1e-6
     for k, i, j in ((0, 0, 1), (0, 2, 2), (1, 1, 0), (1, 2, 1)):
         moved = []
         for sign in (1, -1):
             values = maps.detach().clone()
             values[0, k, i, j] += sign * step
-            moved.append(reference_loss(values, labels, [places.tolist()]))
+            moved.append(reference_loss(values, tags, [places.tolist()]))
         assert float(maps.grad[0, k, i, j]) == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-7)
 
 

@@ -9,12 +9,12 @@ from models.losses import SaliencyLoss
 from models.losses.saliency import saliency_loss
 
 
-def reference(logits, saliency, labels):
+def reference(logits, saliency, tags):
     """(2.7), pixel after pixel."""
     batch, classes, height, width = logits.shape
     terms = {0: [], 1: []}
     for image in range(batch):
-        present = [k for k in range(classes - 1) if labels[image, k]]
+        present = [k for k in range(classes - 1) if tags[image, k]]
         for y in range(height):
             for x in range(width):
                 exps = [math.exp(float(value)) for value in logits[image, :, y, x]]
@@ -26,16 +26,16 @@ def reference(logits, saliency, labels):
     return -sum(sum(values) / len(values) for values in terms.values() if values)
 
 
-@pytest.mark.parametrize("labels", [[[1, 0, 1], [0, 1, 0]], [[1, 1, 1], [0, 0, 0]]])
-def test_equals_the_loops_and_gradcheck(labels):
+@pytest.mark.parametrize("tags", [[[1, 0, 1], [0, 1, 0]], [[1, 1, 1], [0, 0, 0]]])
+def test_equals_the_loops_and_gradcheck(tags):
     torch.manual_seed(0)
     logits = torch.randn(2, 4, 3, 4).double().requires_grad_()
     saliency = torch.tensor([0, 1, 255])[torch.randint(0, 3, (2, 3, 4))]
-    labels = torch.tensor(labels)
-    assert float(saliency_loss(logits, saliency, labels).detach()) == pytest.approx(
-        reference(logits.detach(), saliency, labels)
+    tags = torch.tensor(tags)
+    assert float(saliency_loss(logits, saliency, tags).detach()) == pytest.approx(
+        reference(logits.detach(), saliency, tags)
     )
-    assert torch.autograd.gradcheck(lambda values: saliency_loss(values, saliency, labels), logits)
+    assert torch.autograd.gradcheck(lambda values: saliency_loss(values, saliency, tags), logits)
 
 
 def test_unlabelled_pixels_and_salient_ones_without_a_class_give_no_gradient():

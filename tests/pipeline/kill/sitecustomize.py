@@ -14,7 +14,7 @@ STAGE = os.environ.get("DEPTHSEED_KILL")
 if STAGE:
     os.environ.setdefault("DEPTHSEED_MAIN", str(os.getpid()))
 
-    import data.store
+    import data.store.sharded
 
     def die():
         os.kill(int(os.environ["DEPTHSEED_MAIN"]), signal.SIGKILL)
@@ -23,14 +23,14 @@ if STAGE:
     def is_in_stage(path):
         return f"/{STAGE}/" in str(path)
 
-    write_shard = data.store.ShardedStore.write_shard
+    write_shard = data.store.sharded.ShardedStore.write_shard
 
     def write_shard_and_die(self, shard, arrays):
         write_shard(self, shard, arrays)
         if is_in_stage(self.path):
             die()
 
-    data.store.ShardedStore.write_shard = write_shard_and_die
+    data.store.sharded.ShardedStore.write_shard = write_shard_and_die
 
     replace = Path.replace
 

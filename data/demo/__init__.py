@@ -1,0 +1,1 @@
+"""The demo data set: RGB-D scenes rendered on this machine."""

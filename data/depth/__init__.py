@@ -1,0 +1,1 @@
+"""Depth maps: cleaning, folders of maps, and noise for studies."""

@@ -1,0 +1,62 @@
+"""Depth maps that lie in a folder of their own, for data sets without a sensor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import ImageError
+from data.files.images import read_depth_image
+from data.sample import Sample
+
+ENDINGS = (".png", ".npy")
+
+
+def depth_file(folder: Path, sample: Sample) -> Path:
+    """``<folder>/<image id>.png`` or ``.npy``.
+
+    Raises
+    ------
+    ImageError
+        If there is neither.
+    """
+    for ending in ENDINGS:
+        path = folder / f"{sample.image_id}{ending}"
+        if path.is_file():
+            return path
+    raise ImageError(
+        f"{folder / sample.image_id}.png: no depth map of {sample.image_id} (nor .npy); add it to the folder"
+    )
+
+
+def read_depth_file(path: Path, sample: Sample, unit: float) -> np.ndarray:
+    """Depth of one sample, (H, W) float32 in metres; 0 where nothing was measured.
+
+    Parameters
+    ----------
+    path : Path
+        16-bit PNG of `unit` metres a count, or npy of metres.
+    sample : Sample
+    unit : float
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, is not one channel of the image's size, or holds no depth at all.
+    """
+    if path.suffix == ".npy":
+        try:
+            depth = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ImageError(f"{path}: is not a readable npy file ({error}); write it again") from error
+        depth = np.nan_to_num(depth.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    else:
+        depth = read_depth_image(path, sample.image_id, unit)
+    if depth.shape != sample.size:
+        raise ImageError(
+            f"{path}: depth has shape {depth.shape}, image {sample.image_id} {sample.size}; register depth to the image"
+        )
+    if not depth.any():
+        raise ImageError(f"{path}: depth of {sample.image_id} is zero everywhere; replace the file")
+    return depth

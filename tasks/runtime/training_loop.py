@@ -1,0 +1,214 @@
+"""The training loop of all networks: resumable by epoch, the same result interrupted or not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from data.store.artifact import write_bytes, write_json
+from models.backbones import freeze_batch_norm, freeze_early_layers
+from tasks.runtime.memory import keep_freed_memory
+
+log = logging.getLogger("depthseed")
+
+CHECKPOINT = "checkpoint.pt"
+MODEL = "model.safetensors"
+HISTORY = "history.json"
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs, steps_per_epoch : int
+    optimizer : {"adamw", "sgd"}
+        sgd has momentum 0.9.
+    learning_rate : float
+        Of the backbone, at its peak.
+    head_factor : float
+        The head learns with ``head_factor`` times that.
+    weight_decay : float
+    schedule : {"one_cycle", "poly"}
+    warmup_epochs : float
+        poly: linear from 1e-6 over these epochs.
+    clip_norm : float
+        Limit of the gradient's norm; 0 = none.
+    freeze_batch_norm : bool
+        Keep pretrained statistics, scale and shift.
+    frozen_stride : int
+        Layers of the backbone up to this output stride stay as they are; 0 = none.
+    average_decay : float
+        The result is the running mean of the weights, w' <- d w' + (1 - d) w after each step; 0 = the last weights.
+    seed : int
+        Of everything random in an epoch, together with the epoch's number.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    optimizer: str
+    learning_rate: float
+    head_factor: float
+    weight_decay: float
+    schedule: str
+    warmup_epochs: float
+    clip_norm: float
+    freeze_batch_norm: bool
+    frozen_stride: int
+    average_decay: float
+    seed: int
+
+    def rate(self, step: int) -> float:
+        """Learning rate of the backbone at a step; a function of the step alone, so nothing to save."""
+        total = self.epochs * self.steps_per_epoch
+        if self.schedule == "one_cycle":
+            rise = 0.3 * total
+            if step < rise:  # from 1/25 up along a cosine, as in Smith and Topin
+                return self.learning_rate * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rise)) / 2)
+            return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / max(total - rise, 1))) / 2
+        warmup = self.warmup_epochs * self.steps_per_epoch
+        if step < warmup:
+            return 1e-6 + (self.learning_rate - 1e-6) * step / warmup
+        return self.learning_rate * (1 - step / total) ** 0.9
+
+
+def parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict]:
+    """Backbone and head (all else) with their factors of the learning rate."""
+    backbone = list(network.backbone.parameters())
+    known = {id(parameter) for parameter in backbone}
+    head = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    return [{"params": backbone, "factor": 1.0}, {"params": head, "factor": plan.head_factor}]
+
+
+def train(
+    network: nn.Module,
+    plan: TrainingPlan,
+    batches: Callable[[int], Iterable[dict[str, Tensor]]],
+    loss_of: Callable[[dict[str, Tensor], float], dict[str, Tensor]],
+    folder: Path,
+    name: str,
+    report: Callable[[int, int, str], None],
+    device: torch.device,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+) -> None:
+    """Train and write ``model.safetensors`` and ``history.json`` into `folder`.
+
+    After every epoch a checkpoint is written; a later call goes on there. What an epoch does depends
+    on (seed, epoch) and the state before it alone.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With an attribute ``backbone``, and ``pretrained_network()``, the timm network in it.
+    plan : TrainingPlan
+    batches : callable
+        epoch -> batches, dicts of tensors.
+    loss_of : callable
+        (batch on the device, epochs done as a float) -> dict of named scalars; ``loss`` is minimised, all
+        are averaged over the epoch and kept in the history.
+    folder : Path
+    name : str
+        Shown by the progress bar.
+    report : callable
+        (done, total, unit), after every epoch.
+    device : torch.device
+    after_epoch : callable
+        Called with the number of the epoch that has ended, before its checkpoint is written; the network
+        is in evaluation mode.
+    """
+    keep_freed_memory()
+    network = network.to(device, memory_format=torch.channels_last)
+    groups = parameter_groups(network, plan)
+    if plan.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    else:
+        optimizer = torch.optim.SGD(groups, lr=plan.learning_rate, momentum=0.9, weight_decay=plan.weight_decay)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))
+    history = _resume(folder / CHECKPOINT, network, averaged, optimizer, device)
+    total = plan.epochs * plan.steps_per_epoch
+    with tqdm(
+        total=total, initial=len(history) * plan.steps_per_epoch, desc=name, unit="step", dynamic_ncols=True
+    ) as bar:
+        for epoch in range(len(history), plan.epochs):
+            torch.manual_seed(plan.seed * 100_003 + epoch)
+            network.train()
+            if plan.freeze_batch_norm:
+                freeze_batch_norm(network)
+            freeze_early_layers(network.pretrained_network(), plan.frozen_stride)
+            sums: dict[str, float] = {}
+            for number, batch in enumerate(batches(epoch)):
+                step = epoch * plan.steps_per_epoch + number
+                for group in optimizer.param_groups:
+                    group["lr"] = plan.rate(step) * group["factor"]
+                batch = {key: value.to(device) for key, value in batch.items()}
+                batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last)
+                losses = loss_of(batch, step / plan.steps_per_epoch)
+                optimizer.zero_grad(set_to_none=True)
+                losses["loss"].backward()
+                if plan.clip_norm:
+                    torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
+                optimizer.step()
+                averaged.update_parameters(network)
+                for key, value in losses.items():
+                    sums[key] = sums.get(key, 0.0) + float(value.detach())
+                bar.update()
+                bar.set_postfix(epoch=epoch + 1, loss=f"{float(losses['loss'].detach()):.3f}")
+            history.append({key: value / plan.steps_per_epoch for key, value in sums.items()})
+            network.eval()
+            after_epoch(epoch)
+            _save_checkpoint(folder / CHECKPOINT, network, averaged, optimizer, history)
+            report(epoch + 1, plan.epochs, "epoch")
+    state = {key: value.detach().cpu().contiguous() for key, value in averaged.module.state_dict().items()}
+    write_bytes(folder / MODEL, save(state))
+    write_json(folder / HISTORY, history)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _save_checkpoint(path: Path, network: nn.Module, averaged: nn.Module, optimizer, history: Sequence[dict]) -> None:
+    temporary = path.with_name(f"{path.name}.partial")
+    state = {
+        "network": network.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": json.dumps(list(history)),
+    }
+    torch.save(state, temporary)
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimizer, device: torch.device) -> list[dict]:
+    """Load the last checkpoint, if there is one; the history up to it."""
+    if not path.exists():
+        return []
+    try:
+        saved = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # the zip reader and the unpickler have many
+        log.warning("%s: checkpoint is damaged (%s); training begins anew", path, type(error).__name__)
+        return []
+    network.load_state_dict(saved["network"])
+    averaged.load_state_dict(saved["averaged"])
+    optimizer.load_state_dict(saved["optimizer"])
+    return json.loads(saved["history"])
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one. Deterministic algorithms are asked for, on any device."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

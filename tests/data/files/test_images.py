@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import ImageError
+from data.files.images import read_depth, read_image
+from data.files.labels import read_truth
+from data.files.pixels import image_size
+from data.sample import TRAIN, LabelLayer, Sample
+
+
+def sample(path, **more):
+    return Sample("a", TRAIN, path / "a.png", (1,), **more)
+
+
+def test_rgb_comes_in_its_own_order_and_orientation(tmp_path):
+    picture = np.zeros((4, 6, 3), np.uint8)
+    picture[0, :, 0] = 200  # the top row is red
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert np.array_equal(read_image(tmp_path / "a.png"), picture)
+    assert image_size(tmp_path / "a.png") == (4, 6)
+
+
+def test_a_grey_image_becomes_rgb(tmp_path):
+    Image.fromarray(np.full((4, 6), 9, np.uint8)).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").shape == (4, 6, 3)
+
+
+def test_truncated_image_is_named(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:800])
+    with pytest.raises(ImageError, match="a.jpg: cannot be decoded"):
+        read_image(path)
+
+
+def test_missing_and_foreign_files_are_named(tmp_path):
+    with pytest.raises(ImageError, match="b.png: file is missing"):
+        read_image(tmp_path / "b.png")
+    (tmp_path / "c.png").write_text("no picture")
+    with pytest.raises(ImageError, match="c.png: is not an image"):
+        image_size(tmp_path / "c.png")
+
+
+def test_all_zero_depth_is_named(tmp_path):
+    Image.fromarray(np.zeros((4, 6), np.uint16)).save(tmp_path / "d.png")
+    with pytest.raises(ImageError, match="d.png: depth of a is zero everywhere"):
+        read_depth(sample(tmp_path, depth=tmp_path / "d.png"))
+
+
+def test_colour_as_depth_is_named(tmp_path):
+    Image.fromarray(np.ones((4, 6, 3), np.uint8)).save(tmp_path / "d.png")
+    with pytest.raises(ImageError, match="depth must have one channel"):
+        read_depth(sample(tmp_path, depth=tmp_path / "d.png"))
+
+
+def test_a_mask_of_another_size_is_named(tmp_path):
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((5, 6), np.uint8)).save(tmp_path / "m.png")
+    with pytest.raises(ImageError, match="mask is"):
+        read_truth(sample(tmp_path, truth=(LabelLayer(tmp_path / "m.png", 1),)), 1)

@@ -1,0 +1,69 @@
+import pytest
+from PIL import Image
+from reader_contract import SIZE, check_layout, check_wrong_root, labels, picture, read, save
+
+from data.errors import DatasetError
+from data.files.labels import read_truth
+
+
+def make_voc(root):
+    home = root / "VOCdevkit" / "VOC2012"
+    (home / "ImageSets" / "Segmentation").mkdir(parents=True)
+    (home / "ImageSets" / "Segmentation" / "train_aug.txt").write_text("2007_000032\n2008_000008\n2009_000001\n")
+    (home / "ImageSets" / "Segmentation" / "val.txt").write_text("2007_000033\n")
+    for stem in ("2007_000032", "2007_000033", "2008_000008", "2009_000001"):
+        save(home / "JPEGImages" / f"{stem}.jpg", picture())
+        (home / "Annotations").mkdir(exist_ok=True)
+        (home / "Annotations" / f"{stem}.xml").write_text(
+            "<annotation><object><name>tvmonitor</name></object><object><name>aeroplane</name></object></annotation>"
+        )
+    palette = Image.new("P", SIZE[::-1])
+    palette.putdata(labels(20).flatten().tolist())
+    palette.putpalette([value for number in range(256) for value in (number, 255 - number, 0)])
+    for stem in ("2007_000032", "2007_000033"):
+        (home / "SegmentationClass").mkdir(exist_ok=True)
+        palette.save(home / "SegmentationClass" / f"{stem}.png")
+    save(home / "SegmentationClassAug" / "2008_000008.png", labels(20))
+    from scipy.io import savemat
+
+    mat = root / "benchmark_RELEASE" / "dataset" / "cls" / "2009_000001.mat"
+    mat.parent.mkdir(parents=True)
+    savemat(mat, {"GTcls": {"Segmentation": labels(20)}})
+
+
+def test_the_official_layout_is_indexed(tmp_path):
+    make_voc(tmp_path)
+    check_layout("voc", tmp_path, (3, 1), 20, (1, 20), 20)
+
+
+def test_a_wrong_root_is_named(tmp_path):
+    check_wrong_root("voc", tmp_path)
+
+
+def test_voc_takes_its_masks_where_they_are(tmp_path):
+    make_voc(tmp_path)
+    index = read("voc", tmp_path)
+    kinds = {sample.image_id: (sample.truth[0].path.suffix, sample.truth[0].encoding) for sample in index.samples}
+    assert kinds["train/2009_000001"] == (".mat", "sbd")
+    assert kinds["train/2008_000008"] == (".png", "")
+    assert read_truth(index.samples[0], 20)[1, 1] == 20
+    assert read_truth(index.samples[0], 20)[-1, 0] == 255
+
+
+def test_a_class_of_another_set_is_named(tmp_path):
+    make_voc(tmp_path)
+    path = tmp_path / "VOCdevkit/VOC2012/Annotations/2007_000033.xml"
+    path.write_text("<annotation><object><name>zebra</name></object></annotation>")
+    with pytest.raises(DatasetError, match="2007_000033.xml: class 'zebra' is none of VOC's"):
+        read("voc", tmp_path)
+
+
+def test_the_list_of_the_field_is_made_of_vocs_and_sbds(tmp_path):
+    make_voc(tmp_path)
+    lists = tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation"
+    (lists / "train_aug.txt").unlink()
+    (lists / "train.txt").write_text("2007_000032\n")
+    for name, stems in (("train", "2008_000008\n2007_000033\n"), ("val", "2009_000001\n")):
+        (tmp_path / f"benchmark_RELEASE/dataset/{name}.txt").write_text(stems)
+    found = [sample.image_id for sample in read("voc", tmp_path).split("train")]
+    assert found == ["train/2007_000032", "train/2008_000008", "train/2009_000001"]

@@ -1,0 +1,103 @@
+import errno
+import os
+
+import pytest
+
+from data.errors import DamagedArtifactError, StoreError
+from data.store.artifact import MARKER, Artifact, hash_text, write_bytes, write_json
+
+
+def test_without_its_marker_an_artifact_is_not_complete(tmp_path):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "model.bin", b"weights")
+    assert not artifact.is_complete()
+    artifact.finish({})
+    assert artifact.is_complete()
+    digest = artifact.digest()
+    (artifact.path / MARKER).write_text("{ cut")
+    assert artifact.marker is None
+    assert not artifact.is_complete()
+    artifact.finish({})
+    assert artifact.digest() == digest
+    (artifact.path / "model.bin").write_bytes(b"short")
+    assert not artifact.is_complete()
+
+
+def test_the_digest_is_of_names_and_contents(tmp_path):
+    digests = set()
+    for number, (name, content) in enumerate((("a", b"1"), ("a", b"2"), ("b", b"1"))):
+        artifact = Artifact(tmp_path / str(number))
+        write_bytes(artifact.path / name, content)
+        artifact.finish({})
+        digests.add(artifact.digest())
+    assert len(digests) == 3
+
+
+def test_damaged_files_are_found_though_their_size_is_right(tmp_path):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "model.bin", b"weights")
+    artifact.finish({})
+    (artifact.path / "model.bin").write_bytes(b"weighty")
+    assert artifact.is_complete()
+    assert artifact.damaged_files() == [artifact.path / "model.bin"]
+
+
+def test_a_damaged_file_is_never_read_as_data(tmp_path):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "model.bin", b"weights")
+    artifact.finish({})
+    assert artifact.read("model.bin") == b"weights"
+    (artifact.path / "model.bin").write_bytes(b"weighty")
+    with pytest.raises(DamagedArtifactError, match="model: model.bin is damaged") as caught:
+        artifact.read("model.bin")
+    with pytest.raises(DamagedArtifactError):
+        artifact.read("other.bin")
+    artifact.repair(caught.value)
+    assert not artifact.path.exists()
+
+
+def test_leftovers_of_interrupted_writes_go_and_do_not_count(tmp_path):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "model.bin", b"weights")
+    artifact.finish({})
+    digest = artifact.digest()
+    (artifact.path / "model.bin.partial").write_bytes(b"wei")
+    artifact.finish({})
+    assert artifact.digest() == digest
+    assert not list(artifact.path.glob("*.partial"))
+
+
+def test_discard_and_size(tmp_path):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "sub" / "model.bin", b"weights")
+    assert artifact.size() == (1, 7)
+    artifact.discard()
+    assert not artifact.path.exists()
+    assert artifact.marker is None
+    assert not artifact.is_complete()
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="cannot be written .No space left on device."):
+        write_json(path, {"new": 2})
+    assert "old" in path.read_text()
+
+
+def test_below_a_file_nothing_is_complete(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert Artifact(tmp_path / "file" / "model").marker is None
+
+
+def test_json_is_the_same_text_whatever_the_order(tmp_path):
+    write_json(tmp_path / "a", {"x": 1, "y": 2})
+    write_json(tmp_path / "b", {"y": 2, "x": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert hash_text("a") != hash_text("b")
+    assert (tmp_path / "a").name != MARKER

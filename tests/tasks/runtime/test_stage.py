@@ -1,0 +1,147 @@
+import luigi
+import pytest
+
+from data.errors import SettingError
+from tasks.extract_cams import ExtractCams
+from tasks.generate_seeds import GenerateSeeds
+from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth
+from tasks.runtime.stage import ScalesParameter, StageTask
+from tasks.train_classifier import TrainClassifier
+from tasks.train_segmenter import TrainSegmenter
+
+
+@pytest.fixture
+def common(in_process, bop_root, tmp_path):
+    return {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
+
+
+def test_identity_follows_parameters_and_what_lies_above(common):
+    base = GenerateSeeds(**common)
+    assert GenerateSeeds(**common, alpha=0.6).identity != base.identity
+    assert GenerateSeeds(**common, alpha=0.6).upstream(ExtractCams).identity == base.upstream(ExtractCams).identity
+    config = luigi.configuration.get_config()
+    config.set("ExtractKeys", "image_scale", "0.75")
+    luigi.task_register.Register.clear_instance_cache()
+    again = GenerateSeeds(**common)
+    assert again.identity != base.identity
+    assert again.upstream(ExtractCams).identity == base.upstream(ExtractCams).identity
+
+
+def test_identity_ignores_where_things_are_and_how_fast(common, tmp_path, bop_root):
+    before = GenerateSeeds(**common).identity
+    moved = bop_root.rename(tmp_path / "elsewhere")
+    other = {**common, "data_root": str(moved), "artifacts": str(tmp_path / "other"), "processes": 2, "device": "cpu"}
+    assert GenerateSeeds(**other).identity == before
+
+
+def test_the_seed_counts_where_chance_does(common):
+    assert TrainClassifier(**common, seed=1).identity != TrainClassifier(**common).identity
+    assert LoadDepth(**common, seed=1).identity == LoadDepth(**common).identity
+
+
+def test_data_version_and_weights_count(common, bop_root, monkeypatch):
+    before = TrainClassifier(**common).identity
+    monkeypatch.setattr(LoadDepth, "version", 2)
+    luigi.task_register.Register.clear_instance_cache()
+    raised = TrainClassifier(**common).identity
+    assert raised != before
+    (bop_root / "train_pbr/000001/rgb/000000.jpg").write_bytes(b"another image")
+    luigi.task_register.Register.clear_instance_cache()
+    assert TrainClassifier(**common).identity not in (before, raised)
+
+
+def test_equal_named_parameters_of_other_stages_are_not_handed_up(common):
+    segmenter = TrainSegmenter(**common, epochs=7)
+    assert segmenter.upstream(TrainClassifier).epochs == 2
+
+
+def test_the_profile_gives_defaults_and_settings_win(common):
+    paper = {**common, "profile": "voc-superpixel"}
+    assert TrainSegmenter(**paper).optimizer == "sgd"
+    assert TrainSegmenter(**common).optimizer == "adamw"
+    assert TrainSegmenter(**paper).epochs == 2  # luigi.cfg
+    assert TrainSegmenter(**paper, optimizer="adamw").optimizer == "adamw"
+
+
+def test_an_unknown_profile_or_data_set_names_the_known_ones(common):
+    with pytest.raises(ValueError, match="not a valid choice"):
+        GenerateSeeds(**{**common, "profile": "huge"})
+    with pytest.raises(ValueError, match="--dataset takes one of"):
+        _ = IndexDataset(**{**common, "dataset": "nothing"}).identity
+
+
+def test_runs_leave_a_record_beside_the_artifact_and_none_in_it(common):
+    task = IndexDataset(**common)
+    task.run()
+    assert task.complete()
+    record = task.record()
+    assert record["images"] == 15
+    assert record["versions"]["zarr"]
+    assert {path.name for path in task.artifact.path.iterdir()} == {"COMPLETE.json", "stage.json", "index.json"}
+
+
+def test_an_artifact_whose_inputs_have_changed_is_begun_anew(common):
+    index = IndexDataset(**common)
+    index.run()
+    depth = LoadDepth(**common, processes=1)
+    depth.run()
+    before = depth.artifact.digest()
+    (index.artifact.path / "index.json").write_text((index.artifact.path / "index.json").read_text() + "\n")
+    index.artifact.finish({})
+    assert not depth.complete()
+    depth.run()
+    assert depth.complete()
+    assert depth.artifact.digest() != before  # its stage.json names the parent's new digest
+
+
+def test_scales_parameter():
+    parameter = ScalesParameter()
+    assert parameter.parse("1,0.75,0.5") == (1.0, 0.75, 0.5)
+    assert parameter.parse(parameter.serialize((1.0, 1.5))) == (1.0, 1.5)
+    with pytest.raises(SettingError, match="write them as 1,0.75,0.5"):
+        parameter.parse("one")
+
+
+def test_settings_that_are_no_json_are_one_line():
+    with pytest.raises(SettingError, match=r"settings '\{bad' are no JSON"):
+        StageTask.settings.parse("{bad")
+
+
+def test_settings_win_over_luigi_cfg_and_are_handed_up(common):
+    settings = {"TrainClassifier": {"epochs": 5}, "ExtractCams": {"scales": [1, 2]}}
+    cams = ExtractCams(**common, settings=settings)
+    assert cams.scales == (1.0, 2.0)
+    assert cams.upstream(TrainClassifier).epochs == 5
+    assert TrainClassifier(**common, settings=settings, epochs=3).epochs == 3  # what is given to the task itself
+
+
+def test_settings_change_the_identity_of_what_they_change_alone(common):
+    settings = {"TrainClassifier": {"deal_weight": 0.9}}
+    assert ExtractCams(**common, settings=settings).identity != ExtractCams(**common).identity
+    assert LoadDepth(**common, settings=settings).identity == LoadDepth(**common).identity
+    default = TrainClassifier(**common).deal_weight
+    for spelling in (default, str(default), f"{default:.4f}"):
+        same = {"TrainClassifier": {"deal_weight": spelling}}
+        assert ExtractCams(**common, settings=same).identity == ExtractCams(**common).identity
+    whole, broken = ({"TrainClassifier": {"deal_weight": value}} for value in (0, 0.0))
+    assert TrainClassifier(**common, settings=whole).identity == TrainClassifier(**common, settings=broken).identity
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"TrainClasifier": {}}, "no stage 'TrainClasifier'; did you mean: TrainClassifier"),
+        ({"TrainClassifier": {"deal_wight": 1}}, "no parameter 'deal_wight'; did you mean: deal_weight"),
+        ({"TrainClassifier": {"seed": 1}}, "no parameter 'seed'"),
+        ({"TrainClassifier": 3}, "must be a table"),
+    ],
+)
+def test_settings_of_unknown_names_are_refused(common, settings, message):
+    with pytest.raises(SettingError, match=message):
+        GenerateSeeds(**common, settings=settings)
+
+
+def test_a_classifier_without_deal_does_not_wait_for_depth(common):
+    assert LoadDepth in map(type, TrainClassifier(**common).stages_above())
+    assert LoadDepth not in map(type, TrainClassifier(**common, deal_weight=0.0).stages_above())
