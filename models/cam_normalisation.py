@@ -29,7 +29,6 @@ def divide_by_quantile(scores: Tensor, quantile: float = 0.98) -> Tensor:
 NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "max": divide_by_maximum,
     "quantile": divide_by_quantile,
-    "sigmoid": torch.sigmoid,
 }
 """name -> function of class scores (..., h, w), before ReLU, to the same shape in [0, 1]."""
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.crf import CrfConstants
+from models.crf_constants import CrfConstants
 
 
 class PermutohedralLattice:

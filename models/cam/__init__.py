@@ -1,25 +1,42 @@
 """Class activation maps: classifiers that have them, one head a file, and their extraction."""
 
-from models.cam.classifier import CamClassifier, CamOutput
-from models.cam.dilated import DilatedClassifier
-from models.cam.gap import GapClassifier
-from models.cam.seam import SeamClassifier
-from models.cam.vit import VitClassifier
+from __future__ import annotations
 
-HEADS: dict[str, type[CamClassifier]] = {
-    "gap": GapClassifier,
-    "seam": SeamClassifier,
-    "vit": VitClassifier,
-    "dilated": DilatedClassifier,
+from typing import Any
+
+from models.registry import export, load
+
+HEADS: dict[str, str] = {
+    "gap": "models.cam.gap:GapClassifier",
+    "seam": "models.cam.seam:SeamClassifier",
+    "vit": "models.cam.vit:VitClassifier",
+    "dilated": "models.cam.dilated:DilatedClassifier",
 }
-"""name -> classifier, built from (backbone name, output stride, number of foreground classes)."""
+"""name -> `CamClassifier`, built from (backbone name, output stride, number of foreground classes)."""
 
-__all__ = [
-    "HEADS",
-    "CamClassifier",
-    "CamOutput",
-    "DilatedClassifier",
-    "GapClassifier",
-    "SeamClassifier",
-    "VitClassifier",
-]
+
+def build_classifier(num_classes: int, head: str, backbone: str, output_stride: int) -> Any:
+    """An image classifier with CAMs, without weights.
+
+    Parameters
+    ----------
+    num_classes : int
+        Foreground classes K.
+    head : a name of `HEADS`
+    backbone : str
+        timm name.
+    output_stride : {8, 16, 32}
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or the backbone cannot have this stride.
+    """
+    return load(HEADS, head)(backbone, output_stride, num_classes)
+
+
+def __getattr__(name: str) -> Any:
+    return export([*HEADS.values(), *BASE], __name__, name)
+
+
+BASE = ("models.cam.classifier:CamClassifier", "models.cam.classifier:CamOutput")

@@ -1,19 +1,61 @@
-"""Losses, one paper's term a file; each is a Module that needs no other part of the pipeline."""
+"""Losses, one term of a paper a file; each is a Module that needs no other part of the pipeline.
 
-from models.losses.attention import AttentionLoss
-from models.losses.deal import DepthEdgeAlignmentLoss
-from models.losses.feature_similarity import FeatureSimilarityLoss
-from models.losses.importance_sampling import ImportanceSamplingLoss
-from models.losses.saliency import SaliencyLoss
-from models.losses.seed import BalancedSeedLoss
-from models.losses.superpixel_slic import SuperpixelSlicLoss
+``from models.losses import DepthEdgeAlignmentLoss`` works for every name below. The modules are imported on demand.
+"""
 
-__all__ = [
-    "AttentionLoss",
-    "BalancedSeedLoss",
-    "DepthEdgeAlignmentLoss",
-    "FeatureSimilarityLoss",
-    "ImportanceSamplingLoss",
-    "SaliencyLoss",
-    "SuperpixelSlicLoss",
-]
+from __future__ import annotations
+
+from typing import Any
+
+from models.losses.map_loss import MapLoss, Setting
+from models.registry import export
+
+MAP_LOSSES: dict[str, MapLoss] = {
+    "isl": MapLoss(
+        "models.losses.importance_sampling:ImportanceSamplingLoss",
+        title="importance sampling loss",
+        inputs=("maps", "tags"),
+        published_weight=0.2,
+        replaces_classification=True,
+        settings={"samples": Setting(10, "positions drawn per image and class")},
+    ),
+    "deal": MapLoss(
+        "models.losses.deal:DepthEdgeAlignmentLoss",
+        title="depth edge alignment loss",
+        inputs=("cams", "depth", "tags", "valid"),
+        weight=2.0,
+        published_weight=1.0,
+        settings={
+            "edges": Setting("curvature", "kind of depth edges", choices=("curvature", "sobel")),
+            "stride": Setting(8, "pixels per cell of the grid on which the edges are compared"),
+            "floor": Setting(0.04, "depth edges below it are noise (1/m; sobel: m)"),
+            "span": Setting(0.3, "depth edges above floor + span count in full"),
+            "noise_factor": Setting(
+                2.0, "raises the floor of an image to this multiple of its median depth edge, for noisy depth"
+            ),
+        },
+    ),
+    "fsl": MapLoss(
+        "models.losses.feature_similarity:FeatureSimilarityLoss",
+        title="feature similarity loss",
+        inputs=("cams", "image", "tags"),
+        published_weight=1.0,
+        settings={
+            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid"),
+            "stride": Setting(8, "pixels per cell of the grid on which colours are compared"),
+        },
+    ),
+}
+"""Losses on the classifier's maps, in the order in which they are added; TrainClassifier has their parameters."""
+
+TASK_LOSSES = (
+    "models.losses.attention:AttentionLoss",
+    "models.losses.saliency:SaliencyLoss",
+    "models.losses.seed:BalancedSeedLoss",
+    "models.losses.superpixel_slic:SuperpixelSlicLoss",
+)
+"""Losses that belong to one training stage each."""
+
+
+def __getattr__(name: str) -> Any:
+    return export([*(loss.path for loss in MAP_LOSSES.values()), *TASK_LOSSES], __name__, name)

@@ -102,7 +102,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
     .. math:: L = -\frac{1}{H'W'} \sum_{ij} \frac{1}{\sum_k y_k} \sum_k y_k\, a'_{k,ij}\, d'_{ij},
        \quad e' = \tanh(\mu + \log\frac{e}{1-e})
 
-    with the CAM's edges a and the depth's edges d on a common grid (METHODS section 1).
+    with the CAM's edges a and the depth's edges d on a common grid.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
     noise_factor : float
         An image whose depth is noisy gets a higher floor: this multiple of the median of its depth edges
         (`edge_strength`). 0 keeps one floor for all.
-    normalisation : {"max", "quantile", "sigmoid"}
+    normalisation : {"max", "quantile"}
         How class scores are brought into [0, 1] before their edges are taken.
 
     Examples

@@ -111,7 +111,7 @@ class FeatureSimilarityLoss(nn.Module):
         Width of g in cells of the common grid. Pairs beyond 3 sigma (1.1 % of g's mass) are left out.
     stride : int or None
         The common grid has 1/stride of the image's height and width; None: the CAM's own grid.
-    normalisation : {"max", "quantile", "sigmoid"}
+    normalisation : {"max", "quantile"}
 
     Examples
     --------

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from models.backbones import dense_features, num_features
+from models.backbones import build_backbone, dense_features, num_features
 from models.segmentation.multi_scale import averaged_probabilities
 
 
@@ -34,6 +34,11 @@ class DeepLabAspp(nn.Module):
             nn.init.normal_(branch.weight, std=0.01)
             nn.init.zeros_(cast(Tensor, branch.bias))
         self.branches = nn.ModuleList(branches)
+
+    @classmethod
+    def build(cls, num_classes: int, backbone: str, output_stride: int, rates: Sequence[float]) -> DeepLabAspp:
+        """The network of K foreground classes on a timm CNN, without weights."""
+        return cls(build_backbone(backbone, output_stride), num_classes + 1, [int(rate) for rate in rates])
 
     def pretrained_network(self) -> nn.Module:
         """The timm network that carries the pretrained weights."""

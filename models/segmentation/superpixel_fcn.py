@@ -90,6 +90,11 @@ class SuperpixelFcn(nn.Module):
             self.coarse = nn.ModuleList(nn.Conv2d(count, EMBEDDING, kernel_size=1) for count in channels)
             self.log_temperature = nn.Parameter(torch.full((len(STRIDES),), FIRST_TEMPERATURE).log())
 
+    @classmethod
+    def build(cls, num_classes: int, backbone: str, upsampling: str) -> SuperpixelFcn:
+        """The network of K foreground classes on a timm CNN, without weights."""
+        return cls(build_encoder(backbone), num_classes + 1, upsampling)
+
     def pretrained_network(self) -> nn.Module:
         """The timm network that carries the pretrained weights."""
         return self.backbone
