@@ -1,11 +1,13 @@
-"""The dense CRF by classes, by engine, and by processes.
+"""Time of the dense CRF for several numbers of classes, for both engines, and for 1 and 2 processes.
 
     python benchmarks/crf.py [--repeats 5] [--shards 8]
 
-Prints medians and ratios of one run, on rendered images of 320x240 with random candidate classes, 10 iterations.
-Present classes only, as the stages do it, against all 21 of PASCAL VOC; the torch engine against pydensecrf; and
-the stages' own way over shards of 32 images with 1 and 2 processes, probabilities sent in 16 bits, the start of
-the processes left out and given beside.
+Prints medians and ratios of one run on rendered images of 320x240 with random candidate classes, 10 iterations:
+
+- present classes only, as in the stages, against all 21 classes of PASCAL VOC;
+- the torch engine against pydensecrf;
+- shards of 32 images with 1 and 2 processes, as in the stages, with probabilities in 16 bits. The time for starting
+  the processes is subtracted and printed separately.
 """
 
 from __future__ import annotations
@@ -21,8 +23,9 @@ from scipy import ndimage
 
 from data.demo.scenes import render_demo
 from data.files.images import read_image
-from models.crf import CRF_PRESETS, crf_from_probabilities
-from tasks.runtime.executors import WorkerPool, single_threaded
+from models.crf import crf_from_probabilities
+from models.crf_constants import CRF_PRESETS
+from tasks.runtime.executors import DaskWorkers, ThisProcess, single_threaded
 from tasks.runtime.layout import SHARD_SIZE
 
 CONSTANTS = CRF_PRESETS["irn"]
@@ -35,7 +38,7 @@ def rendered_images(count: int) -> list[np.ndarray]:
 
 
 def problem(image: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The image with smooth probabilities of `classes` classes, each of which holds some blobs."""
+    """The image with smooth probabilities of `classes` classes. Each class has some blobs."""
     rng = np.random.default_rng(0)
     scores = np.stack([ndimage.gaussian_filter(rng.standard_normal(image.shape[:2]), 12) for _ in range(classes)])
     scores = np.exp(8 * scores / scores.std())
@@ -43,6 +46,7 @@ def problem(image: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refine(problems: list[tuple[np.ndarray, np.ndarray]]) -> int:
+    """A shard of images."""
     for image, probabilities in problems:
         crf_from_probabilities(image, probabilities.astype(np.float32), CONSTANTS)
     return len(problems)
@@ -61,37 +65,35 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"320x240, {CONSTANTS.iterations} iterations, median of {arguments.repeats}, seed 0")
     images = rendered_images(SHARD_SIZE)
-    medians = {}
+    medians: dict[tuple[int, str], float] = {}
     for classes in (2, 4, 21):
         image, probabilities = problem(images[0], classes)
         for engine in ("pydensecrf", "torch"):
             medians[classes, engine] = statistics.median(
                 seconds_of(
-                    lambda engine=engine, given=(image, probabilities, CONSTANTS): single_threaded(
-                        crf_from_probabilities, (*given, engine)
+                    lambda engine=engine, image=image, probabilities=probabilities: single_threaded(
+                        lambda chosen: crf_from_probabilities(image, probabilities, CONSTANTS, chosen), engine
                     )
                 )
                 for _ in range(arguments.repeats)
             )
         ours, torch = medians[classes, "pydensecrf"], medians[classes, "torch"]
-        print(f"{classes:3d} classes: pydensecrf {ours:.3f} s an image, torch {torch:.3f} s, ratio {torch / ours:.2f}")
+        print(f"{classes:3d} classes: pydensecrf {ours:.3f} s per image, torch {torch:.3f} s, ratio {torch / ours:.2f}")
     ratio = medians[21, "pydensecrf"] / medians[2, "pydensecrf"]
     print(f"present classes only (2 of 21): {ratio:.1f} times as fast")
     problems = [(image, values.astype(np.float16)) for image, values in (problem(image, 4) for image in images)]
-    shards = [(problems,)] * arguments.shards
-    single_threaded(refine, shards[0])  # warm
-    alone, pair, start = [], [], []
+    shards = [problems] * arguments.shards
+    single_threaded(refine, problems)  # warm-up
+    alone, pair, starts = [], [], []
     for _ in range(arguments.repeats):
-        alone.append(seconds_of(lambda: [single_threaded(refine, shard) for shard in shards]))
-        begun = time.perf_counter()
-        with WorkerPool(2) as pool:
-            list(pool.map(refine, shards[:2]))  # both processes have imported what they need
-            start.append(time.perf_counter() - begun)
-            pair.append(seconds_of(lambda pool=pool: list(pool.map(refine, shards))))
-    one, two = statistics.median(alone), statistics.median(pair)
+        alone.append(seconds_of(lambda: list(ThisProcess().map(refine, shards))))
+        starts.append(seconds_of(lambda: list(DaskWorkers(2).map(refine, [[], []]))))  # start and imports
+        pair.append(seconds_of(lambda: list(DaskWorkers(2).map(refine, shards))))
+    one, start = statistics.median(alone), statistics.median(starts)
+    two = statistics.median(pair) - start
     print(
         f"{arguments.shards * SHARD_SIZE} images of 4 classes: 1 process {one:.2f} s, 2 processes {two:.2f} s, "
-        f"ratio {one / two:.2f}; start of the processes and two shards {statistics.median(start):.2f} s"
+        f"ratio {one / two:.2f}; start of the processes {start:.2f} s"
     )
 
 

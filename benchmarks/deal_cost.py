@@ -1,9 +1,9 @@
-"""What the losses on the maps cost: a classifier's training step without and with each of them.
+"""Cost of the losses on the maps: a training step of a classifier without them and with each of them.
 
     python benchmarks/deal_cost.py [--repeats 9] [--batch 8]
 
-Times are medians of steps that take turns within one process, so that a noisy machine is noisy to all;
-peak memory is that of a fresh process for each. Random images, 320x240, output stride 16.
+Times are medians. The steps take turns in one process, so noise of the machine affects all of them. Peak memory is
+that of a fresh process per line. Random images, 320x240, output stride 16.
 """
 
 from __future__ import annotations
@@ -16,38 +16,39 @@ import time
 
 import torch
 
-from models.cam import HEADS
-from models.losses import DepthEdgeAlignmentLoss, FeatureSimilarityLoss, ImportanceSamplingLoss
+from models.cam import HEADS, build_classifier
+from models.losses import MAP_LOSSES
 from tasks.runtime.memory import keep_freed_memory, peak_memory_mb
 
 BACKBONE = "tf_efficientnet_lite0"
-VARIANTS = {"none": (), "deal": ("deal",), "isl": ("isl",), "fsl": ("fsl",), "all": ("deal", "isl", "fsl")}
+VARIANTS: dict[str, tuple[str, ...]] = {"none": (), **{name: (name,) for name in MAP_LOSSES}, "all": tuple(MAP_LOSSES)}
 
 
 class Step:
-    """One training step of a fresh classifier with the losses of a variant."""
+    """One training step of a new classifier with the losses of a variant."""
 
     def __init__(self, head: str, losses: tuple[str, ...], batch: int):
         torch.manual_seed(0)
-        self.network = HEADS[head](BACKBONE, 16, 12).train()
+        self.network = build_classifier(12, head, BACKBONE, 16).train()
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-4)
-        self.images = torch.rand(batch, 3, 240, 320)
-        self.depth = 0.5 + torch.rand(batch, 1, 240, 320)
-        self.tags = (torch.rand(batch, 12) < 0.2).float()
-        self.losses = losses
-        self.deal, self.isl, self.fsl = (
-            DepthEdgeAlignmentLoss(), ImportanceSamplingLoss(), FeatureSimilarityLoss(stride=8)
-        )  # fmt: skip
+        depth = 0.5 + torch.rand(batch, 1, 240, 320)
+        self.batch = {
+            "image": torch.rand(batch, 3, 240, 320),
+            "depth": depth,
+            "valid": depth > 0,
+            "tags": (torch.rand(batch, 12) < 0.2).float(),
+        }
+        self.losses = {}
+        for name in losses:
+            settings = {keyword: setting.default for keyword, setting in MAP_LOSSES[name].settings.items()}
+            self.losses[name] = MAP_LOSSES[name].build(**settings)
 
     def __call__(self) -> None:
-        output = self.network(self.images)
-        loss = sum(self.network.classification_losses(self.images, self.tags, output).values())
-        if "deal" in self.losses:
-            loss = loss + self.deal(output.cams, self.depth, self.tags)
-        if "isl" in self.losses:
-            loss = loss + self.isl(output.maps, self.tags)
-        if "fsl" in self.losses:
-            loss = loss + self.fsl(output.cams, self.images, self.tags)
+        output = self.network(self.batch["image"])
+        loss = sum(self.network.classification_losses(self.batch["image"], self.batch["tags"], output).values())
+        given = {**self.batch, "maps": output.maps, "cams": output.cams}
+        for name, module in self.losses.items():
+            loss = loss + module(*(given[key] for key in MAP_LOSSES[name].inputs))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

@@ -1,10 +1,10 @@
-"""Superpixel discovery against the pseudocode of table 3.1 taken literally, and against the matrix product alone.
+"""Superpixel discovery against the literal pseudocode of table 3.1, and against the matrix product alone.
 
     python benchmarks/discovery.py [--repeats 5] [--device cpu] [--batch 8]
 
-Prints medians and ratios of one run. The reference recomputes all degrees over the patches left for
-every superpixel, as the pseudocode says, with NumPy on CPU; its labels are compared with ours. The second table
-gives what a batch makes of it, 1,000 images at that rate (published: 8 to 100 minutes), and the peak of memory.
+Prints medians and ratios of one run. The reference recomputes all degrees over the patches left for every superpixel,
+as in the pseudocode, with NumPy on CPU. Its labels are compared with ours. The second table has the rate with and
+without batches, the time of 1,000 images (published: 8 to 100 minutes), and the peak memory.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def peak_mb(device: str) -> float:
 
 
 def patches(count: int, dim: int, groups: int) -> torch.Tensor:
-    """Clustered features, as keys are: `groups` centres and noise of equal strength."""
+    """Clustered features, similar to keys: `groups` centres and noise of equal strength."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(groups, dim, generator=generator)
     return centres[torch.randint(groups, (count,), generator=generator)] + torch.randn(count, dim, generator=generator)

@@ -2,19 +2,19 @@
 
 
 class DepthseedError(Exception):
-    """Root of the errors whose message is meant for the user: one clear line, no traceback needed."""
+    """Base class of the errors whose message is for the user: one clear line, no traceback needed."""
 
 
 class DatasetError(DepthseedError, ValueError):
-    """The data set as a whole cannot be used (wrong root, empty split, unknown class)."""
+    """The data set as a whole cannot be used: wrong root, empty split, unknown class."""
 
 
 class SettingError(DepthseedError, ValueError):
-    """A parameter has a value that nothing can be done with."""
+    """A parameter has a value that cannot be used."""
 
 
 class ImageError(DepthseedError, ValueError):
-    """One file of the data set cannot be used (unreadable, wrong size, no depth in it)."""
+    """One file of the data set cannot be used: unreadable, wrong size, no depth in it."""
 
 
 class StoreError(DepthseedError, RuntimeError):
@@ -22,11 +22,12 @@ class StoreError(DepthseedError, RuntimeError):
 
 
 class DamagedArtifactError(StoreError):
-    """A file of an artifact is not what was written.
+    """A file of an artifact differs from what was written.
 
     Attributes
     ----------
     artifact : pathlib.Path
+        The artifact that holds the file.
     """
 
     def __init__(self, artifact, file, reason):
@@ -34,22 +35,22 @@ class DamagedArtifactError(StoreError):
         self._arguments: tuple = (artifact, file, reason)
         super().__init__(
             f"{artifact}: {file} is damaged or missing ({reason}); "
-            "run the same command again: the artifact is computed anew"
+            "run the same command again: the artifact is recomputed"
         )
 
-    def __reduce__(self):  # it travels from worker processes
+    def __reduce__(self):  # the error is sent from worker processes
         return type(self), self._arguments
 
 
 class DamagedShardError(DamagedArtifactError):
-    """A shard's bytes are not those that were written.
+    """The bytes of a shard differ from what was written.
 
     Attributes
     ----------
     artifact : pathlib.Path
         The artifact that holds the shard.
     shard : int
-        Number of the shard, counted from 0 along ``image_id``.
+        Index of the shard along ``image_id``, from 0.
     """
 
     def __init__(self, artifact, shard, array, reason):
@@ -59,13 +60,13 @@ class DamagedShardError(DamagedArtifactError):
         StoreError.__init__(
             self,
             f"{artifact}: shard {shard} of array '{array}' is damaged or missing ({reason}); "
-            "run the same command again: only this shard is computed anew",
+            "run the same command again: only this shard is recomputed",
         )
 
 
 class WeightsError(DepthseedError, ValueError):
-    """Pretrained weights cannot be had; the message lists the ways to provide them."""
+    """Pretrained weights are not available; the message lists the ways to provide them."""
 
 
 class WorkerError(DepthseedError, RuntimeError):
-    """A worker process died again and again on the same shard."""
+    """Worker processes died repeatedly on the same shard."""

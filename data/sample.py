@@ -93,7 +93,7 @@ class DatasetIndex:
         if not train:
             raise DatasetError(f"{self.root}: the train split is empty; put images there or choose another --data-root")
         if not any(sample.tags for sample in train):
-            raise DatasetError(f"{self.root}: no training image has a label; image-level tags are needed to learn from")
+            raise DatasetError(f"{self.root}: no training image has a tag; image-level tags are needed for training")
 
     @property
     def num_classes(self) -> int:

@@ -1,1 +1,1 @@
-"""Pure computation on tensors and arrays: no file is read or written here, and luigi is not needed."""
+"""Computation on tensors and arrays. Nothing here reads or writes files, and nothing needs luigi."""

@@ -1,4 +1,4 @@
-"""Backbones: any timm network by its timm name, as an architecture without weights."""
+"""Backbones: any timm network by its timm name, as an architecture without pretrained weights."""
 
 from __future__ import annotations
 
@@ -8,24 +8,41 @@ from typing import Any, cast
 
 import timm
 import timm.data
-from timm.models import model_entrypoint
+from timm.models import get_deprecated_models, model_entrypoint
 from torch import Tensor, nn
 
 VIT_FAMILIES = ("timm.models.vision_transformer", "timm.models.deit")
-"""timm modules whose networks have ``blocks[...].attn`` with joint ``qkv`` and a class token."""
+"""timm modules whose networks have ``blocks[...].attn`` with a joint ``qkv`` layer, and a class token."""
 
 
 def is_vit(name: str) -> bool:
-    """True for the timm name of a plain vision transformer."""
+    """True for the timm name of a plain vision transformer.
+
+    Examples
+    --------
+    >>> is_vit("vit_base_patch8_224.dino"), is_vit("resnet50")
+    (True, False)
+    """
     return model_entrypoint(name.split(".")[0]).__module__ in VIT_FAMILIES
 
 
 def check_backbone(name: str) -> None:
-    """Raise ValueError with the nearest names if timm does not know `name`."""
-    known = timm.list_models()
-    if name.split(".")[0] not in known:
-        near = ", ".join(difflib.get_close_matches(name.split(".")[0], known, n=3)) or "see timm.list_models()"
+    """Raise ValueError if timm does not know the name or has renamed it. The message says which names to use.
+
+    Examples
+    --------
+    >>> check_backbone("resnet50")
+    >>> check_backbone("tv_resnet50")
+    Traceback (most recent call last):
+    ValueError: timm has renamed backbone 'tv_resnet50'; use 'resnet50.tv_in1k'
+    """
+    architecture = name.split(".")[0]
+    if not timm.is_model(name):
+        near = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3)) or "see timm.list_models()"
         raise ValueError(f"timm has no backbone '{name}'; did you mean: {near}?")
+    renamed = get_deprecated_models()
+    if architecture in renamed:  # timm has neither family nor normalisation under the old name
+        raise ValueError(f"timm has renamed backbone '{name}'; use '{renamed[architecture]}'")
 
 
 def build_backbone(name: str, output_stride: int) -> nn.Module:
@@ -36,7 +53,7 @@ def build_backbone(name: str, output_stride: int) -> nn.Module:
     name : str
         timm name, e.g. ``resnet50`` or ``tf_efficientnet_lite0``.
     output_stride : {8, 16, 32}
-        Input pixels a feature cell.
+        Input pixels per feature cell.
 
     Raises
     ------
@@ -55,17 +72,17 @@ def build_backbone(name: str, output_stride: int) -> nn.Module:
 
 
 def dilated_vgg(network: nn.Module, output_stride: int) -> nn.Module:
-    """Give a timm VGG an output stride, in place: the last pools are left out, what follows them is dilated.
+    """Give a timm VGG an output stride, in place: remove the last pooling layers and dilate what follows them.
 
-    As in DeepLab (Chen et al., TPAMI 2018); timm itself cannot. The fully connected layers, most of the weights,
-    are taken out, for features are made without them.
+    As in DeepLab (Chen et al., TPAMI 2018); timm cannot do it. The fully connected layers, which have most of the
+    weights, are removed, since the features do not need them.
     """
     features, vgg = cast(nn.Sequential, network.features), cast(Any, network)
     stride = dilation = 1
-    for place, layer in enumerate(features):
+    for index, layer in enumerate(features):
         if isinstance(layer, nn.MaxPool2d):
             if stride == output_stride:
-                features[place] = nn.Identity()
+                features[index] = nn.Identity()
                 dilation *= 2
             else:
                 stride *= 2
@@ -92,9 +109,9 @@ def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def freeze_batch_norm(module: nn.Module) -> nn.Module:
-    """Put every batch-norm into evaluation mode with constant scale and shift; returns `module`.
+    """Put every batch norm into evaluation mode, with constant scale and shift. Returns `module`.
 
-    Call it again after each ``module.train()``, which would thaw the running statistics.
+    Call it again after each ``module.train()``, which would update the running statistics again.
     """
     for child in module.modules():
         if isinstance(child, nn.modules.batchnorm._BatchNorm):
@@ -104,10 +121,10 @@ def freeze_batch_norm(module: nn.Module) -> nn.Module:
 
 
 def freeze_early_layers(backbone: nn.Module, stride: int) -> nn.Module:
-    """Keep the layers up to an output stride as they are: constant parameters, batch-norm in evaluation mode.
+    """Freeze the layers up to an output stride: constant parameters, batch norm in evaluation mode.
 
-    The first layers work at the highest resolution and take most of a step's time, while what they
-    compute (edges, colours) hardly changes in training. Call it again after each ``module.train()``.
+    The first layers work at the highest resolution and take most of the time of a step, but their features (edges,
+    colours) change little in training. Call it again after each ``module.train()``.
 
     Parameters
     ----------
@@ -115,13 +132,17 @@ def freeze_early_layers(backbone: nn.Module, stride: int) -> nn.Module:
         timm network with ``feature_info``, whose parameters are registered in forward order.
     stride : int
         Layers whose output has at most this stride are frozen; 0 = none.
+
+    Returns
+    -------
+    nn.Module, `backbone`
     """
     network: Any = backbone
     last = [info["module"] for info in network.feature_info if info["reduction"] <= stride]
     if not last:
         return backbone
     names = [name for name, _ in backbone.named_parameters()]
-    end = max(number for number, name in enumerate(names) if name.startswith(f"{last[-1]}."))
+    end = max(index for index, name in enumerate(names) if name.startswith(f"{last[-1]}."))
     frozen = set(names[: end + 1])
     for prefix, module in backbone.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -133,10 +154,10 @@ def freeze_early_layers(backbone: nn.Module, stride: int) -> nn.Module:
 
 
 def dense_features(backbone: nn.Module, images: Tensor) -> Tensor:
-    """Feature map (B, C, h, w) of a timm CNN; ValueError if the network gives tokens instead."""
+    """Feature map (B, C, h, w) of a timm CNN. Raises ValueError if the network gives tokens instead."""
     features = cast(Callable[[Tensor], Tensor], backbone.forward_features)(images)
     if features.ndim != 4:
         raise ValueError(
-            f"a feature map (B, C, h, w) is needed, the network gives {tuple(features.shape)}; choose a CNN"
+            f"the network gives {tuple(features.shape)}, a feature map (B, C, h, w) is needed; choose a CNN"
         )
     return features

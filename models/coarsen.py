@@ -1,4 +1,4 @@
-"""Coarse annotations from fine masks: what an annotator in a hurry would have drawn."""
+"""Coarse annotations from fine masks, similar to the quick drawing of an annotator."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from models.label_values import UNLABELLED
 
 
 def erode_labels(labels: np.ndarray, radius: float) -> np.ndarray:
-    """Shrink the region of each class by a disk of `radius` pixels; what is lost is unlabelled.
+    """Shrink the region of each class by a disk of `radius` pixels. The pixels that it loses become unlabelled.
 
-    The image's border does not shrink a region: an annotator's polygon ends there, too.
+    The image border does not shrink a region: the polygon of an annotator also ends there.
 
     Parameters
     ----------
-    labels : ndarray, (H, W), uint8; 255 = void, which stays unlabelled and shrinks its neighbours
+    labels : ndarray, (H, W), uint8
+        255 = void, which stays unlabelled and shrinks its neighbours.
     radius : float
         Pixels; 0 changes nothing.
 
     Returns
     -------
     ndarray, (H, W), uint8
+
+    Examples
+    --------
+    >>> erode_labels(np.array([[1, 1, 1, 0, 0, 0]], np.uint8), radius=1).tolist()
+    [[1, 1, 255, 255, 0, 0]]
     """
     margin = int(np.ceil(radius)) + 1
     padded = np.pad(labels, margin, mode="edge")
@@ -35,17 +41,18 @@ def erode_labels(labels: np.ndarray, radius: float) -> np.ndarray:
 
 
 def simplify_labels(labels: np.ndarray, tolerance: float) -> np.ndarray:
-    """Replace the outline of each connected region by a polygon with fewer corners, small regions last.
+    """Replace the outline of each connected region by a polygon with fewer corners. Small regions are drawn last.
 
     Parameters
     ----------
     labels : ndarray, (H, W), uint8; 255 = void
     tolerance : float
-        Pixels by which a polygon may leave the outline (Douglas and Peucker); 0 changes nothing.
+        Largest distance in pixels between polygon and outline (Douglas and Peucker); 0 changes nothing.
 
     Returns
     -------
-    ndarray, (H, W), uint8; 255 where no polygon lies
+    ndarray, (H, W), uint8
+        255 where there is no polygon.
     """
     if tolerance <= 0:
         return labels.copy()

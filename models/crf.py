@@ -1,4 +1,4 @@
-"""Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011) by pydensecrf, or by torch on any device."""
+"""Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011), with pydensecrf or with torch on any device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from models.crf_constants import ENGINES, CrfConstants
 
 
 def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, constants: CrfConstants) -> np.ndarray:
-    """Refine a label map by the image's colours.
+    """Refine a label map with the colours of the image.
 
     Parameters
     ----------
@@ -20,6 +20,19 @@ def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, cons
     Returns
     -------
     ndarray, (H, W), int64
+
+    Raises
+    ------
+    ImportError
+        If pydensecrf2 is not installed.
+
+    Examples
+    --------
+    >>> from models.crf_constants import CRF_PRESETS
+    >>> image, labels = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.int64)
+    >>> image[:, 4:], labels[:, 3:] = 255, 1  # the labels change one column before the colours
+    >>> crf_from_labels(image, labels, 2, CRF_PRESETS["irn"])[0].tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
     """
     if num_labels < 2:
         return labels.astype(np.int64)
@@ -36,22 +49,38 @@ def crf_from_probabilities(
     engine: str = "pydensecrf",
     device: str = "cpu",
 ) -> np.ndarray:
-    """Refine class probabilities by the image's colours.
+    """Refine class probabilities with the colours of the image.
 
     Parameters
     ----------
     image : ndarray, (H, W, 3), uint8
     probabilities : ndarray, (L, H, W), float
-        One map a candidate class: pass only classes that the image may hold, time grows with L.
+        One map per candidate class. Pass only classes that the image may have: time grows with L.
     constants : CrfConstants
     engine : {"pydensecrf", "torch"}
         Both use the same lattice and differ by rounding.
     device : str
-        Of the torch engine.
+        Device of the torch engine.
 
     Returns
     -------
     ndarray, (L, H, W), float32
+
+    Raises
+    ------
+    ImportError
+        If the engine is pydensecrf and pydensecrf2 is not installed.
+    ValueError
+        If the engine is unknown.
+
+    Examples
+    --------
+    >>> from models.crf_constants import CRF_PRESETS
+    >>> image, probabilities = np.zeros((8, 8, 3), np.uint8), np.full((2, 8, 8), 0.2)
+    >>> image[:, 4:] = 255
+    >>> probabilities[0, :, :3] = probabilities[1, :, 3:] = 0.8  # the classes change one column before the colours
+    >>> crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"]).argmax(0)[0].tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
     """
     if len(probabilities) < 2:
         return probabilities.astype(np.float32)
@@ -64,7 +93,7 @@ def crf_from_probabilities(
 
 
 def _infer_in_torch(image: np.ndarray, unary: np.ndarray, constants: CrfConstants, device: str) -> np.ndarray:
-    import torch
+    import torch  # here: processes that use pydensecrf do not load torch
 
     from models.mean_field import mean_field
 
@@ -78,7 +107,7 @@ def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.
     except ImportError as error:
         raise ImportError(
             "the dense CRF needs the package pydensecrf2 (pip install pydensecrf2, with a C++ compiler); "
-            "without it choose --DiscoverSuperpixels-units cells and --PredictMasks-crf-engine torch"
+            "or choose --DiscoverSuperpixels-units cells and --PredictMasks-crf-engine torch"
         ) from error
     height, width = image.shape[:2]
     crf = DenseCRF2D(width, height, len(unary))
@@ -87,7 +116,7 @@ def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.
     crf.addPairwiseBilateral(
         sxy=constants.bilateral_sxy,
         srgb=constants.bilateral_srgb,
-        rgbim=np.array(image, order="C"),  # a copy: it refuses read-only arrays, as Pillow and Dask give them
+        rgbim=np.array(image, order="C"),  # a copy: it refuses read-only arrays, which Pillow and Dask give
         compat=constants.bilateral_compat,
     )
     return np.asarray(crf.inference(constants.iterations), np.float32)

@@ -1,4 +1,4 @@
-"""Constants of the dense CRF by name, and the engines that compute it."""
+"""Constants of the dense CRF by name, and the names of the engines that compute it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CrfConstants:
-    """Constants of the two pairwise terms; distances in pixels, colours in [0, 255]."""
+    """Constants of the two pairwise terms.
+
+    Attributes
+    ----------
+    gaussian_sxy, gaussian_compat : float
+        Standard deviation in pixels and weight of the smoothness term, which depends on position alone.
+    bilateral_sxy, bilateral_srgb, bilateral_compat : float
+        Standard deviations in pixels and in colour ([0, 255]) and weight of the term that depends on both.
+    iterations : int
+        Steps of mean-field inference.
+    label_confidence : float
+        Probability of the given label where the unary term comes from a label map.
+    """
 
     gaussian_sxy: float
     gaussian_compat: float
@@ -16,18 +28,17 @@ class CrfConstants:
     bilateral_compat: float
     iterations: int
     label_confidence: float = 0.7
-    """Probability of a given label where the unary term comes from a label map."""
 
 
 CRF_PRESETS = {
-    # S. Kim's published example for superpixels
+    # S. Kim, published example for superpixels
     "kim": CrfConstants(10, 10, 20, 5, 10, 20),
     # jiwoon-ahn/irn, crf_inference_label
     "irn": CrfConstants(3, 3, 50, 5, 10, 10),
-    # DeepLab as kazuto1011/deeplab-pytorch has it, and after it EPS and CLIP-ES
+    # DeepLab in kazuto1011/deeplab-pytorch; EPS and CLIP-ES use the same
     "clip-es": CrfConstants(1, 3, 67, 3, 4, 10),
 }
-"""Constants in use in the field; they move results by points, so a result names its preset."""
+"""name -> constants that published methods use. They change scores by points, so a result states its preset."""
 
 ENGINES = ("pydensecrf", "torch")
-"""Both use the same lattice and differ by rounding; torch runs on a GPU."""
+"""Both use the same lattice and differ by rounding. ``torch`` also runs on a GPU."""

@@ -1,4 +1,4 @@
-"""Depth from a single image, by a network of the transformers library."""
+"""Depth from a single image, with a network of the transformers library."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class DepthEstimator(nn.Module):
     Parameters
     ----------
     network : nn.Module
-        As from ``AutoModelForDepthEstimation.from_pretrained``.
+        From ``AutoModelForDepthEstimation.from_pretrained``.
     processor : callable
-        As from ``AutoImageProcessor.from_pretrained``.
+        From ``AutoImageProcessor.from_pretrained``.
     """
 
     def __init__(self, network: Any, processor: Any):
@@ -26,7 +26,7 @@ class DepthEstimator(nn.Module):
         self.network, self.processor = network, processor
 
     def forward(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """RGB images (H, W, 3) uint8 -> the network's depth of each, (H, W) float32, in its own unit."""
+        """RGB images (H, W, 3), uint8 -> depth of each (H, W), float32, in the unit of the network."""
         inputs = self.processor(images=list(images), return_tensors="pt")
         device = next(self.network.parameters()).device
         outputs = self.network(**{name: values.to(device) for name, values in inputs.items()})
@@ -38,9 +38,9 @@ class DepthEstimator(nn.Module):
 def depth_of_disparity(disparity: Tensor, near: float, far: float) -> Tensor:
     """Metres from relative inverse depth, whose scale and offset are unknown.
 
-    The 1 % and 99 % quantiles of the image are set to `far` and `near` metres, and inverse depth is
-    linear between and beyond: planes stay planes (their inverse depth is affine in the pixel
-    coordinates, before and after), distances are a convention.
+    The 1 % and 99 % quantiles of the image are set to `far` and `near` metres. Inverse depth is linear between and
+    beyond them. Planes stay planes, since their inverse depth is affine in pixel coordinates before and after.
+    Distances are a convention, not a measurement.
 
     Parameters
     ----------
@@ -49,7 +49,15 @@ def depth_of_disparity(disparity: Tensor, near: float, far: float) -> Tensor:
 
     Returns
     -------
-    Tensor, (H, W), metres; constant disparity gives `far`.
+    Tensor, (H, W), metres
+        Constant disparity gives `far`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> depth = depth_of_disparity(torch.linspace(0, 1, 101).view(1, -1), near=0.5, far=2.0)
+    >>> round(float(depth[0, 1]), 3), round(float(depth[0, 99]), 3)
+    (2.0, 0.5)
     """
     low, high = torch.quantile(disparity.flatten(), disparity.new_tensor([0.01, 0.99]))
     share = (disparity - low) / (high - low).clamp(min=torch.finfo(disparity.dtype).tiny)

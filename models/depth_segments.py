@@ -1,4 +1,4 @@
-"""Surfaces cut apart at their depth edges (ours): the part of depth in superpixels that respect it."""
+"""Segments of an image that end at depth edges (ours). Superpixels that use depth do not cross them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from skimage.segmentation import watershed
 from models.depth_edges import inverse_depth, inverse_depth_curvature
 
 INVERSE_DEPTH_STEP = 0.15
-"""Gradient of inverse depth, 1/m a pixel, that weighs as much as `COLOUR_STEP` of colour."""
+"""Gradient of inverse depth, in 1/m per pixel, with the same weight as `COLOUR_STEP` of colour."""
 
 COLOUR_STEP = 20.0
-"""Gradient of CIELAB colour a pixel."""
-
+"""Gradient of CIELAB colour per pixel."""
 
 FACTOR = 4
-"""Pixels a cell over which inverse depth is averaged before its second differences, against the sensor's noise."""
+"""Pixels per cell. Inverse depth is averaged over cells before its second differences, to reduce sensor noise."""
 
 
 def depth_edge_cells(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -32,7 +31,8 @@ def depth_edge_cells(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (ceil(H/4), ceil(W/4)), float32, 1/m; NaN where unknown
+    ndarray, (ceil(H/4), ceil(W/4)), float32, 1/m
+        NaN where unknown.
     """
     metres, measured = (torch.from_numpy(np.ascontiguousarray(values))[None, None] for values in (depth, valid))
     curvature, known = inverse_depth_curvature(*inverse_depth(metres, measured, FACTOR), reach=1)
@@ -42,22 +42,30 @@ def depth_edge_cells(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
 def depth_segments(curvature: np.ndarray, threshold: float = 0.02, smallest: int = 3) -> np.ndarray:
     """Regions between depth edges.
 
-    Cells below the threshold are connected to regions, which then grow (watershed) until they meet on the
-    edges. Second differences of inverse depth vanish on every plane and are large at silhouettes and at contact
-    creases alike, so that a tilted table is one region and an object on it another.
+    Connected cells below the threshold form regions. Then the regions grow (watershed) until they meet on the edges.
+    Second differences of inverse depth are 0 on every plane and large at silhouettes and at contact creases. So a
+    tilted table is one region and an object on it is another one.
 
     Parameters
     ----------
     curvature : ndarray, (h, w), float, 1/m
-        As from `depth_edge_cells`; NaN is taken as no edge.
+        From `depth_edge_cells`. NaN counts as no edge.
     threshold : float
-        1/m, from which a cell is an edge. On depth of 1 mm noise at 0.6 m the median cell of a plane has 0.002.
+        1/m from which a cell is an edge. With depth noise of 1 mm at 0.6 m the median cell of a plane has 0.002.
     smallest : int
-        Regions of fewer cells are taken by their neighbours.
+        Regions with fewer cells are merged into their neighbours.
 
     Returns
     -------
-    ndarray, (h, w), int64, numbered from 0 without gaps
+    ndarray, (h, w), int64
+        Numbered from 0 without gaps.
+
+    Examples
+    --------
+    >>> curvature = np.zeros((3, 9))
+    >>> curvature[:, 4] = 0.1  # an edge between two surfaces
+    >>> depth_segments(curvature)[0].tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1, 1]
     """
     strength = np.nan_to_num(curvature.astype(np.float64))
     markers, _ = ndimage.label(strength < threshold)
@@ -69,11 +77,21 @@ def depth_segments(curvature: np.ndarray, threshold: float = 0.02, smallest: int
 
 
 def segments_of(image: np.ndarray, depth: np.ndarray, valid: np.ndarray, threshold: float) -> np.ndarray:
-    """Depth segments of an image to the pixel: `depth_segments`, enlarged, then `refine_segments`.
+    """Depth segments of an image at pixel resolution: `depth_segments`, enlarged, then `refine_segments`.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3), uint8
+    depth : ndarray, (H, W), float, metres, without holes
+    valid : ndarray, (H, W), bool
+        Measured pixels.
+    threshold : float
+        As in `depth_segments`.
 
     Returns
     -------
-    ndarray, (H, W), int64; one segment where nothing is valid
+    ndarray, (H, W), int64
+        One segment if nothing is valid.
     """
     if not valid.any():
         return np.zeros(valid.shape, np.int64)
@@ -83,7 +101,7 @@ def segments_of(image: np.ndarray, depth: np.ndarray, valid: np.ndarray, thresho
 
 
 def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, band: int) -> np.ndarray:
-    """Move borders between regions to the strongest gradient of colour and inverse depth nearby.
+    """Move the borders between regions to the strongest gradient of colour and inverse depth nearby.
 
     Parameters
     ----------
@@ -91,11 +109,12 @@ def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, 
     image : ndarray, (H, W, 3), uint8
     depth : ndarray, (H, W), float, metres, without holes
     band : int
-        Pixels on both sides of a border within which it may move.
+        Largest move of a border, in pixels.
 
     Returns
     -------
-    ndarray, (H, W), int64, the same regions
+    ndarray, (H, W), int64
+        The same regions.
     """
     count = int(segments.max()) + 1
     if count == 1:
@@ -103,7 +122,7 @@ def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, 
     disk = np.hypot(*np.mgrid[-band : band + 1, -band : band + 1]) <= band
     inside = ndimage.grey_dilation(segments, footprint=disk) == ndimage.grey_erosion(segments, footprint=disk)
     markers = np.where(inside, segments + 1, 0)
-    for lost in np.setdiff1d(np.arange(count), markers[inside] - 1):  # regions thinner than the band stay as they are
+    for lost in np.setdiff1d(np.arange(count), markers[inside] - 1):  # regions thinner than the band keep their pixels
         markers[segments == lost] = lost + 1
     colours = rgb2lab(image)
     colour_gradient = np.sqrt(sum(sobel(colours[..., channel]) ** 2 for channel in range(3)))

@@ -1,4 +1,4 @@
-"""One class for what depth edges enclose (ours)."""
+"""One class per region between depth edges (ours)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from models.depth_segments import segments_of
 
 SEGMENT_EDGE = 0.02
-"""Second difference of inverse depth (1/m) from which surfaces lie apart."""
+"""Second difference of inverse depth (1/m) that separates surfaces."""
 
 LARGEST_OBJECT = 0.2
-"""Share of the image above which a depth segment is a surface that things stand on, not a thing."""
+"""Share of the image above which a depth segment is a surface that objects stand on, not an object."""
 
 
 def vote_by_depth(values: np.ndarray, image: np.ndarray, depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Replace class probabilities by their means over each depth segment; large surfaces keep theirs.
+    """Replace class probabilities by their means over each depth segment. Large surfaces keep their probabilities.
 
-    A network that sees colours alone may call the parts of one object by different names.
+    A network that sees only colours may give the parts of one object different classes.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def vote_by_depth(values: np.ndarray, image: np.ndarray, depth: np.ndarray, vali
     image : ndarray, (H, W, 3), uint8
     depth : ndarray, (H, W), float, metres, without holes
     valid : ndarray, (H, W), bool
-        What was measured; where nothing was, nothing changes.
+        Measured pixels. If there are none, nothing changes.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def vote_by_depth(values: np.ndarray, image: np.ndarray, depth: np.ndarray, vali
 
 
 def region_means(values: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Replace each value by its mean over the region.
+    """Replace each value by the mean of its region.
 
     Parameters
     ----------
@@ -48,6 +48,11 @@ def region_means(values: np.ndarray, regions: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (L, H, W), float64
+
+    Examples
+    --------
+    >>> region_means(np.array([[[1.0, 3.0, 8.0]]]), np.array([[0, 0, 1]])).tolist()
+    [[[2.0, 2.0, 8.0]]]
     """
     _, flat = np.unique(regions, return_inverse=True)
     flat = flat.ravel()

@@ -1,4 +1,4 @@
-"""Patch features for superpixel discovery: keys of a ViT's last attention block, or a CNN's stage."""
+"""Patch features for superpixel discovery: keys of the last attention block of a ViT, or a stage of a CNN."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from models.backbones import check_backbone, is_vit
 
 
 def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """Height and width rounded up to a multiple (of the patch size)."""
+    """Height and width, rounded up to a multiple of the patch size.
+
+    Examples
+    --------
+    >>> round_up((33, 48), 16)
+    (48, 48)
+    """
     height, width = (-(-side // multiple) * multiple for side in size)
     return height, width
 
 
 class PatchFeatures(nn.Module):
-    """What all extractors share: one vector of `dim` numbers for each square of `patch` pixels."""
+    """Base of the extractors: one vector of `dim` numbers per square of `patch` x `patch` pixels."""
 
     network: Any
     patch: int
@@ -30,7 +36,7 @@ class PatchFeatures(nn.Module):
         return height // self.patch, width // self.patch
 
     def whole_patches(self, images: Tensor) -> Tensor:
-        """Resize (bicubic) images (B, 3, H, W) up to whole patches."""
+        """Resize images (B, 3, H, W) up to whole patches (bicubic)."""
         size = round_up((images.shape[-2], images.shape[-1]), self.patch)
         if size == tuple(images.shape[-2:]):
             return images
@@ -38,13 +44,12 @@ class PatchFeatures(nn.Module):
 
 
 class VitKeys(PatchFeatures):
-    """Keys of the last self-attention block, all heads concatenated, without class and register tokens.
+    """Keys of the last self-attention block: all heads concatenated, without class and register tokens.
 
     Parameters
     ----------
     name : str
-        timm ViT, e.g. ``vit_base_patch8_224.dino``; any image size works, the position embedding is
-        resized with the image.
+        timm ViT, e.g. ``vit_base_patch8_224.dino``. Any image size works: the position embedding is resized.
     """
 
     def __init__(self, name: str):
@@ -56,7 +61,7 @@ class VitKeys(PatchFeatures):
         self.dim = network.embed_dim
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) -> keys (B, rows, columns, dim); resized (bicubic) up to whole patches."""
+        """Images (B, 3, H, W), resized up to whole patches -> keys (B, rows, columns, dim)."""
         images = self.whole_patches(images)
         attention = self.network.blocks[-1].attn
         caught: list[Tensor] = []
@@ -78,7 +83,12 @@ class CnnFeatures(PatchFeatures):
     name : str
         timm CNN.
     stride : int
-        Input pixels a feature cell: the deepest stage of this stride is taken.
+        Input pixels per feature cell. The deepest stage of this stride is used.
+
+    Raises
+    ------
+    ValueError
+        If timm does not know the name or no stage has this stride.
     """
 
     def __init__(self, name: str, stride: int):
@@ -87,29 +97,35 @@ class CnnFeatures(PatchFeatures):
         whole: Any = timm.create_model(name, features_only=True)
         strides = whole.feature_info.reduction()
         if stride not in strides:
-            raise ValueError(f"backbone '{name}' has stages of stride {strides}; got {stride}")
-        stage = max(number for number, value in enumerate(strides) if value == stride)
+            raise ValueError(f"backbone '{name}' has no stage of stride {stride}; choose one of {strides}")
+        stage = max(index for index, value in enumerate(strides) if value == stride)
         network: Any = timm.create_model(name, features_only=True, out_indices=(stage,))
         self.network = network
         self.patch = stride
         self.dim = network.feature_info.channels()[0]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) -> features (B, rows, columns, dim); resized (bicubic) up to whole cells."""
+        """Images (B, 3, H, W), resized up to whole cells -> features (B, rows, columns, dim)."""
         images = self.whole_patches(images)
         return self.network(images)[0].permute(0, 2, 3, 1)
 
 
 def build_key_extractor(name: str, stride: int) -> PatchFeatures:
-    """`VitKeys` for a timm ViT, `CnnFeatures` at `stride` for anything else; no weights loaded."""
+    """`VitKeys` for a timm ViT, `CnnFeatures` at `stride` for any other name; without pretrained weights."""
     check_backbone(name)
     return VitKeys(name) if is_vit(name) else CnnFeatures(name, stride)
 
 
 def centre(keys: Tensor) -> Tensor:
-    """Keys less their mean over the image, (B, N, D).
+    """Subtract the mean over the image from keys (B, N, D).
 
-    CNN features are positive after their activation, so that all cosine similarities are too; only
-    the deviation from the image's mean tells its parts apart. ViT keys need no centring.
+    CNN features are positive after their activation, so all their cosine similarities are positive, too. Only the
+    deviation from the mean of the image separates its parts. ViT keys need no centring.
+
+    Examples
+    --------
+    >>> import torch
+    >>> centre(torch.tensor([[[1.0, 4.0], [3.0, 4.0]]])).tolist()
+    [[[-1.0, 0.0], [1.0, 0.0]]]
     """
     return keys - keys.mean(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What the numbers in label maps mean, for all of this room (`data.sample` says the same for files)."""
+"""Special values of label maps, for all modules of this package. `data.sample` has the same value for files."""
 
 UNLABELLED = 255
 """A pixel without a label: void in ground truth, undecided in a seed, unlabelled in a prediction."""

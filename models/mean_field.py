@@ -1,4 +1,4 @@
-"""Fully connected CRF by mean field in torch, for machines whose GPU is faster than pydensecrf's one CPU thread."""
+"""Fully connected CRF by mean field in torch. On a GPU it can be faster than pydensecrf, which uses one CPU thread."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from models.crf_constants import CrfConstants
 class PermutohedralLattice:
     """Gaussian filter exp(-|f_i - f_j|^2 / 2) over features of any dimension (Adams, Baek, Davis, Eurographics 2010).
 
-    The same approximation as pydensecrf's: values are splatted onto the corners of the simplex that encloses their
-    feature, blurred along each axis of the lattice, and sliced back.
+    The approximation is that of pydensecrf: values are spread (splatted) onto the corners of the simplex around their
+    feature, blurred along each axis of the lattice, and interpolated (sliced) back.
 
     Parameters
     ----------
-    features : Tensor, (N, d), float, each dimension divided by its standard deviation
+    features : Tensor, (N, d), float
+        Each dimension is divided by its standard deviation.
     """
 
     def __init__(self, features: Tensor):
@@ -29,9 +30,9 @@ class PermutohedralLattice:
         # Embed into the hyperplane sum x = 0 of d + 1 dimensions.
         scale = math.sqrt(2 / 3) * (dim + 1) / torch.sqrt((axes[:-1] + 1.0) * (axes[:-1] + 2.0))
         scaled = features * scale
-        later = scaled.flip(1).cumsum(1).flip(1)  # sum of this one and those after it
+        later = scaled.flip(1).cumsum(1).flip(1)  # sum of this element and those after it
         elevated = torch.cat([later[:, :1], later[:, 1:] - axes[1:-1] * scaled[:, :-1], -dim * scaled[:, -1:]], dim=1)
-        # The nearest lattice point whose coordinates are all multiples of d + 1, and the order of the remainders.
+        # The nearest lattice point with coordinates that are all multiples of d + 1, and the order of the remainders.
         rounded = torch.round(elevated / (dim + 1)).long()
         excess = rounded.sum(1, keepdim=True)
         base = rounded * (dim + 1)
@@ -46,7 +47,7 @@ class PermutohedralLattice:
         weights.scatter_add_(1, dim - rank, part).scatter_add_(1, dim + 1 - rank, -part)
         weights[:, 0] += 1 + weights[:, dim + 1]
         self.weights = weights[:, : dim + 1].float()  # (N, d + 1)
-        # Corner r of the simplex: r more than the base, or r - (d + 1) for the r highest ranks.
+        # Corner r of the simplex: base + r, or base + r - (d + 1) for the r highest ranks.
         corner = axes[:, None].expand(-1, dim + 1) - (dim + 1) * (axes[None] > dim - axes[:, None])
         points = (base[:, None] + corner[:, rank].transpose(0, 1))[..., :dim].reshape(-1, dim)  # the last is redundant
         low = points.amin(0) - dim - 1
@@ -61,7 +62,7 @@ class PermutohedralLattice:
             self.neighbours.append([self._find(keys, keys + step), self._find(keys, keys - step)])
 
     def _find(self, keys: Tensor, wanted: Tensor) -> Tensor:
-        """Numbers of the wanted keys; that of the empty point at the end for those which do not occur."""
+        """Index of each wanted key. A key that does not occur has the index of the empty point at the end."""
         found = torch.searchsorted(keys, wanted).clamp(max=self.count - 1)
         return torch.where(keys[found] == wanted, found, self.count)
 
@@ -81,7 +82,7 @@ class PermutohedralLattice:
 def mean_field(image: Tensor, unary: Tensor, constants: CrfConstants) -> Tensor:
     """Mean-field inference of the dense CRF (Kraehenbuehl and Koltun, NeurIPS 2011), Potts compatibility.
 
-    Q <- softmax(-U + sum_m w_m K_m Q), each kernel normalised symmetrically, as pydensecrf does by default.
+    Q <- softmax(-U + sum_m w_m K_m Q). Each kernel is normalised symmetrically, the default of pydensecrf.
 
     Parameters
     ----------
@@ -91,7 +92,16 @@ def mean_field(image: Tensor, unary: Tensor, constants: CrfConstants) -> Tensor:
 
     Returns
     -------
-    Tensor, (L, H, W), float32, on the image's device.
+    Tensor, (L, H, W), float32, on the device of the image
+
+    Examples
+    --------
+    >>> import torch
+    >>> from models.crf_constants import CRF_PRESETS
+    >>> image, unary = torch.zeros(8, 8, 3, dtype=torch.uint8), torch.ones(2, 8, 8)
+    >>> image[:, 4:], unary[1, :, :3], unary[0, :, 3:] = 255, 2.0, 2.0  # classes change one column before the colours
+    >>> mean_field(image, unary, CRF_PRESETS["irn"]).argmax(0)[0].tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
     """
     height, width = unary.shape[1:]
     flat = unary.float().flatten(1)

@@ -1,4 +1,4 @@
-"""Class-agnostic saliency (or matting) by any network that comes as an ONNX file."""
+"""Class-agnostic saliency (or matting) with any network in an ONNX file."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class OnnxSaliency:
     Parameters
     ----------
     model : bytes
-        Content of an ONNX file with one image input (1, 3, S, S); its first output is one map.
+        Content of an ONNX file with one image input (1, 3, S, S). Its first output is one map.
     size : int
-        S where the file leaves it open.
+        S if the file does not fix it.
     mean, std : sequence of 3 floats
         Channel mean and standard deviation (RGB, of values in [0, 1]) that the network expects.
     normalise : bool
-        Stretch each map to [0, 1]; for networks whose output has no fixed range.
+        Stretch each map to [0, 1], for networks whose output has no fixed range.
 
     Raises
     ------
     ImportError
         If onnxruntime is not installed.
     ValueError
-        If the bytes are no ONNX network with an image input.
+        If the bytes are not an ONNX network with an image input.
     """
 
     def __init__(
@@ -46,16 +46,17 @@ class OnnxSaliency:
         options = onnxruntime.SessionOptions()
         options.use_deterministic_compute = True
         options.log_severity_level = 3
-        # As many threads as torch has: onnxruntime does not read OMP_NUM_THREADS. Spinning takes cores from others.
+        # As many threads as torch has, since onnxruntime does not read OMP_NUM_THREADS. Spinning threads would take
+        # cores from other processes.
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self.session = onnxruntime.InferenceSession(model, options, providers=onnxruntime.get_available_providers())
-        except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ValueError(f"is no ONNX network ({error})") from error
+        except Exception as error:  # the exceptions of onnxruntime have no common base
+            raise ValueError(f"is not an ONNX network ({error}); use another file") from error
         source = self.session.get_inputs()[0]
         if len(source.shape) != 4 or source.shape[1] != 3:
-            raise ValueError(f"takes {source.shape}; an image (1, 3, S, S) is needed")
+            raise ValueError(f"input has shape {source.shape}; an image (1, 3, S, S) is needed")
         fixed = [side for side in source.shape[2:] if isinstance(side, int)]
         self.name = source.name
         self.size = (fixed[0], fixed[1]) if len(fixed) == 2 else (size, size)

@@ -1,4 +1,4 @@
-"""Saliency maps refined by CAMs (S. Kim, SNU 2022, eqs. 2.5, 2.6)."""
+"""Refinement of saliency maps with CAMs (S. Kim, SNU 2022, eqs. 2.5, 2.6)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from models.label_values import UNLABELLED
 def refine_saliency(
     salient: Tensor, cam: Tensor, sure: float = 0.8, doubtful: float = 0.3, unlabelled: int = UNLABELLED
 ) -> Tensor:
-    """R = 1 where B > sure and O = 0; unlabelled where B < doubtful and O = 1; else O (2.6).
+    """R = 1 where B > sure and O = 0; unlabelled where B < doubtful and O = 1; else O (eq. 2.6).
 
-    B is the largest CAM of the present classes (2.5): an object that the saliency has missed is added
-    where a CAM is sure of it, and what is salient without any CAM is left open.
+    B is the largest CAM of the present classes (eq. 2.5). An object that the saliency map missed is added where a CAM
+    is high. Salient pixels with low CAMs become unlabelled.
 
     Parameters
     ----------
     salient : Tensor, (H, W), bool
-        O, the class-agnostic saliency.
+        O, class-agnostic saliency.
     cam : Tensor, (S, H, W), float in [0, 1]
-        CAMs of the present classes, each divided by its maximum; S = 0 makes B zero everywhere.
+        CAMs of the present classes, each divided by its maximum. With S = 0, B is 0 everywhere.
     sure, doubtful : float
-        tau_1 and tau_2.
+        Thresholds tau_1 and tau_2.
     unlabelled : int
+        Value of pixels without a label.
 
     Returns
     -------
-    Tensor, (H, W), uint8: 0 not salient, 1 salient, `unlabelled`.
+    Tensor, (H, W), uint8
+        0 not salient, 1 salient, or `unlabelled`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> refine_saliency(torch.tensor([[True, True, False]]), torch.tensor([[[0.9, 0.1, 0.9]]])).tolist()
+    [[1, 255, 1]]
     """
     strongest = cam.amax(0) if len(cam) else cam.new_zeros(salient.shape)
     refined = salient.byte()

@@ -1,4 +1,4 @@
-"""Seeds: the few pixels whose class is sure (S. Kim, SNU 2022, eqs. 3.2-3.7)."""
+"""Seeds: the few pixels whose class is certain (S. Kim, SNU 2022, eqs. 3.2-3.7)."""
 
 from __future__ import annotations
 
@@ -20,28 +20,37 @@ def initial_seed(
 ) -> Tensor:
     """Initial seed of one image (eqs. 3.4, 3.5).
 
-    A pixel is foreground of class argmax_c M_c where max_c M_c > alpha; background is the one
-    superpixel with the lowest mean over its pixels of F = max_c M_c, foreground pixels left out. With
-    `gamma` (ours) every superpixel whose mean F is below it is background, too. All else is unlabelled.
-    An image without a present class is background everywhere.
+    A pixel with max_c M_c > alpha is foreground of class argmax_c M_c. Background is the superpixel with the lowest
+    mean of F = max_c M_c over its pixels, except for its foreground pixels. With `gamma` (ours), every superpixel with
+    a mean F below it is background, too. All other pixels are unlabelled. An image without a present class is
+    background everywhere.
 
     Parameters
     ----------
     cam : Tensor, (S, H, W), float in [0, 1]
         CAMs of the present classes, each divided by its maximum.
     classes : Tensor, (S,), integer
-        Their class numbers 1..K.
+        Class numbers of the CAMs, 1..K.
     superpixels : Tensor, (H, W), integer
     alpha : float
+        Foreground threshold.
     gamma : float
-        0 = eq. 3.5 alone. One superpixel is a fair share of the image where there are some dozens, and
-        next to nothing of it where there are more.
+        Background threshold; 0 = eq. 3.5 alone. One superpixel is a reasonable share of an image with some dozens of
+        superpixels, but almost nothing of an image with many more.
     background : Tensor, (H, W), bool, optional
-        What is known to be background, whatever the CAM says of it; superpixels are then not asked.
+        Pixels that are known to be background, also where a CAM is high. Superpixels are then not used.
 
     Returns
     -------
-    Tensor, (H, W), uint8: 0 background, 1..K foreground, 255 unlabelled.
+    Tensor, (H, W), uint8
+        0 background, 1..K foreground, 255 unlabelled.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cam, superpixels = torch.tensor([[[0.0, 0.1, 0.4, 0.9]]]), torch.tensor([[0, 0, 1, 1]])
+    >>> initial_seed(cam, torch.tensor([7]), superpixels, alpha=0.8).tolist()
+    [[0, 0, 255, 7]]
     """
     if not len(classes):
         return torch.full(superpixels.shape, BACKGROUND, dtype=torch.uint8)
@@ -56,7 +65,18 @@ def initial_seed(
 
 
 def faint_superpixels(strongest: Tensor, superpixels: Tensor, gamma: float) -> Tensor:
-    """Pixels (H, W), bool, of the superpixel with the lowest mean of `strongest`, and of all with one below `gamma`."""
+    """Pixels of the superpixel with the lowest mean of `strongest`, and of all superpixels with a mean below `gamma`.
+
+    Parameters
+    ----------
+    strongest : Tensor, (H, W), float
+    superpixels : Tensor, (H, W), integer
+    gamma : float
+
+    Returns
+    -------
+    Tensor, (H, W), bool
+    """
     _, flat = torch.unique(superpixels, return_inverse=True)
     flat = flat.flatten()
     total = torch.bincount(flat, weights=strongest.flatten().double())
@@ -70,22 +90,35 @@ def grow_seeds(
 ) -> Tensor:
     """Seeded region growing over superpixels (eqs. 3.6, 3.7).
 
-    For each superpixel, less its already labelled pixels, the mean probability of each class that the
-    image may hold (background and its tags) is taken; the rest of the superpixel gets the best class if
-    its mean exceeds beta. The seed itself never changes.
+    For each superpixel without its labelled pixels, the mean probability of each possible class is computed: background
+    and the tags of the image. The unlabelled pixels of the superpixel get the best class if its mean exceeds beta. The
+    seed itself never changes.
 
     Parameters
     ----------
-    probabilities : Tensor, (B, K+1, H, W), the network's current softmax H
-    seeds : Tensor, (B, H, W), integer: 0, 1..K or 255 = unlabelled
-    superpixels : Tensor, (B, H, W), int64; a negative number belongs to no superpixel (padding)
-    tags : Tensor, (B, K), {0, 1}: image-level tags
+    probabilities : Tensor, (B, K+1, H, W)
+        Current softmax H of the network.
+    seeds : Tensor, (B, H, W), integer
+        0, 1..K, or 255 = unlabelled.
+    superpixels : Tensor, (B, H, W), int64
+        Negative numbers belong to no superpixel (padding).
+    tags : Tensor, (B, K), {0, 1}
+        Image-level tags.
     beta_bg, beta_fg : float
-        Limits for background and foreground classes.
+        Thresholds of background and foreground classes.
 
     Returns
     -------
-    Tensor, (B, H, W), the seeds' dtype: the grown seeds.
+    Tensor, (B, H, W), dtype of the seeds
+        The grown seeds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> probabilities = torch.tensor([0.1, 0.9]).view(1, 2, 1, 1).expand(1, 2, 1, 3)
+    >>> seeds, superpixels = torch.tensor([[[1, 255, 255]]]), torch.tensor([[[0, 0, -1]]])
+    >>> grow_seeds(probabilities, seeds, superpixels, torch.tensor([[1]]), beta_bg=0.7, beta_fg=0.7).tolist()
+    [[[1, 1, 255]]]
     """
     batch, num_classes = probabilities.shape[:2]
     free = ((seeds == UNLABELLED) & (superpixels >= 0)).flatten()
@@ -93,7 +126,7 @@ def grow_seeds(
     if per_image <= 0 or not free.any():
         return seeds.clone()
     offset = torch.arange(batch, device=seeds.device).view(-1, 1, 1) * per_image
-    region = (superpixels + offset).flatten()[free]  # superpixel number over the whole batch
+    region = (superpixels + offset).flatten()[free]  # superpixel number in the whole batch
     values = probabilities.detach().float().permute(0, 2, 3, 1).reshape(-1, num_classes)[free]
     sums = values.new_zeros(batch * per_image, num_classes).index_add_(0, region, values)
     counts = torch.bincount(region, minlength=batch * per_image).clamp(min=1)

@@ -1,4 +1,4 @@
-"""Small cells as units of superpixel discovery, in place of square patches: their borders are exact to the pixel."""
+"""Small cells as units of superpixel discovery, instead of square patches: their borders have pixel resolution."""
 
 from __future__ import annotations
 
@@ -13,20 +13,28 @@ from models.superpixels import discover_by_affinity
 
 
 def slic_cells(image: np.ndarray, segments: np.ndarray, count: int, compactness: float = 10.0) -> np.ndarray:
-    """SLIC superpixels (Achanta et al., 2012) of which none crosses a border of the segments.
+    """SLIC superpixels (Achanta et al., 2012) that do not cross the borders of segments.
 
     Parameters
     ----------
     image : ndarray, (H, W, 3), uint8
     segments : ndarray, (H, W), integer from 0
     count : int
-        Cells of the image, about; each segment gets its share by area, at least one.
+        Approximate number of cells in the image. Each segment gets its share by area, at least one.
     compactness : float
-        Weight of nearness against colour.
+        Weight of distance against colour.
 
     Returns
     -------
-    ndarray, (H, W), int64, numbered from 0 without gaps
+    ndarray, (H, W), int64
+        Numbered from 0 without gaps.
+
+    Examples
+    --------
+    >>> image, segments = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.int64)
+    >>> segments[:, 4:] = 1
+    >>> slic_cells(image, segments, count=2)[0].tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
     """
     cells = np.zeros(segments.shape, np.int64)
     start = 0
@@ -34,7 +42,7 @@ def slic_cells(image: np.ndarray, segments: np.ndarray, count: int, compactness:
         mask = segments == number
         share = round(count * mask.mean())
         if share > 1:
-            # sigma: on plain noise the cells would be crumbs, and their clean-up would join them all
+            # sigma: on pure noise the cells would be tiny fragments, and their clean-up would merge them all
             inside = slic(image, share, compactness=compactness, sigma=1, mask=mask, start_label=0)[mask]
             cells[mask] = start + np.unique(inside, return_inverse=True)[1]
         else:
@@ -49,8 +57,9 @@ def cell_features(keys: Tensor, cells: Tensor) -> Tensor:
     Parameters
     ----------
     keys : Tensor, (h, w, D)
-        One vector a patch, spread over the image (bilinear).
-    cells : Tensor, (H, W), int64, numbered from 0 without gaps
+        One vector per patch. They are enlarged to the image (bilinear).
+    cells : Tensor, (H, W), int64
+        Numbered from 0 without gaps.
 
     Returns
     -------
@@ -59,7 +68,7 @@ def cell_features(keys: Tensor, cells: Tensor) -> Tensor:
     height, width = cells.shape
     rows, columns, dim = keys.shape
     count = int(cells.max()) + 1
-    # Patch by cell shares: each pixel gives its bilinear weights to four patches.
+    # Weight of each patch in each cell: each pixel adds its bilinear weights of four patches.
     y = ((torch.arange(height) + 0.5) * rows / height - 0.5).clamp(0, rows - 1)
     x = ((torch.arange(width) + 0.5) * columns / width - 0.5).clamp(0, columns - 1)
     top, left = y.floor().long(), x.floor().long()
@@ -74,20 +83,28 @@ def cell_features(keys: Tensor, cells: Tensor) -> Tensor:
 
 
 def depth_affinity(features: Tensor, segment: Tensor, weight: float) -> Tensor:
-    """Affinity of cells: (1 - w) cosine similarity + w for two of the same segment, - w for two of different ones.
+    """Affinity of cells: (1 - w) * cosine similarity, + w for cells of the same segment, - w for different segments.
 
-    With w = 0 it is the similarity of eq. 3.1. With the default threshold of 0.3 and w = 0.5, cells of one surface
-    join unless their features point apart, and cells of two surfaces never do.
+    With w = 0 it is the similarity of eq. 3.1. With the default threshold of 0.3 and w = 0.5, cells of one surface join
+    unless their features point in opposite directions, and cells of two surfaces never join.
 
     Parameters
     ----------
     features : Tensor, (N, D)
     segment : Tensor, (N,), integer
+        Segment of each cell.
     weight : float in [0, 1]
+        w.
 
     Returns
     -------
     Tensor, (N, N), in [-1, 1]
+
+    Examples
+    --------
+    >>> import torch
+    >>> depth_affinity(torch.ones(3, 1), torch.tensor([0, 0, 1]), weight=0.75)[0].tolist()
+    [1.0, 1.0, -0.5]
     """
     unit = F.normalize(features, dim=1)
     same = (segment[:, None] == segment[None]).to(unit.dtype) * 2 - 1
@@ -104,25 +121,27 @@ def discover_on_cells(
     seed_rule: str = "lowest",
     centred: bool = False,
 ) -> np.ndarray:
-    """Superpixels by lowest-degree-first discovery (eq. 3.1) on cells, with depth in the affinity.
+    """Superpixel discovery (eq. 3.1) on cells, with depth in the affinity.
 
     Parameters
     ----------
     image : ndarray, (H, W, 3), uint8
     keys : Tensor, (h, w, D)
     segments : ndarray, (H, W), integer from 0
-        As from `models.depth_segments.segments_of`; all 0 without depth.
+        From `models.depth_segments.segments_of`; all 0 without depth.
     count : int
-        Cells, about.
+        Approximate number of cells.
     depth_weight : float
         As in `depth_affinity`.
-    tau, seed_rule : as in `models.superpixels.discover_superpixels`
+    tau, seed_rule
+        As in `models.superpixels.discover_superpixels`.
     centred : bool
         Subtract the mean over the cells first (`models.features.centre`).
 
     Returns
     -------
-    ndarray, (H, W), int64, numbered in order of discovery
+    ndarray, (H, W), int64
+        Numbered in order of discovery.
     """
     cells = slic_cells(image, segments, count)
     features = cell_features(keys, torch.from_numpy(cells))

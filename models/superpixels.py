@@ -1,4 +1,4 @@
-"""Superpixel discovery on patch features and its refinement to pixels (S. Kim, SNU 2022, ch. 3)."""
+"""Superpixel discovery on patch features, and superpixels of pixels (S. Kim, SNU 2022, ch. 3)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SEED_RULES = ("lowest", "highest", "ncut")
+"""How the seed patch of the next superpixel is chosen."""
 
 
 def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "lowest") -> Tensor:
     """Group the patches of each image by the similarity of their features (eq. 3.1, table 3.1).
 
-    With A the cosine similarities of all patch pairs and B = [A > 0], as long as patches are left:
-    the patch p* of lowest degree d_p = sum over the patches left of B_pq is the seed (ties go to the
-    lower index), and the patches left with A_{p*q} > tau, p* among them, are its superpixel.
-    The degrees are never recomputed: what a superpixel removes is subtracted from them, so the whole
-    costs one matrix product and one pass over B.
+    A are the cosine similarities of all patch pairs and B = [A > 0]. As long as patches are left, the patch p* with the
+    lowest degree is the seed, where the degree d_p is the sum of B_pq over the patches q that are left. Of equal
+    degrees the lowest index wins. The seed p* and the patches left with A_{p*q} > tau are the next superpixel.
+
+    The degrees are not recomputed: the patches that a superpixel removes are subtracted from them. So all superpixels
+    cost one matrix product and one pass over B.
 
     Parameters
     ----------
     features : Tensor, (B, N, D), float
-        One vector a patch.
+        One vector per patch.
     tau : float
-        Similarity above which a patch joins the seed's superpixel.
+        Similarity above which a patch joins the superpixel of the seed.
     seed_rule : {"lowest", "highest", "ncut"}
-        Take the patch of lowest (the paper's) or highest degree (its ablation) as seed, or the one that the
-        normalised cut of the patches left puts farthest from the cut (`cut_extreme`; slow).
+        The seed is the patch of the lowest degree (as published), of the highest degree (published ablation), or the
+        patch farthest from the normalised cut of the patches left (`cut_extreme`; slow).
 
     Returns
     -------
@@ -39,6 +41,13 @@ def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "l
     ------
     ValueError
         If the features are not (B, N, D) or the rule is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> features = torch.tensor([[[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [-0.1, 0.9]]])
+    >>> discover_superpixels(features, tau=0.3).tolist()
+    [[0, 0, 1, 1]]
     """
     if features.ndim != 3:
         raise ValueError(f"features must be (B, N, D); got {tuple(features.shape)}")
@@ -47,16 +56,30 @@ def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "l
 
 
 def discover_by_affinity(affinity: Tensor, tau: float, seed_rule: str = "lowest") -> Tensor:
-    """`discover_superpixels` for any affinity A of the units, patches or cells.
+    """`discover_superpixels` for any affinity A of units, which are patches or cells.
 
     Parameters
     ----------
     affinity : Tensor, (B, N, N), float, symmetric
-    tau, seed_rule : as there
+    tau, seed_rule
+        As in `discover_superpixels`.
 
     Returns
     -------
     Tensor, (B, N), int64
+        Superpixel of each unit, numbered in order of discovery.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> affinity = torch.tensor([[1.0, 0.8, -0.5], [0.8, 1.0, 0.1], [-0.5, 0.1, 1.0]])
+    >>> discover_by_affinity(affinity[None], tau=0.3).tolist()
+    [[0, 0, 1]]
     """
     if seed_rule not in SEED_RULES:
         raise ValueError(f"seed_rule must be one of {SEED_RULES}; got {seed_rule!r}")
@@ -65,17 +88,17 @@ def discover_by_affinity(affinity: Tensor, tau: float, seed_rule: str = "lowest"
         return torch.stack([discover_by_cuts(values, tau) for values in affinity])
     linked = (affinity > 0).view(torch.uint8)
     degree = torch.stack([column_sums(rows) for rows in linked])  # B is symmetric
-    # A patch already taken must never be the seed: its rank is beyond any degree.
+    # A patch that is already taken cannot be the seed: its value is beyond any degree.
     beyond, extreme = (count + 1, torch.argmin) if seed_rule == "lowest" else (-1, torch.argmax)
     labels = affinity.new_full((batch, count), -1, dtype=torch.int64)
     left = torch.ones_like(labels, dtype=torch.bool)
     images = torch.arange(batch, device=affinity.device)
     number = 0
     while left.any():
-        seed = extreme(degree.masked_fill(~left, beyond), dim=1)  # the first of equals
+        seed = extreme(degree.masked_fill(~left, beyond), dim=1)  # the first of equal degrees
         joins = affinity[images, seed] > tau
         joins[images, seed] = True
-        members = joins & left  # none in an image that is finished
+        members = joins & left  # none in an image that is complete
         labels.masked_fill_(members, number)
         left &= ~members
         for lost, rows, taken in zip(degree, linked, members, strict=True):
@@ -85,7 +108,7 @@ def discover_by_affinity(affinity: Tensor, tau: float, seed_rule: str = "lowest"
 
 
 def discover_by_cuts(affinity: Tensor, tau: float) -> Tensor:
-    """`discover_by_affinity` of one image, (N, N) -> (N,), with seeds from normalised cuts: one eigenproblem each."""
+    """`discover_by_affinity` of one image, (N, N) -> (N,), with seeds from normalised cuts (slow)."""
     labels = torch.full(affinity.shape[:1], -1, dtype=torch.int64, device=affinity.device)
     left = torch.arange(len(affinity), device=affinity.device)
     number = 0
@@ -100,11 +123,11 @@ def discover_by_cuts(affinity: Tensor, tau: float) -> Tensor:
 
 
 def cut_extreme(affinity: Tensor) -> int:
-    """The unit that is most surely on its side of the normalised cut (Shi and Malik, 2000; Wang et al., CVPR 2022).
+    """The unit farthest from the normalised cut (Shi and Malik, 2000; Wang et al., CVPR 2022).
 
-    With W = 1 where A > 0, else 1e-5, and D its degrees, x is the eigenvector of the second smallest eigenvalue
-    of (D - W) x = lambda D x; the unit is argmax |x|. What exactly the dissertation's eqs. 3.13 to 3.15 cut
-    could not be read; this is how TokenCut picks the seed of an object.
+    W = 1 where A > 0, else 1e-5, and D are its degrees. x is the eigenvector of the second smallest eigenvalue of
+    (D - W) x = lambda D x. The unit is argmax |x|. This is how TokenCut chooses the seed of an object. What exactly
+    eqs. 3.13 to 3.15 of the dissertation cut could not be read.
 
     Parameters
     ----------
@@ -112,21 +135,22 @@ def cut_extreme(affinity: Tensor) -> int:
 
     Returns
     -------
-    int, the lowest of equals
+    int
+        The lowest index of equal values.
     """
     if len(affinity) < 3:
         return 0
     weights = np.where(affinity.cpu().numpy() > 0, 1.0, 1e-5)
     degrees = np.diag(weights.sum(1))
     _, vectors = scipy.linalg.eigh(degrees - weights, degrees, subset_by_index=[1, 1])
-    # Equals differ by rounding alone.
+    # Equal values differ only by rounding errors.
     return int(np.argmax(np.round(np.abs(vectors[:, 0]), 9)))
 
 
 def column_sums(rows: Tensor) -> Tensor:
-    """Sums over the rows of zeros and ones, (M, N) uint8 -> (N,) int32.
+    """Sums of the columns of zeros and ones, (M, N), uint8 -> (N,), int32.
 
-    In bytes, which hold the sum of 255 rows: many times faster on CPU than widening each element first.
+    Sums of 255 rows fit into bytes: on CPU this is many times faster than converting each element first.
     """
     total = torch.zeros(rows.shape[1], dtype=torch.int32, device=rows.device)
     for block in rows.split(255):
@@ -135,20 +159,34 @@ def column_sums(rows: Tensor) -> Tensor:
 
 
 def superpixels_at_pixels(labels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Superpixel of each pixel by nearest patch.
+    """Superpixel of each pixel: that of the nearest patch.
 
     Parameters
     ----------
     labels : Tensor, (h, w), integer
+        Superpixel of each patch.
     size : (H, W)
 
     Returns
     -------
     Tensor, (H, W), int64
+
+    Examples
+    --------
+    >>> import torch
+    >>> superpixels_at_pixels(torch.tensor([[0, 3]]), (1, 6)).tolist()
+    [[0, 0, 0, 3, 3, 3]]
     """
     return F.interpolate(labels[None, None].float(), size=size, mode="nearest-exact")[0, 0].long()
 
 
 def renumber(labels: Tensor) -> Tensor:
-    """The same partition with consecutive numbers from 0, the order kept (refinement may empty some)."""
+    """The same partition with consecutive numbers from 0 in the same order. Refinement may leave superpixels empty.
+
+    Examples
+    --------
+    >>> import torch
+    >>> renumber(torch.tensor([[7, 2], [2, 9]])).tolist()
+    [[1, 0], [0, 2]]
+    """
     return torch.unique(labels, return_inverse=True)[1]

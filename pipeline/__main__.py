@@ -1,6 +1,6 @@
-"""``python -m pipeline status | show | scores | verify``: look into the cached stores; nothing is computed.
+"""``python -m pipeline status | show | scores | verify | config``: look into the cached stores; nothing is computed.
 
-All commands take the flags of the luigi command, ``--dataset --data-root --artifacts --profile --seed``
+All commands but the last take the flags of the luigi command, ``--dataset --data-root --artifacts --profile --seed``
 and those of any stage (``--GenerateSeeds-alpha 0.6``), and look at the artifacts that it would use.
 """
 
@@ -17,6 +17,7 @@ import luigi.cmdline_parser
 import pipeline
 import pipeline.dag
 from data.errors import DepthseedError
+from pipeline.configuration import config_text
 from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
 from tasks.runtime.stage import StageTask
 
@@ -34,18 +35,19 @@ def build_parser() -> argparse.ArgumentParser:
     scores = commands.add_parser("scores", help="mIoU and IoU by class of every result")
     scores.add_argument("--json", action="store_true", help="one JSON object on stdout, percent")
     commands.add_parser("verify", help="read every byte of every artifact; exit 1 if one is damaged")
+    commands.add_parser("config", help="the text of luigi.cfg: every parameter of every stage with its default")
     return parser
 
 
 def task_of(stage: str, flags: list[str]) -> StageTask:
     """The task that ``luigi --module pipeline STAGE flags`` would run."""
     if stage not in pipeline.__all__:
-        raise DepthseedError(f"'{stage}' is neither a path nor a stage; stages: {', '.join(pipeline.__all__)}")
+        raise DepthseedError(
+            f"'{stage}' is neither a path nor a stage; there are the stages {', '.join(pipeline.__all__)}"
+        )
     with luigi.cmdline_parser.CmdlineParser.global_instance(["--module", "pipeline", stage, *flags]) as parser:
         task = parser.get_task_obj()
-        task.stages_above()  # stage flags hold while this parser does: build the whole chain now
-        for above in pipeline.dag.stages(task):
-            above.identity  # noqa: B018
+        pipeline.dag.stages(task)  # flags of stages hold while this parser does: build the whole chain now
         return task
 
 
@@ -88,6 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "status":
             print(status_table(task_of("WriteReport", flags)))
+        elif options.command == "config":
+            print(config_text(), end="")
         elif options.command == "scores":
             print_scores(task_of("EvaluateMasks", flags), options.json)
         elif options.command == "verify":

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import luigi
 
 from data.sample import EVALUATION, TRAIN
-from pipeline.comparison import Comparison, chosen
-from pipeline.grid import HEADS, LOSSES, Settings, Variant, parse_vary, read_grid, variants
+from models.cam import HEADS
+from models.losses import MAP_LOSSES
+from pipeline.comparison import Comparison
+from pipeline.grid import Settings, Variant, head_settings, loss_settings, parse_vary, read_grid, variants
 from tasks.extract_cams import ExtractCams
-from tasks.methods import REGISTRY
+from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
+from tasks.train_classifier import TrainClassifier
 
 LEFT_OUT = "-"
 """For an axis (luigi takes an empty flag for none)."""
@@ -25,7 +28,10 @@ class Ablation(Comparison):
     ``--losses - --heads -`` leave these two axes out; a method without a classifier has neither.
     """
 
-    losses = luigi.Parameter(default="none,deal,isl+fsl,all", description=f"losses on the maps: {', '.join(LOSSES)}")
+    losses = luigi.Parameter(
+        default="none,deal,isl+fsl,all",
+        description=f"losses on the maps: none, all, or any of {', '.join(MAP_LOSSES)} joined by +",
+    )
     heads = luigi.Parameter(default="gap", description=f"CAM heads: {', '.join(HEADS)}")
     vary = luigi.Parameter(default="", description="further axes: Stage.parameter=value,value;Stage.parameter=value")
     grid = luigi.Parameter(default="", description="TOML file of further axes: tables [axis.value.Stage]")
@@ -34,20 +40,26 @@ class Ablation(Comparison):
     def variants(self) -> list[Variant]:
         """The points of the grid, seeds apart."""
         axes = {
-            **self._axis("losses", self.losses, LOSSES),
-            **self._axis("head", self.heads, HEADS),
+            **self._axis("losses", self.losses, self._losses),
+            **self._axis("head", self.heads, head_settings),
             **parse_vary(self.vary),
             **(read_grid(Path(self.grid)) if self.grid else {}),
         }
         return variants(axes)
 
-    def _axis(self, name: str, text: str, known: Mapping[str, Settings]) -> dict[str, dict[str, Settings]]:
-        return {} if text == LEFT_OUT or not self.has_classifier else {name: chosen(name, text, known)}
+    def _axis(self, name: str, text: str, settings_of: Callable[[str], Settings]) -> dict[str, dict[str, Settings]]:
+        if text == LEFT_OUT or not self.has_classifier:
+            return {}
+        return {name: {value: settings_of(value) for value in text.split(",")}}
+
+    def _losses(self, text: str) -> Settings:
+        classifier = self.upstream(TrainClassifier)
+        return loss_settings(text, {name: getattr(classifier, f"{name}_weight") for name in MAP_LOSSES})
 
     @property
     def has_classifier(self) -> bool:
         """True where the method has one, whose CAMs are shown; else predictions are."""
-        return ExtractCams in REGISTRY[self.method].stages
+        return "cams" in METHODS[self.method].stages
 
     @property
     def shown(self):
@@ -61,7 +73,7 @@ class Ablation(Comparison):
     def pictures_title(self):
         return "CAMs" if self.has_classifier else "Predictions"
 
-    def strip_of(self, index, sample, number, stores):
+    def strip_of(self, dataset, sample, stored):
         from pipeline.report.strips import cam_strip, prediction_strip
 
-        return (cam_strip if self.has_classifier else prediction_strip)(index, sample, number, stores)
+        return (cam_strip if self.has_classifier else prediction_strip)(dataset, sample, stored)

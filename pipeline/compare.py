@@ -9,14 +9,14 @@ import luigi
 from data.sample import EVALUATION
 from pipeline.comparison import Comparison, chosen
 from pipeline.grid import Variant
-from tasks.methods import REGISTRY
+from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 
 
 class Compare(Comparison):
     """Every method with every seed; writes ``compare.csv``, ``compare.md`` and ``report.html``."""
 
-    methods = luigi.Parameter(default="superpixel,masking", description=f"methods: {', '.join(REGISTRY)}")
+    methods = luigi.Parameter(default="superpixel,masking", description=f"methods: {', '.join(METHODS)}")
 
     shown = (PredictMasks, {"split": EVALUATION})
     shown_split = EVALUATION
@@ -24,10 +24,10 @@ class Compare(Comparison):
 
     @functools.cached_property
     def variants(self) -> list[Variant]:
-        """One a method."""
-        return [Variant({"method": name}, {}, name) for name in chosen("methods", self.methods, REGISTRY)]
+        """One per method."""
+        return [Variant({"method": name}, {}, name) for name in chosen("methods", self.methods, METHODS)]
 
-    def strip_of(self, index, sample, number, stores):
+    def strip_of(self, dataset, sample, stored):
         from pipeline.report.strips import prediction_strip
 
-        return prediction_strip(index, sample, number, stores)
+        return prediction_strip(dataset, sample, stored)

@@ -11,13 +11,13 @@ import numpy as np
 
 from data.errors import SettingError
 from data.sample import spread
-from data.store.artifact import write_bytes
+from data.store.artifact import Artifact, write_bytes
 from pipeline.grid import Variant, merged
 from pipeline.report.tables import csv_text, markdown_text
-from pipeline.write_report import REPORT, TITLES
+from pipeline.write_report import REPORT
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
-from tasks.methods import REGISTRY
+from tasks.methods import METHODS
 from tasks.runtime.stage import StageTask
 
 log = logging.getLogger("depthseed")
@@ -36,10 +36,10 @@ class Comparison(StageTask):
 
     Variants share what they have in common: a stage with the same parameters and inputs is one artifact.
     A subclass says which variants there are and what the pictures show: `shown` is the stage (and its
-    parameters) whose stores of the first seed `strip_of` gets, on the images of `shown_split`.
+    parameters) whose results with the first seed `strip_of` gets, on the images of `shown_split`.
     """
 
-    suffix = ""
+    artifact_type = Artifact
 
     seeds = luigi.Parameter(default="0,1,2", description="each variant runs with each of these seeds")
     results = luigi.ChoiceListParameter(
@@ -55,14 +55,14 @@ class Comparison(StageTask):
     pictures_title: str
     variants: Sequence[Variant]
 
-    def strip_of(self, index, sample, number, stores):
-        """Pictures by title, of one image from the stores of all variants."""
+    def strip_of(self, dataset, sample, stored):
+        """Pictures by title, of one image of all variants (variant name -> `StoredImage`)."""
         raise NotImplementedError
 
     @property
     def scored(self) -> tuple[str, ...]:
         """Names of what is scored."""
-        common = [REGISTRY[variant.method or self.method].results for variant in self.variants]
+        common = [METHODS[variant.method or self.method].results for variant in self.variants]
         return tuple(self.results) or tuple(name for name in common[0] if all(name in names for names in common))
 
     def seed_list(self) -> list[int]:
@@ -76,16 +76,15 @@ class Comparison(StageTask):
         common = {"seed": seed, "settings": merged([self.settings, variant.settings])}
         return self.upstream(stage, **common, method=variant.method or self.method, **parameters)
 
-    def scores_of(self, variant: Variant, seed: int) -> EvaluateMasks:
-        return self.of_variant(EvaluateMasks, variant, seed, results=self.scored)
-
-    def shown_of(self, variant: Variant) -> StageTask:
-        stage, parameters = self.shown
-        return self.of_variant(stage, variant, self.seed_list()[0], **parameters)
-
     def requires(self):
-        scores = [self.scores_of(variant, seed) for seed in self.seed_list() for variant in self.variants]
-        return [self.upstream(IndexDataset), *scores, *map(self.shown_of, self.variants)]
+        stages = {"dataset": self.upstream(IndexDataset)}
+        stage, parameters = self.shown
+        for variant in self.variants:
+            for seed in self.seed_list():
+                scores = self.of_variant(EvaluateMasks, variant, seed, results=self.scored)
+                stages[scores_name(variant, seed)] = scores
+            stages[shown_name(variant)] = self.of_variant(stage, variant, self.seed_list()[0], **parameters)
+        return stages
 
     def work(self) -> int:
         from pipeline.report.charts import bars_svg
@@ -93,14 +92,14 @@ class Comparison(StageTask):
 
         name = type(self).__name__
         table = {
-            variant.name: [self.scores_of(variant, seed).read() for seed in self.seed_list()]
+            variant.name: [self.required[scores_name(variant, seed)].read() for seed in self.seed_list()]
             for variant in self.variants
         }
         write_bytes(self.artifact.path / f"{name.lower()}.csv", self._csv(table).encode())
         text = markdown_table(table, self.scored, self.measures)
         write_bytes(self.artifact.path / f"{name.lower()}.md", text.encode())
         charts = [
-            {"title": f"{TITLES[result]}, {MEASURES[measure]}", "svg": bars_svg(by_variant, "%")}
+            {"title": f"{RESULTS[result].title}, {MEASURES[measure]}", "svg": bars_svg(by_variant, "%")}
             for result in self.scored
             for measure in self.measures
             if (by_variant := {variant: values_of(scores, result, measure) for variant, scores in table.items()})
@@ -118,7 +117,7 @@ class Comparison(StageTask):
         return len(table) * len(self.seed_list())
 
     def _csv(self, table: dict[str, list[dict]]) -> str:
-        """One line a variant, seed and result; percent."""
+        """One line per variant, seed and result; percent."""
         rows = []
         for variant in self.variants:
             for seed, scores in zip(self.seed_list(), table[variant.name], strict=True):
@@ -132,15 +131,27 @@ class Comparison(StageTask):
         """Pictures of some images, variant beside variant, of the first seed."""
         from pipeline.report.colours import data_uri
 
-        index = self.upstream(IndexDataset).read_with_truth()
-        samples = index.split(self.shown_split)
-        stores = {variant.name: self.shown_of(variant).artifact for variant in self.variants}
+        dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
+        samples = dataset.split(self.shown_split)
+        stores = {variant.name: inputs[shown_name(variant)] for variant in self.variants}
         strips = []
-        for number in spread(samples, self.images):
-            panels = self.strip_of(index, samples[number], number, stores)
+        for index in spread(samples, self.images):
+            sample = samples[index]
+            stored = {name: store.image(index, sample.size) for name, store in stores.items()}
+            panels = self.strip_of(dataset, sample, stored)
             pictures = [(title, data_uri(picture)) for title, picture in panels.items()]
-            strips.append({"image_id": samples[number].image_id, "panels": pictures})
+            strips.append({"image_id": sample.image_id, "panels": pictures})
         return strips
+
+
+def scores_name(variant: Variant, seed: int) -> str:
+    """The name of a variant's scores among what a comparison requires."""
+    return f"scores of {variant.name}, seed {seed}"
+
+
+def shown_name(variant: Variant) -> str:
+    """The name of the stage whose results of a variant are shown."""
+    return f"pictures of {variant.name}"
 
 
 def chosen(parameter: str, text: str, known: Mapping) -> dict:
@@ -153,14 +164,14 @@ def chosen(parameter: str, text: str, known: Mapping) -> dict:
 
 
 def values_of(scores: list[dict], result: str, measure: str) -> list[float]:
-    """One value a seed, percent; those without ground truth are left out."""
+    """One value per seed, percent; those without ground truth are left out."""
     return [score[result][measure] for score in scores if score[result] and score[result][measure] is not None]
 
 
 def table_cells(table: dict[str, list[dict]], results, measures) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Titles of the columns, and (variant, cells): mean ± standard deviation over the seeds."""
     titles = [MEASURES[measure] for measure in measures]
-    columns = [f"{TITLES[result]} {title}" for result in results for title in titles]
+    columns = [f"{RESULTS[result].title} {title}" for result in results for title in titles]
 
     def cell(values: list[float]) -> str:
         if not values:

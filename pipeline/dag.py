@@ -1,4 +1,4 @@
-"""The stages above a task, and where each of them stands."""
+"""The stages that a task needs, and the state of each."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from tasks.runtime.stage import StageTask
 
 
 def stages(task: StageTask) -> list[StageTask]:
-    """All stages that `task` needs and itself, each once, in the order in which they can run."""
+    """All stages that `task` needs, and itself, each once, in the order in which they can run."""
     ordered: dict[str, StageTask] = {}
 
     def visit(stage: StageTask) -> None:
-        for above in stage.stages_above():
-            visit(above)
-        ordered.setdefault(f"{stage.label}-{stage.identity}", stage)
+        key = f"{stage.label}-{stage.identity}"
+        if key not in ordered:
+            for required in stage.required.values():
+                visit(required)
+            ordered[key] = stage
 
     visit(task)
     return list(ordered.values())
 
 
 def state(stage: StageTask) -> str:
-    """``done``, ``stale`` (an artifact above was lost or changed), ``partial 3/15`` or ``missing``."""
+    """``done``, ``stale`` (an artifact upstream was lost or changed), ``partial 3/15`` or ``missing``."""
     artifact = stage.artifact
     if stage.complete():
         return "done"

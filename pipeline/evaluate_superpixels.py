@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
 
 import luigi
 import numpy as np
@@ -12,14 +11,19 @@ import numpy as np
 from data.errors import DatasetError
 from data.files.labels import read_truth
 from data.sample import EVALUATION, TRAIN, Sample
-from data.store.artifact import write_bytes
-from data.store.sharded import ShardedStore
+from data.store.artifact import Artifact, write_bytes
 from pipeline.report.tables import csv_text, markdown_text
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
-from tasks.runtime.stage import ScalesParameter, StageTask
+from tasks.load_depth import LoadDepth
+from tasks.runtime.parameters import ScalesParameter
+from tasks.runtime.shards import ImageInputs, add, jobs_over, sum_over_shard
+from tasks.runtime.stage import StageTask
 
 log = logging.getLogger("depthseed")
+
+SUPERPIXELS = "superpixels"
+"""The name under which `count_image` finds the superpixels."""
 
 CSV, MARKDOWN, PLOT = "superpixels.csv", "superpixels.md", "superpixels.svg"
 KINDS: dict[str, dict[str, object]] = {
@@ -31,7 +35,7 @@ KINDS: dict[str, dict[str, object]] = {
 """What is compared -> parameters of DiscoverSuperpixels."""
 
 COLUMNS = {
-    "superpixels": "superpixels an image",
+    "superpixels": "superpixels per image",
     "ue": "UE",
     "asa": "ASA",
     "br": "BR",
@@ -44,7 +48,7 @@ COLUMNS = {
 class EvaluateSuperpixels(StageTask):
     """Writes UE, ASA, BR, BP and what the best labels of each kind would score, as CSV, Markdown and plot."""
 
-    suffix = ""
+    artifact_type = Artifact
 
     split = luigi.ChoiceParameter(default=EVALUATION, choices=(TRAIN, EVALUATION), description="images with truth")
     kinds = luigi.ChoiceListParameter(
@@ -53,15 +57,15 @@ class EvaluateSuperpixels(StageTask):
     taus = ScalesParameter(default=(0.3, 0.5, 0.7), description="of plain and depth-aware discovery")
     counts = ScalesParameter(default=(10.0, 25.0, 50.0, 100.0), description="of SLIC, an image")
 
+    @cached_property
     def variants(self) -> dict[tuple[str, str], DiscoverSuperpixels]:
         """(kind, value) -> stage."""
-        has_depth = self.upstream(IndexDataset).scan().has_depth
         found = {}
         for kind in self.kinds:
-            if kind == "depth-aware" and not has_depth:
+            if kind == "depth-aware" and not self._has_depth():
                 continue
             points: dict[str, dict[str, object]] = (
-                {f"{count:g} asked": {"cells": int(count)} for count in self.counts}
+                {f"{count:g} requested": {"cells": int(count)} for count in self.counts}
                 if kind == "slic"
                 else {f"tau {tau:g}": {"tau": tau} for tau in self.taus}
             )
@@ -70,31 +74,37 @@ class EvaluateSuperpixels(StageTask):
                 found[kind, value] = self.upstream(DiscoverSuperpixels, split=self.split, **settings)
         return found
 
+    def _has_depth(self) -> bool:
+        return self.upstream(LoadDepth).source != "sensor" or self.upstream(IndexDataset).has_depth
+
     def requires(self):
-        return [self.upstream(IndexDataset), *self.variants().values()]
+        variants = {", ".join(variant): stage for variant, stage in self.variants.items()}
+        return {"dataset": self.upstream(IndexDataset), **variants}
 
     def content_identity(self):
-        return {"ground truth": self.upstream(IndexDataset).fingerprint(truth=True)}
+        return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
 
     def work(self) -> int:
         from pipeline.report.charts import lines_svg
+        from tasks.runtime.executors import executor_for
 
-        index = self.upstream(IndexDataset).read_with_truth()
-        samples = index.split(self.split)
+        dataset = self.required["dataset"].read_with_truth()
+        samples = dataset.split(self.split)
         if not any(sample.truth for sample in samples):
             raise DatasetError(
                 f"{self.dataset}: the {self.split} split has no ground truth to measure superpixels with"
             )
         jobs = [
-            (variant, stage.artifact.path, numbers, [samples[number] for number in numbers], index.num_classes)
-            for variant, stage in self.variants().items()
-            for shard in range(stage.artifact.num_shards())
-            for numbers in [stage.artifact.images_of(shard)]
+            job
+            for variant, stage in self.variants.items()
+            for job in jobs_over(stage.open(), SUPERPIXELS, samples, count_image, dataset.num_classes, variant)
         ]
-        found: dict[tuple[str, str], list] = {}
-        for variant, *counts in self.progress(self.map_shards(count_shard, jobs), len(jobs), "shard"):
-            found[variant] = [old + new for old, new in zip(found.get(variant, [0, 0, 0]), counts, strict=True)]
-        rows = {variant: summary(*found[variant]) for variant in self.variants()}
+        executor = executor_for(self.processes, len(jobs), self.dask)
+        totals: dict[tuple[str, str], tuple] = {}
+        for variant, counts in self.progress(executor.map(sum_over_shard, jobs), len(jobs), "shard"):
+            if counts is not None:
+                totals[variant] = add(totals[variant], counts) if variant in totals else counts
+        rows = {variant: summary(*totals[variant]) for variant in self.variants}
         write_bytes(self.artifact.path / CSV, _csv(rows).encode())
         text = markdown(rows)
         write_bytes(self.artifact.path / MARKDOWN, text.encode())
@@ -111,27 +121,17 @@ class EvaluateSuperpixels(StageTask):
         return len(samples)
 
 
-def count_shard(
-    variant: tuple[str, str], path: Path, numbers: Sequence[int], samples: Sequence[Sample], num_classes: int
-) -> tuple[tuple[str, str], np.ndarray, np.ndarray, int]:
-    """Counts of one shard of one variant: of its superpixels, the confusion of their best labels, its images."""
+def count_image(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, np.ndarray, int] | None:
+    """Counts of one image: of its superpixels, the confusion of their best labels, and 1 for the image."""
     from models.metrics import confusion_matrix
-    from models.superpixel_metrics import COUNTS, best_labels, superpixel_counts
+    from models.superpixel_metrics import best_labels, superpixel_counts
 
-    store = ShardedStore(path)
-    total = np.zeros(len(COUNTS), np.int64)
-    confusion = np.zeros((num_classes + 1, num_classes + 2), np.int64)
-    images = 0
-    for number, sample in zip(numbers, samples, strict=True):
-        truth = read_truth(sample, num_classes)
-        if truth is None:
-            continue
-        height, width = sample.size
-        superpixels = store.read_image("superpixel", number)[:height, :width].astype(np.int64)
-        total += superpixel_counts(truth, superpixels)
-        confusion += confusion_matrix(truth, best_labels(truth, superpixels), num_classes + 1)
-        images += 1
-    return variant, total, confusion, images
+    truth = read_truth(sample, inputs.num_classes)
+    if truth is None:
+        return None
+    superpixels = inputs[SUPERPIXELS].read("superpixel").astype(np.int64)
+    confusion = confusion_matrix(truth, best_labels(truth, superpixels), inputs.num_classes + 1)
+    return superpixel_counts(truth, superpixels), confusion, 1
 
 
 def summary(counts: np.ndarray, confusion: np.ndarray, images: int) -> dict[str, float]:

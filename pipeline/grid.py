@@ -9,24 +9,48 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import SettingError
+from models.cam import HEADS
+from models.losses import MAP_LOSSES
 
 Settings = Mapping[str, Mapping[str, object]]
 """stage -> parameter -> value"""
 
-LOSSES: dict[str, Settings] = {
-    "none": {"TrainClassifier": {"deal_weight": 0, "isl_weight": 0, "fsl_weight": 0}},
-    "deal": {"TrainClassifier": {"isl_weight": 0, "fsl_weight": 0}},
-    "isl+fsl": {"TrainClassifier": {"deal_weight": 0, "isl_weight": 0.2, "fsl_weight": 1}},
-    "all": {"TrainClassifier": {"isl_weight": 0.2, "fsl_weight": 1}},
-}
-"""Combinations of the losses on the maps; DEAL has the weight that the stage is set to, ISL and FSL the papers'."""
+NO_LOSS, ALL_LOSSES = "none", "all"
 
-HEADS: dict[str, Settings] = {
-    "gap": {"TrainClassifier": {"head": "gap"}},
-    "seam": {"TrainClassifier": {"head": "seam"}},
-    "vit": {"TrainClassifier": {"head": "vit"}},
-    "dilated": {"TrainClassifier": {"head": "dilated"}},
-}
+
+def loss_settings(text: str, weights: Mapping[str, float]) -> Settings:
+    """The settings of a combination of losses on the maps.
+
+    Parameters
+    ----------
+    text : str
+        Names of `models.losses.MAP_LOSSES` joined by ``+``; ``none`` or ``all``.
+    weights : dict of loss -> float
+        The weights that the stage is set to. A loss that is off there gets the weight of its paper.
+
+    Raises
+    ------
+    SettingError
+        If a name is unknown.
+    """
+    names = {NO_LOSS: [], ALL_LOSSES: list(MAP_LOSSES)}.get(text, text.split("+"))
+    for name in names:
+        if name not in MAP_LOSSES:
+            known = (NO_LOSS, *MAP_LOSSES, ALL_LOSSES)
+            raise SettingError(f"losses '{name}' is unknown; use {', '.join(known)}, or names joined by +")
+    return {
+        "TrainClassifier": {
+            f"{name}_weight": (weights[name] or loss.published_weight) if name in names else 0.0
+            for name, loss in MAP_LOSSES.items()
+        }
+    }
+
+
+def head_settings(name: str) -> Settings:
+    """The settings of a CAM head; SettingError for an unknown name."""
+    if name not in HEADS:
+        raise SettingError(f"heads '{name}' is unknown; there are: {', '.join(HEADS)}")
+    return {"TrainClassifier": {"head": name}}
 
 
 @dataclass(frozen=True)
@@ -72,7 +96,7 @@ def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
         name, equals, values = part.strip().partition("=")
         stage, point, parameter = name.partition(".")
         if not (equals and point and values):
-            raise SettingError(f"'{part}' is no axis of a grid; write Stage.parameter=value,value")
+            raise SettingError(f"'{part}' is not an axis of a grid; write Stage.parameter=value,value")
         axes[name] = {value: {stage: {parameter: value}} for value in values.split(",")}
     return axes
 
@@ -88,13 +112,17 @@ def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
     try:
         axes = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"{path}: is no grid ({error}); write tables [axis.value.Stage] with parameters") from error
+        raise SettingError(
+            f"{path}: is not a grid ({error}); write tables [axis.value.Stage] with parameters"
+        ) from error
     for axis, values in axes.items():
         if not isinstance(values, dict) or not all(
             isinstance(settings, dict) and all(isinstance(table, dict) for table in settings.values())
             for settings in values.values()
         ):
-            raise SettingError(f"{path}: axis '{axis}' is no table of values; write [axis.value.Stage] with parameters")
+            raise SettingError(
+                f"{path}: axis '{axis}' is not a table of values; write [axis.value.Stage] with parameters"
+            )
     return axes
 
 

@@ -15,12 +15,13 @@ from pipeline.dag import stages, state
 from pipeline.report.colours import colour_heat, colour_labels, colour_superpixels, sheet
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.runtime.stage import STAGE_FILE, StageTask
+from tasks.runtime.trained_model import HISTORY
 
 SHEET_IMAGES = 12
 
 
 def status_table(task: StageTask) -> str:
-    """One line a stage: state, identity, size on disk, seconds, images per second."""
+    """One line per stage: state, identity, size on disk, seconds, images per second."""
     lines = [f"{'stage':26}{'state':16}{'identity':16}{'files':>6}{'MB':>10}{'seconds':>10}{'images/s':>10}"]
     for stage in stages(task):
         files, size = stage.artifact.size() if stage.artifact.path.exists() else (0, 0)
@@ -34,23 +35,23 @@ def status_table(task: StageTask) -> str:
 
 
 def verify_artifacts(task: StageTask) -> list[str]:
-    """Read every byte of every complete artifact; one line a damaged file. Damaged shards are taken out."""
+    """Read every byte of every complete artifact; one line per damaged file. Damaged shards are removed."""
     found = []
     for stage in stages(task):
         artifact = stage.artifact
         for path in artifact.damaged_files():
             name = path.relative_to(artifact.path).as_posix()
-            shard = shard_number(artifact, path)
+            shard = shard_of(artifact, path)
             if shard is None:
                 artifact.discard()
-                found.append(f"{artifact.path}: {name} is damaged; the next run computes the artifact anew")
+                found.append(f"{artifact.path}: {name} is damaged; the next run recomputes the artifact")
                 break
             artifact.reopen_shard(shard)
-            found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run computes this shard anew")
+            found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run recomputes this shard")
     return found
 
 
-def shard_number(artifact: Artifact, path: Path) -> int | None:
+def shard_of(artifact: Artifact, path: Path) -> int | None:
     """Number of the shard that a file holds; None for metadata and for files of model artifacts."""
     parts = path.relative_to(artifact.path).parts
     if isinstance(artifact, ShardedStore) and len(parts) > 2 and parts[1] == "c" and parts[0] in artifact.array_names():
@@ -61,7 +62,7 @@ def shard_number(artifact: Artifact, path: Path) -> int | None:
 def artifact_report(path: Path, image: str | None = None) -> str:
     """Parameters, shapes and statistics of an artifact as text."""
     if not (path / STAGE_FILE).exists():
-        raise StoreError(f"{path}: is no artifact (it has no {STAGE_FILE}); 'status' lists them")
+        raise StoreError(f"{path}: is not an artifact (it has no {STAGE_FILE}); 'status' lists them")
     described = json.loads((path / STAGE_FILE).read_text())
     complete = "complete" if (path / MARKER).exists() else "not complete"
     lines = [f"{described['stage']} version {described['version']}, {complete}: {path}", "parameters:"]
@@ -70,43 +71,43 @@ def artifact_report(path: Path, image: str | None = None) -> str:
         lines += _array_lines(ShardedStore(path), image)
     for file in sorted(path.glob("*.safetensors")):
         lines += _tensor_lines(file)
-    if (path / "history.json").exists():
+    if (path / HISTORY).exists():
         lines.append("last epoch: " + ", ".join(f"{k} {v:.4f}" for k, v in _history(path)[-1].items()))
     return "\n".join(lines)
 
 
 def _history(path: Path) -> list[dict]:
-    return json.loads((path / "history.json").read_text())
+    return json.loads((path / HISTORY).read_text())
 
 
-def _numbers(store: ShardedStore, image: str | None) -> list[int]:
-    """Numbers of the images to show; those of shards that are not there are left out."""
+def _indices(store: ShardedStore, image: str | None) -> list[int]:
+    """Positions of the images to show; those in missing shards are left out."""
     ids = store.image_ids
     if image is not None:
         if image not in ids:
             raise StoreError(f"{store.path}: no image '{image}'; the first ones are {ids[:3]}")
         return [ids.index(image)]
     missing = set(store.missing_shards())
-    there = [number for number in range(len(ids)) if number // store.shard_size not in missing]
+    there = [index for index in range(len(ids)) if index // store.shard_size not in missing]
     picks = np.linspace(0, len(there) - 1, min(SHEET_IMAGES, len(there))).round().astype(int)
     return [there[pick] for pick in picks]
 
 
 def _array_lines(store: ShardedStore, image: str | None) -> list[str]:
-    numbers = _numbers(store, image)
+    indices = _indices(store, image)
     shards = f"{store.num_shards() - len(store.missing_shards())} of {store.num_shards()} shards of {store.shard_size}"
-    lines = [f"images: {store.num_images()} in {shards}", f"arrays (statistics over {len(numbers)} of the images):"]
+    lines = [f"images: {store.num_images()} in {shards}", f"arrays (statistics over {len(indices)} of the images):"]
     for name in store.array_names():
         array = store.group[name]
         dims = ", ".join(f"{dim} {size}" for dim, size in zip(array.metadata.dimension_names, array.shape))
-        lines.append(f"  {name} ({dims}) {array.dtype}{_statistics(store, name, numbers)}")
+        lines.append(f"  {name} ({dims}) {array.dtype}{_statistics(store, name, indices)}")
     return lines
 
 
-def _statistics(store: ShardedStore, name: str, numbers: list[int]) -> str:
-    if not numbers:
+def _statistics(store: ShardedStore, name: str, indices: list[int]) -> str:
+    if not indices:
         return ""
-    values = np.stack([store.read_image(name, number) for number in numbers]).astype(np.float64)
+    values = np.stack([store.read_image(name, index) for index in indices]).astype(np.float64)
     fill = float(store.group[name].fill_value)
     values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
     if not values.size:
@@ -130,7 +131,7 @@ def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
     """Draw an artifact into a PNG file; False if there is nothing to draw."""
     if (path / "zarr.json").exists():
         pictures = _pictures(ShardedStore(path), image)
-    elif (path / "history.json").exists():
+    elif (path / HISTORY).exists():
         pictures = [_curves(_history(path))]
     else:
         pictures = []
@@ -140,16 +141,16 @@ def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
 
 
 def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
-    """One picture an image (all its maps when a single image is asked for)."""
+    """One picture per image; all its maps where a single image is asked for."""
     names = [name for name in store.array_names() if store.group[name].ndim >= 3]
-    numbers = _numbers(store, image)
+    indices = _indices(store, image)
     if image is None:
         names = names[:1] if "depth" not in names else ["depth"]
-    return [_picture(name, store, number) for number in numbers for name in names]
+    return [_picture(name, store, index) for index in indices for name in names]
 
 
-def _picture(name: str, store: ShardedStore, number: int) -> np.ndarray:
-    values = store.read_image(name, number)
+def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
+    values = store.read_image(name, index)
     if values.dtype == np.uint8:
         classes = store.group["class_name"].shape[0]
         return colour_labels(values, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import logging
 import os
@@ -25,6 +26,7 @@ SETTINGS = {
     ("retcode", "task_failed"): "30",
     ("retcode", "scheduling_error"): "35",
     ("retcode", "unhandled_exception"): "40",
+    ("resources", "gpu"): "1",
 }
 """Without these luigi looks for a server, and a failed run exits with 0. luigi.cfg wins over them."""
 
@@ -61,8 +63,29 @@ def wrong_value(text: str, arguments: Sequence[str]) -> str | None:
     return f"{flags[0] if flags else 'a parameter'}: {reasons[0]}"
 
 
+ROOMS = ("data", "models", "pipeline", "tasks")
+
+
+def check_rooms() -> None:
+    """End with one line if another package has one of this project's names, which are common ones."""
+    folders = {name: _folder(name) for name in ROOMS}
+    home = folders["pipeline"]
+    strangers = [f"'{name}' is {folder or 'missing'}" for name, folder in folders.items() if folder != home]
+    if strangers:
+        sys.exit(
+            f"ERROR: {'; '.join(strangers)}, but depthseed is in {home}; install depthseed in an environment of its own"
+        )
+
+
+def _folder(name: str) -> Path | None:
+    """The folder in which a package lies, without importing it."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).resolve().parent.parent if spec and spec.origin else None
+
+
 def prepare() -> None:
-    """Give Luigi the defaults it lacks and set up the project's log. Calling it twice changes nothing."""
+    """Check where the packages lie, give Luigi its missing defaults, set up the log. A second call changes nothing."""
+    check_rooms()
     config = luigi.configuration.get_config()
     for (section, option), value in SETTINGS.items():
         if not config.has_option(section, option):

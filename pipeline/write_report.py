@@ -7,70 +7,68 @@ import json
 import luigi
 
 from data.sample import EVALUATION, TRAIN, spread
-from data.store.artifact import write_bytes
+from data.store.artifact import Artifact, write_bytes
 from pipeline.dag import stages
-from tasks.evaluate_masks import EvaluateMasks
-from tasks.generate_seeds import GenerateSeeds
+from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
-from tasks.methods import REGISTRY
+from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
+from tasks.runtime.shards import ImageInputs, open_stores
 from tasks.runtime.stage import StageTask
-from tasks.runtime.training_stage import TrainingTask
+from tasks.runtime.trained_model import HISTORY
+from tasks.runtime.training_stage import TrainingStage
 from tasks.train_segmenter import TrainSegmenter
 
 REPORT = "report.html"
-TITLES = {
-    "cam_seed": "CAM seed",
-    "initial_seed": "initial seed",
-    "saliency": "refined saliency",
-    "coarse_labels": "coarse labels",
-    "pseudo_labels": "pseudo-labels",
-    "predictions": "predictions",
-}
 
 
 class WriteReport(StageTask):
     """Writes ``report.html``: self-contained, to be opened anywhere."""
 
-    suffix = ""
+    artifact_type = Artifact
 
     images = luigi.IntParameter(default=12, description="training images shown")
     evaluation_images = luigi.IntParameter(default=9, description="evaluation images shown")
 
     def requires(self):
-        masks = [self.upstream(PredictMasks, split=split) for split in (TRAIN, EVALUATION)]
-        method = REGISTRY[self.method]
-        single = (IndexDataset, *method.stages, method.trainer, EvaluateMasks)
-        return [*(self.upstream(stage) for stage in single), *masks]
+        method = METHODS[self.method]
+        return {
+            "dataset": self.upstream(IndexDataset),
+            **{name: self.upstream(stage) for name, stage in method.stage_classes().items()},
+            "model": self.upstream(method.trainer_stage()),
+            "scores": self.upstream(EvaluateMasks),
+            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN),
+            "predictions": self.upstream(PredictMasks, split=EVALUATION),
+        }
 
     def work(self) -> int:
         from pipeline.report.charts import curves_svg
         from pipeline.report.colours import palette
         from pipeline.report.page import render_page
 
-        index = self.index
+        dataset = self.inputs["dataset"]
         training, evaluation = self._strips()
-        scores = self.upstream(EvaluateMasks).read()
-        colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette(len(index.class_names))]
+        scores = self.required["scores"].read()
+        colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette(len(dataset.class_names))]
         content = {
             "dataset": self.dataset,
             "profile": self.profile,
             "seed": self.seed,
-            "has_depth": index.has_depth,
-            "train_count": len(index.split(TRAIN)),
-            "evaluation_count": len(index.split(EVALUATION)),
-            "class_names": index.class_names,
-            "legend": [*zip(index.class_names, colours), ("unlabelled", "#e8e8e8")],
-            "results": [{"title": TITLES[name], "score": score} for name, score in scores.items()],
-            "per_class": self._per_class(scores, index.class_names),
-            "confusion": self._confusion(scores, index.class_names),
+            "has_depth": dataset.has_depth,
+            "train_count": len(dataset.split(TRAIN)),
+            "evaluation_count": len(dataset.split(EVALUATION)),
+            "class_names": dataset.class_names,
+            "legend": [*zip(dataset.class_names, colours), ("unlabelled", "#e8e8e8")],
+            "results": [{"title": RESULTS[name].title, "score": score} for name, score in scores.items()],
+            "per_class": self._per_class(scores, dataset.class_names),
+            "confusion": self._confusion(scores, dataset.class_names),
             "training": training,
             "evaluation": evaluation,
             "growing": self._growing(),
             "curves": [
-                {"stage": stage.__name__, "svg": curves_svg(self._history(stage))}
-                for stage in (*REGISTRY[self.method].stages, REGISTRY[self.method].trainer)
-                if issubclass(stage, TrainingTask)
+                {"stage": stage.label, "svg": curves_svg(json.loads(stage.artifact.read(HISTORY)))}
+                for stage in self.required.values()
+                if isinstance(stage, TrainingStage)
             ],
             "stages": [self._describe(stage) for stage in stages(self) if stage is not self],
         }
@@ -81,23 +79,22 @@ class WriteReport(StageTask):
         from pipeline.report.colours import data_uri
         from pipeline.report.strips import evaluation_strip, training_strip
 
-        index = self.upstream(IndexDataset).read_with_truth()
-        stores = {stage.label: stage.artifact for stage in self.stages_above()}
+        dataset, stores = self.required["dataset"].read_with_truth(), open_stores(self.inputs)
         strips: dict[str, list[dict]] = {TRAIN: [], EVALUATION: []}
         plan = [(TRAIN, self.images, training_strip), (EVALUATION, self.evaluation_images, evaluation_strip)]
         jobs = [
-            (split, make, sample, number)
+            (split, make, sample, index)
             for split, count, make in plan
-            for samples in [index.split(split)]
-            for number in spread(samples, count)
-            for sample in [samples[number]]
+            for samples in [dataset.split(split)]
+            for index in spread(samples, count)
+            for sample in [samples[index]]
         ]
-        for split, make, sample, number in self.progress(jobs, len(jobs)):
-            panels = make(index, sample, number, stores)
+        for split, make, sample, index in self.progress(jobs, len(jobs)):
+            panels = make(dataset, sample, ImageInputs(stores, index, sample.size, dataset.num_classes))
             strips[split].append(
                 {
                     "image_id": sample.image_id,
-                    "tags": [index.class_names[label] for label in sample.tags],
+                    "tags": [dataset.class_names[tag] for tag in sample.tags],
                     "panels": [(title, data_uri(picture)) for title, picture in panels.items()],
                 }
             )
@@ -105,25 +102,21 @@ class WriteReport(StageTask):
 
     def _growing(self) -> list[dict]:
         """Filmstrips: the seed of some training images as it has grown by the end of every epoch."""
-        if self.method != "superpixel":
+        segmenter = self.required["model"]
+        if not isinstance(segmenter, TrainSegmenter):
             return []
         from pipeline.report.colours import data_uri
         from pipeline.report.strips import growing_strip
 
-        index = self.upstream(IndexDataset).read_with_truth()
-        seeds, segmenter = self.upstream(GenerateSeeds).artifact, self.upstream(TrainSegmenter)
-        samples = index.split(TRAIN)
-        return [
-            {
-                "image_id": samples[number].image_id,
-                "panels": [(title, data_uri(picture)) for title, picture in panels.items()],
-            }
-            for number in segmenter.watched_numbers()
-            for panels in [growing_strip(index, samples[number], number, seeds, segmenter.grown_seeds(number))]
-        ]
-
-    def _history(self, stage: type[StageTask]) -> list[dict]:
-        return json.loads(self.upstream(stage).artifact.read("history.json"))
+        dataset, seeds = self.required["dataset"].read_with_truth(), self.inputs["seeds"]
+        samples = dataset.split(TRAIN)
+        strips = []
+        for index in segmenter.watched_images():
+            sample = samples[index]
+            panels = growing_strip(dataset, sample, seeds.image(index, sample.size), segmenter.grown_seeds(index))
+            pictures = [(title, data_uri(picture)) for title, picture in panels.items()]
+            strips.append({"image_id": sample.image_id, "panels": pictures})
+        return strips
 
     @staticmethod
     def _per_class(scores: dict, class_names) -> list[dict]:
@@ -141,7 +134,7 @@ class WriteReport(StageTask):
                 square = [row[:-1] for row in scores[name]["confusion"]]  # these label every pixel
                 shares = confusion_shares(square)
                 rows = [{"name": label, "shares": row} for label, row in zip(class_names, shares, strict=True)]
-                return {"title": TITLES[name], "rows": rows}
+                return {"title": RESULTS[name].title, "rows": rows}
         return None
 
     @staticmethod

@@ -4,95 +4,139 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import luigi
 import numpy as np
 
 from data.files.labels import read_truth
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
-from data.store.artifact import write_json
-from data.store.sharded import ShardedStore
+from data.store.artifact import Artifact, write_json
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
-from tasks.methods import REGISTRY
+from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.parameters import only
+from tasks.runtime.shards import ImageInputs, add, jobs_over, sum_over_shard
 from tasks.runtime.stage import StageTask
 
 SCORES = "scores.json"
-RESULTS = ("cam_seed", "initial_seed", "saliency", "coarse_labels", "pseudo_labels", "predictions")
 SALIENCY_CLASSES = ("background", "salient")
+MAPS = "maps"
+"""The name under which `count` finds what is scored."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Something that is scored.
+
+    Attributes
+    ----------
+    title : str
+    stage : type
+        The stage that has computed it.
+    array : str
+        The array of label maps; empty for CAMs, which are cut at every threshold.
+    split : str
+    """
+
+    title: str
+    stage: type[StageTask]
+    array: str = "label"
+    split: str = TRAIN
+
+
+RESULTS: dict[str, Result] = {
+    "cam_seed": Result("CAM seed", ExtractCams, ""),
+    "initial_seed": Result("initial seed", GenerateSeeds, "seed"),
+    "saliency": Result("refined saliency", RefineSaliency, "salient"),
+    "coarse_labels": Result("coarse labels", CoarsenMasks),
+    "pseudo_labels": Result("pseudo-labels", PredictMasks),
+    "predictions": Result("predictions", PredictMasks, split=EVALUATION),
+}
+"""What can be scored, in the order in which it arises."""
+
+
+def scores_cams(stage) -> bool:
+    """True where CAMs are among what is scored."""
+    return "cam_seed" in stage.scored
 
 
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``. The only stage that opens ground truth, together with the report's pictures."""
 
     version = 4
-    suffix = ""
+    artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
-        default=(), choices=RESULTS, description="what is scored; empty: all that the method brings about"
+        default=(), choices=RESULTS, description="what is scored; empty: all results of the method"
     )
-    threshold_step = luigi.FloatParameter(
-        default=0.05, description="step of the sweep of the CAM's background threshold"
+    threshold_step = only(
+        luigi.FloatParameter(default=0.05, description="step of the sweep of the CAM's background threshold"),
+        when=scores_cams,
     )
 
     @property
     def scored(self) -> tuple[str, ...]:
         """Names of what is scored."""
-        return tuple(self.results) or REGISTRY[self.method].results
+        return tuple(self.results) or METHODS[self.method].results
 
     def parameters(self):
         return {**super().parameters(), "results": self.scored}
 
     def requires(self):
-        stages: dict[str, Callable[[], StageTask]] = {
-            "cam_seed": lambda: self.upstream(ExtractCams),
-            "initial_seed": lambda: self.upstream(GenerateSeeds),
-            "saliency": lambda: self.upstream(RefineSaliency),
-            "coarse_labels": lambda: self.upstream(CoarsenMasks),
-            "pseudo_labels": lambda: self.upstream(PredictMasks, split=TRAIN),
-            "predictions": lambda: self.upstream(PredictMasks, split=EVALUATION),
-        }
-        return [self.upstream(IndexDataset), *(stages[result]() for result in self.scored)]
+        stages = {"dataset": self.upstream(IndexDataset)}
+        for name in self.scored:
+            result = RESULTS[name]
+            split = {"split": result.split} if result.stage is PredictMasks else {}
+            stages[name] = self.upstream(result.stage, **split)
+        return stages
 
     def content_identity(self):
-        return {"ground truth": self.upstream(IndexDataset).fingerprint(truth=True)}
+        return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
+
+    @property
+    def thresholds(self) -> list[float]:
+        """Background thresholds of the CAM's sweep."""
+        steps = max(1, round(1 / self.threshold_step))
+        return [round(step * self.threshold_step, 6) for step in range(steps)]
 
     def work(self) -> int:
+        from tasks.runtime.executors import executor_for
+
+        dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
+        jobs = [
+            job
+            for name in self.scored
+            for samples in [dataset.split(RESULTS[name].split)]
+            for job in jobs_over(inputs[name], MAPS, samples, self._counter(name), dataset.num_classes, name)
+        ]
+        executor = executor_for(self.processes, len(jobs), self.dask)
+        totals: dict[str, tuple] = {}
+        for name, counts in self.progress(executor.map(sum_over_shard, jobs), len(jobs), "shard"):
+            if counts is not None:
+                totals[name] = add(totals[name], counts) if name in totals else counts
+        scores = {name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored}
+        write_json(self.artifact.path / SCORES, scores)
+        return sum(counts[-1] for counts in totals.values())
+
+    def _counter(self, name: str) -> Callable[[Sample, ImageInputs], tuple | None]:
+        if name == "cam_seed":
+            return CountCams(tuple(self.thresholds))
+        return CountLabels(RESULTS[name].array, is_saliency=name == "saliency")
+
+    def _score(self, name: str, counts: tuple, dataset) -> dict[str, Any]:
         from models.metrics import best_threshold
 
-        index = self.upstream(IndexDataset).read_with_truth()
-        steps = max(1, round(1 / self.threshold_step))
-        thresholds = [round(number * self.threshold_step, 6) for number in range(steps)]
-        paths = {result: task.artifact.path for result, task in zip(self.scored, self.stages_above()[1:], strict=True)}
-        jobs = []
-        for result, path in paths.items():
-            samples = index.split(EVALUATION if result == "predictions" else TRAIN)
-            store = ShardedStore(path)
-            for shard in range(store.num_shards()):
-                numbers = store.images_of(shard)
-                here = [samples[number] for number in numbers]
-                jobs.append((result, path, numbers, here, index.num_classes, thresholds))
-        found: dict[str, list] = {}
-        for result, *counts in self.progress(self.map_shards(count_shard, jobs), len(jobs), "shard"):
-            found[result] = [old + new for old, new in zip(found.get(result, [0] * 4), counts, strict=True)]
-        scores: dict[str, dict | None] = {}
-        for result in self.scored:
-            confusions, boundaries, borders, images = found[result]
-            if not images:
-                scores[result] = None
-                continue
-            best = best_threshold(confusions, thresholds) if result == "cam_seed" else 0
-            names = SALIENCY_CLASSES if result == "saliency" else index.class_names
-            scores[result] = summary(confusions[best], boundaries[best], borders[best], names, images)
-            if result == "cam_seed":
-                scores[result]["threshold"] = thresholds[best]
-        write_json(self.artifact.path / SCORES, scores)
-        return sum(images for *_, images in found.values())
+        confusions, boundaries, borders, images = counts
+        best = best_threshold(confusions, self.thresholds) if name == "cam_seed" else 0
+        names = SALIENCY_CLASSES if name == "saliency" else dataset.class_names
+        score = summary(confusions[best], boundaries[best], borders[best], names, images)
+        return {**score, "threshold": self.thresholds[best]} if name == "cam_seed" else score
 
     def read(self) -> dict:
         """The scores as written, in the order in which the results arise; None where there is no ground truth."""
@@ -100,52 +144,55 @@ class EvaluateMasks(StageTask):
         return {name: scores[name] for name in self.scored}
 
 
-def count_shard(
-    result: str,
-    path: Path,
-    numbers: Sequence[int],
-    samples: Sequence[Sample],
-    num_classes: int,
-    thresholds: Sequence[float],
-) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Confusion matrices, boundary and border counts of one shard of one result, and its number of images with truth.
+@dataclass(frozen=True)
+class CountLabels:
+    """Counts of one image's label map; saliency knows no classes but salient or not."""
 
-    All have a leading axis: the thresholds for CAMs, else 1. Saliency knows no classes but salient or not.
-    """
-    from models.metrics import border_counts, boundary_counts, cam_segmentation, confusion_matrix
+    array: str
+    is_saliency: bool = False
 
-    store = ShardedStore(path)
-    maps: Callable[[int, Sample], list[np.ndarray]]
-    if result == "cam_seed":
-
-        def maps(number, sample):
-            cam, classes = (values.numpy() for values in read_cam(store, number, sample.size))
-            return [cam_segmentation(cam, classes, threshold) for threshold in thresholds]
-    else:
-        array = {"initial_seed": "seed", "saliency": "salient"}.get(result, "label")
-
-        def maps(number, sample):
-            height, width = sample.size
-            return [store.read_image(array, number)[:height, :width]]
-
-    maps_per_image = len(thresholds) if result == "cam_seed" else 1
-    classes = len(SALIENCY_CLASSES) if result == "saliency" else num_classes + 1
-    confusions = np.zeros((maps_per_image, classes, classes + 1), np.int64)
-    boundaries = np.zeros((maps_per_image, classes, 4), np.int64)
-    borders = np.zeros((maps_per_image, 2), np.int64)
-    count = 0
-    for number, sample in zip(numbers, samples, strict=True):
-        truth = read_truth(sample, num_classes)
+    def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
+        truth = read_truth(sample, inputs.num_classes)
         if truth is None:
-            continue
-        if result == "saliency":
+            return None
+        if self.is_saliency:
             truth = np.where(truth == UNLABELLED, truth, truth > 0).astype(np.uint8)
-        for place, labels in enumerate(maps(number, sample)):
-            confusions[place] += confusion_matrix(truth, labels, classes)
-            boundaries[place] += boundary_counts(truth, labels, classes)
-            borders[place] += border_counts(truth, labels)
-        count += 1
-    return result, confusions, boundaries, borders, count
+        num_classes = len(SALIENCY_CLASSES) if self.is_saliency else inputs.num_classes + 1
+        return count(truth, [inputs[MAPS].read(self.array)], num_classes)
+
+
+@dataclass(frozen=True)
+class CountCams:
+    """Counts of one image's CAMs, cut at every threshold."""
+
+    thresholds: tuple[float, ...]
+
+    def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
+        from models.metrics import cam_segmentation
+
+        truth = read_truth(sample, inputs.num_classes)
+        if truth is None:
+            return None
+        cam, classes = (values.numpy() for values in read_cam(inputs[MAPS]))
+        maps = [cam_segmentation(cam, classes, threshold) for threshold in self.thresholds]
+        return count(truth, maps, inputs.num_classes + 1)
+
+
+def count(
+    truth: np.ndarray, maps: Sequence[np.ndarray], num_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Confusion matrices, boundary and border counts of label maps of one image, and 1 for the image.
+
+    The arrays have a leading axis: one entry per map.
+    """
+    from models.metrics import border_counts, boundary_counts, confusion_matrix
+
+    return (
+        np.stack([confusion_matrix(truth, labels, num_classes) for labels in maps]),
+        np.stack([boundary_counts(truth, labels, num_classes) for labels in maps]),
+        np.stack([border_counts(truth, labels) for labels in maps]),
+        1,
+    )
 
 
 def summary(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import luigi
 
 from data.errors import SettingError
-from data.store.artifact import write_bytes, write_json
+from data.store.artifact import Artifact, write_bytes, write_json
+from tasks.index_dataset import IndexDataset
 from tasks.methods import trainer
 from tasks.runtime.layout import padded_size
 from tasks.runtime.stage import StageTask
@@ -20,31 +21,28 @@ class ExportModel(StageTask):
     normalisation is inside. Number c of the output is class c of ``labels.json``.
     """
 
-    suffix = ""
+    artifact_type = Artifact
 
-    height = luigi.IntParameter(default=0, description="of the input in pixels, 0 = the largest image's")
-    width = luigi.IntParameter(default=0, description="of the input in pixels, 0 = the largest image's")
+    height = luigi.IntParameter(default=0, description="of the input in pixels, 0 = as the largest image")
+    width = luigi.IntParameter(default=0, description="of the input in pixels, 0 = as the largest image")
     tolerance = luigi.FloatParameter(default=1e-3, description="largest difference to torch's probabilities")
 
     def requires(self):
-        return [self.upstream(trainer(self.method))]
+        return {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
 
     def work(self) -> int:
         import torch
 
-        from tasks.runtime.networks import load_trained, normalisation_of
         from tasks.runtime.onnx_network import ImageNetwork, largest_difference, onnx_bytes
 
-        trained, index = self.upstream(trainer(self.method)), self.index
-        network = load_trained(trained.network(), trained.artifact, torch.device("cpu")).to(
-            memory_format=torch.contiguous_format
-        )
-        size = (self.height, self.width) if self.height and self.width else padded_size(index.samples)
-        wrapped = ImageNetwork(network, normalisation_of(trained.backbone)).eval()
+        model = self.inputs["model"].load_segmenter(torch.device("cpu"))
+        largest = padded_size(self.inputs["dataset"].samples)
+        size = (self.height or largest[0], self.width or largest[1])
+        wrapped = ImageNetwork(model.network.to(memory_format=torch.contiguous_format), model.normalise).eval()
         image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
         try:
-            model = onnx_bytes(wrapped, image)
-            difference = largest_difference(wrapped, model, image)
+            content = onnx_bytes(wrapped, image)
+            difference = largest_difference(wrapped, content, image)
         except ImportError as error:
             raise SettingError(
                 f"ONNX files need onnx and onnxruntime: pip install 'depthseed[onnx]' ({error})"
@@ -54,9 +52,9 @@ class ExportModel(StageTask):
                 f"the ONNX file differs from the network by {difference:.2g}, more than --ExportModel-tolerance "
                 f"{self.tolerance:g}"
             )
-        write_bytes(self.artifact.path / MODEL, model)
+        write_bytes(self.artifact.path / MODEL, content)
         write_json(
             self.artifact.path / LABELS,
-            {"classes": list(index.class_names), "height": size[0], "width": size[1], "difference": difference},
+            {"classes": list(model.class_names), "height": size[0], "width": size[1], "difference": difference},
         )
         return 1

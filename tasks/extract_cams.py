@@ -5,76 +5,65 @@ from __future__ import annotations
 import luigi
 import numpy as np
 
-from data.sample import TRAIN, Sample
-from data.store.sharded import ArraySpec, ShardedStore
+from data.store.sharded import ArraySpec, StoredImage
 from tasks.index_dataset import IndexDataset
-from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
-from tasks.runtime.stage import ScalesParameter, StageTask
+from tasks.runtime.image_stage import ImageStage
+from tasks.runtime.layout import padded_size
+from tasks.runtime.parameters import ScalesParameter, flag, one_of
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
-"""Pixels a stored cell: finer than any network's own stride, 16 times smaller than the image."""
+"""Pixels per stored cell: finer than any network's own stride, 16 times smaller than the image."""
 
 
-class ExtractCams(StageTask):
+class ExtractCams(ImageStage):
     """Multi-scale and mirrored CAMs, normalised by their maximum (eqs. 3.2, 3.3; 2.4, 2.5 with fusion max)."""
 
     resources = {"gpu": 1}
-    came_later = {"fusion": "mean"}
+    in_workers = False
 
     scales = ScalesParameter(default=(1.0, 1.5), description="sizes of the image, relative")
-    flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
-    fusion = luigi.ChoiceParameter(
-        default="mean", choices=("mean", "max"), description="over scales and mirror images; max in image masking"
-    )
-    batch_size = luigi.IntParameter(default=16, significant=False)
-    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
+    flip = flag(True, "also mirrored")
+    fusion = one_of(("mean", "max"), "mean", "over scales and mirror images; max in image masking")
+    batch_size = luigi.IntParameter(default=16, description="images per batch", significant=False)
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(TrainClassifier)]
+        return {"dataset": self.upstream(IndexDataset), "classifier": self.upstream(TrainClassifier)}
 
-    def work(self) -> int:
-        import torch
-
-        from models.cam.extraction import extract_cams
-        from tasks.runtime.batches import image_batch, map_images, tags_of
-        from tasks.runtime.networks import load_trained, normalisation_of
-        from tasks.runtime.training_loop import choose_device
-
-        index, samples = self.index, self.index.split(TRAIN)
-        device = choose_device(self.device)
-        trained = self.upstream(TrainClassifier)
-        network = load_trained(trained.network(), trained.artifact, device)
-        normalise = normalisation_of(trained.backbone)
+    def arrays(self, samples):
         slots = max(len(sample.tags) for sample in samples)
-        arrays = {
+        return {
             "cam": ArraySpec(
                 ("slot", "y", "x"), (slots, *padded_size(samples, CAM_STRIDE)), "float16", float("nan"),
-                {"units": "1", "long_name": f"CAM / its maximum, one cell {CAM_STRIDE} pixels"},
+                {"units": "1", "long_name": f"CAM / its maximum, one cell per {CAM_STRIDE} pixels"}, CAM_STRIDE,
             ),
             "slot_class": ArraySpec(("slot",), (slots,), "int16", -1, {"long_name": "class of each slot, -1 = none"}),
         }  # fmt: skip
-        store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
 
-        def cams_of(batch: list[Sample]) -> list[np.ndarray]:
-            images, labels = normalise(image_batch(batch)).to(device), tags_of(batch, index.num_classes).to(device)
-            size = padded_size(batch, CAM_STRIDE)
+    def batch_function(self, dataset):
+        import torch
+
+        from models.cam.extraction import extract_cams
+        from tasks.runtime.tensors import image_batch, tags_of
+        from tasks.runtime.training_loop import choose_device
+
+        device = choose_device(self.device)
+        model = self.inputs["classifier"].load(device)
+
+        def cams_of(samples):
+            images = model.normalise(image_batch(samples)).to(device)
+            tags = tags_of(samples, dataset.num_classes).to(device)
+            size = padded_size(samples, CAM_STRIDE)
             with torch.inference_mode():
-                maps = extract_cams(network, images, labels, size, self.scales, self.flip, self.fusion).cpu()
-            return [
-                values[[label - 1 for label in sample.tags]].half().numpy()
-                for sample, values in zip(batch, maps, strict=True)
-            ]
+                maps = extract_cams(model.network, images, tags, size, self.scales, self.flip, self.fusion).cpu()
+            for sample, values in zip(samples, maps, strict=True):
+                present = values[[tag - 1 for tag in sample.tags]]
+                yield {"cam": present.half().numpy(), "slot_class": np.array(sample.tags, np.int16)}
 
-        missing = store.missing_shards()
-        for shard in self.progress(missing, len(missing), "shard"):
-            here = [samples[number] for number in store.images_of(shard)]
-            slots = [np.array(sample.tags, np.int16) for sample in here]
-            store.write_shard(shard, {"cam": map_images(here, self.batch_size, cams_of), "slot_class": slots})
-        return sum(len(store.images_of(shard)) for shard in missing)
+        return cams_of
 
 
-def read_cam(store: ShardedStore, number: int, size: tuple[int, int]):
+def read_cam(stored: StoredImage):
     """CAMs of one image at its own resolution.
 
     Returns
@@ -85,12 +74,11 @@ def read_cam(store: ShardedStore, number: int, size: tuple[int, int]):
     import torch
     import torch.nn.functional as F
 
-    classes = store.read_image("slot_class", number)
+    classes = stored.read("slot_class")
     classes = classes[classes > 0]
-    cells = [-(-side // CAM_STRIDE) for side in size]
-    cam = torch.from_numpy(store.read_image("cam", number)[: len(classes), : cells[0], : cells[1]].astype(np.float32))
+    cam = torch.from_numpy(stored.read("cam")[: len(classes)].astype(np.float32))
     if len(classes):
-        cam = F.interpolate(cam[None], size=size, mode="bilinear", align_corners=False)[0]
+        cam = F.interpolate(cam[None], size=stored.size, mode="bilinear", align_corners=False)[0]
     else:
-        cam = torch.zeros(0, *size)
+        cam = torch.zeros(0, *stored.size)
     return cam, torch.from_numpy(classes.astype(np.int64))

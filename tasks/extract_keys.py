@@ -1,75 +1,89 @@
-"""Stage 5: one feature vector a patch of the images, without any training."""
+"""Stage 5: one feature vector per patch of the images, without any training."""
 
 from __future__ import annotations
 
 import luigi
 import numpy as np
 
-from data.sample import Sample
 from data.store.sharded import ArraySpec
 from tasks.index_dataset import IndexDataset
-from tasks.runtime.image_stage import SplitTask
-from tasks.runtime.layout import SHARD_SIZE, create_store
+from tasks.runtime.backbone_names import is_cnn
+from tasks.runtime.image_stage import SplitStage
+from tasks.runtime.parameters import only
+from tasks.runtime.weight_files import weights_identity
 
 
-class ExtractKeys(SplitTask):
+class ExtractKeys(SplitStage):
     """Keys of a ViT's last attention block, or features of a CNN's stage."""
 
     resources = {"gpu": 1}
+    in_workers = False
 
     backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a ViT or a CNN")
     weights = luigi.Parameter(default="package", description="hub, package, random, or a file of weights")
-    stride = luigi.IntParameter(default=16, description="CNN: the deepest stage of this stride")
+    stride = only(
+        luigi.IntParameter(default=16, description="the deepest stage of this stride is taken"), backbone=is_cnn
+    )
     image_scale = luigi.FloatParameter(default=2.0, description="size of the image, relative; finer patches above 1")
-    batch_size = luigi.IntParameter(default=8, significant=False)
-    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
+    batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
 
     def requires(self):
-        return self.upstream(IndexDataset)
+        return {"dataset": self.upstream(IndexDataset)}
 
     def content_identity(self):
-        from tasks.runtime.weights import weights_identity
-
         return {"weights": weights_identity(self.weights, self.backbone)}
 
-    def work(self) -> int:
-        import torch
-        import torch.nn.functional as F
-
-        from tasks.runtime.batches import image_batch, map_images
-        from tasks.runtime.networks import build_keys, normalisation_of
-        from tasks.runtime.training_loop import choose_device
-
-        index, samples = self.index, self.samples
-        device = choose_device(self.device)
-        torch.manual_seed(0)  # weights=random
-        network = build_keys(self).to(device).eval()
-        normalise = normalisation_of(self.backbone)
-        grids = [network.grid(self.scaled(sample.size)) for sample in samples]
-        grid = tuple(max(sizes) for sizes in zip(*grids))
-        arrays = {
+    def arrays(self, samples):
+        extractor = self.extractor
+        grids = [extractor.grid(self.scaled(sample.size)) for sample in samples]
+        return {
             "key": ArraySpec(
-                ("patch_y", "patch_x", "channel"), (*grid, network.dim), "float16", float("nan"),
-                {"long_name": f"features of {self.backbone}"},
+                ("patch_y", "patch_x", "channel"), (*(max(sizes) for sizes in zip(*grids)), extractor.dim), "float16",
+                float("nan"), {"long_name": f"features of {self.backbone}"},
             ),
             "grid": ArraySpec(("axis",), (2,), "int32", 0, {"long_name": "patch rows and columns of the image"}),
         }  # fmt: skip
-        store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
 
-        def keys_of(batch: list[Sample]) -> np.ndarray:
-            images = image_batch(batch)
+    @property
+    def extractor(self):
+        """The network, with its weights."""
+        if not hasattr(self, "_extractor"):
+            import torch
+
+            from data.errors import SettingError
+            from models.features import build_key_extractor
+            from tasks.runtime.weights import load_weights
+
+            torch.manual_seed(0)  # weights=random
+            try:
+                self._extractor = build_key_extractor(self.backbone, self.stride)
+            except ValueError as error:
+                raise SettingError(str(error)) from error
+            load_weights(self._extractor.network, self.backbone, self.weights)
+        return self._extractor
+
+    def batch_function(self, dataset):
+        import torch
+        import torch.nn.functional as F
+
+        from tasks.runtime.networks import normalisation_of
+        from tasks.runtime.tensors import image_batch
+        from tasks.runtime.training_loop import choose_device
+
+        device = choose_device(self.device)
+        network = self.extractor.to(device).eval()
+        normalise = normalisation_of(self.backbone)
+
+        def keys_of(samples):
+            images = image_batch(samples)
             size = self.scaled(tuple(images.shape[-2:]))
             if size != tuple(images.shape[-2:]):
                 images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
             with torch.inference_mode():
-                return network(normalise(images.clamp(0, 1)).to(device)).cpu().half().numpy()
+                keys = network(normalise(images.clamp(0, 1)).to(device)).cpu().half().numpy()
+            return ({"key": values, "grid": np.array(values.shape[:2], np.int32)} for values in keys)
 
-        missing = store.missing_shards()
-        for shard in self.progress(missing, len(missing), "shard"):
-            here = [samples[number] for number in store.images_of(shard)]
-            keys = map_images(here, self.batch_size, keys_of)
-            store.write_shard(shard, {"key": keys, "grid": np.array([values.shape[:2] for values in keys], np.int32)})
-        return sum(len(store.images_of(shard)) for shard in missing)
+        return keys_of
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image."""

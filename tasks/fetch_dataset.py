@@ -10,14 +10,15 @@ import luigi
 from data.errors import SettingError
 from data.readers.downloads import DOWNLOADS, ask, fetch, unpack
 from data.store.artifact import write_json
+from tasks.runtime.progress import Progress
 
 log = logging.getLogger("depthseed")
 
 
 class FetchDataset(luigi.Task):
-    """Fetches and unpacks a data set into ``--data-root``; a killed run goes on where it stopped.
+    """Fetches and unpacks a data set into ``--data-root``; a killed run continues where it stopped.
 
-    Sizes and checksums are said before the first byte comes.
+    Sizes and checksums are logged before the download begins.
     """
 
     dataset = luigi.Parameter(description=f"data set: {', '.join(DOWNLOADS)}")
@@ -32,25 +33,23 @@ class FetchDataset(luigi.Task):
         return self.marker.exists()
 
     def run(self):
-        from tqdm import tqdm
-
         if self.dataset not in DOWNLOADS:
             raise SettingError(
-                f"'{self.dataset}' is not fetched; {', '.join(DOWNLOADS)} are. "
-                "docs/datasets.md says why, and where to ask for the others"
+                f"'{self.dataset}' cannot be fetched; {', '.join(DOWNLOADS)} can. "
+                "docs/datasets.md says why, and where to get the others"
             )
         root, downloads = Path(self.data_root), DOWNLOADS[self.dataset]
         offers = [ask(download) for download in downloads]
         for download, offer in zip(downloads, offers, strict=True):
-            size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "size not told"
+            size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "unknown size"
             checksums = [f"{kind} {checksum}" for kind, checksum in download.checksums(offer).items()]
-            log.info("FetchDataset: %s, %s, %s", download.url, size, ", ".join(checksums) or "no checksum told")
+            log.info("FetchDataset: %s, %s, %s", download.url, size, ", ".join(checksums) or "no checksum")
         for download, offer in zip(downloads, offers, strict=True):
             archive = root / ".downloads" / download.name
             if not archive.exists():
-                with tqdm(total=offer.size, desc=download.name, unit="B", unit_scale=True, dynamic_ncols=True) as bar:
-                    fetch(download, archive, offer, bar.update)
+                with Progress(download.name, offer.size, "byte", scale=True) as progress:
+                    fetch(download, archive, offer, progress.update)
             log.info("FetchDataset: unpacking %s", archive)
             unpack(archive, root / download.folder)
         write_json(self.marker, [download.url for download in downloads])
-        log.info("FetchDataset: wrote %s; the archives in %s may go", root, root / ".downloads")
+        log.info("FetchDataset: wrote %s; the archives in %s can be deleted", root, root / ".downloads")

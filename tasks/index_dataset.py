@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import luigi
@@ -20,8 +21,9 @@ from data.files.pixels import image_size
 from data.readers import DATASETS, DatasetSpec
 from data.readers.label_maps import RememberedTags
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
-from data.store.artifact import hash_text, write_json
-from tasks.runtime.stage import StageTask
+from data.store.artifact import Artifact, hash_text, write_json
+from tasks.runtime.luigi_seam import default_value
+from tasks.runtime.stage import COMMON, StageTask
 
 log = logging.getLogger("depthseed")
 
@@ -29,12 +31,16 @@ log = logging.getLogger("depthseed")
 class IndexDataset(StageTask):
     """Writes ``index.json``; its identity is the content of images, depth and tags, not their place."""
 
-    suffix = ""
+    artifact_type = Artifact
+
     train_folder = luigi.Parameter(default="", description="folder of the train split; default: the data set's own")
     evaluation_folder = luigi.Parameter(default="", description="folder of the evaluation split; default: its own")
 
-    def requires(self):
-        return []
+    @classmethod
+    def get_param_values(cls, params, args, kwargs):
+        """One instance serves all stages and variants of a data set, so that it is scanned once."""
+        defaults = {name: default_value(param) for name, param in params if name in COMMON and name not in PLACE}
+        return [(name, defaults.get(name, value)) for name, value in super().get_param_values(params, args, kwargs)]
 
     @property
     def spec(self) -> DatasetSpec:
@@ -55,81 +61,99 @@ class IndexDataset(StageTask):
     def is_rendered(self) -> bool:
         return self.spec.render is not None and not self.data_root
 
-    def scan(self) -> DatasetIndex:
-        """Read the data set's own lists; no image is opened, and no label map twice."""
-        if not hasattr(self, "_scanned"):
-            if not self.root.is_dir():
-                raise DatasetError(
-                    f"{self.root}: no such folder; --data-root must name the folder that holds the data set"
-                )
-            splits = dict(self.spec.splits)
-            if self.train_folder:
-                splits[TRAIN] = self.train_folder
-            if self.evaluation_folder:
-                splits[EVALUATION] = self.evaluation_folder
-            self._scanned = self._read(splits)
-        return self._scanned
+    @property
+    def has_depth(self) -> bool:
+        """True if every image has a depth file; a data set that is still to be rendered will have them."""
+        return self.is_rendered or self.scanned.has_depth
 
-    def _read(self, splits: dict[str, str]) -> DatasetIndex:
+    @cached_property
+    def scanned(self) -> DatasetIndex:
+        """The data set's own lists; no image is opened, and no label map twice."""
+        if not self.root.is_dir():
+            raise DatasetError(
+                f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
+            )
+        named = {TRAIN: self.train_folder, EVALUATION: self.evaluation_folder}
+        splits = {**self.spec.splits, **{split: folder for split, folder in named.items() if folder}}
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
-        index = self.spec.read(self.root, splits, tags_of)
+        found = self.spec.read(self.root, splits, tags_of)
         tags_of.save()
-        return index
+        return found
 
     def _cache(self, name: str) -> Path:
         return Path(self.artifacts) / self.dataset / name
 
     def fingerprint(self, truth: bool = False) -> str:
         """Content hash of the data set, or of its ground truth alone."""
+        return self._truth_fingerprint if truth else self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self._hashed(truth=False)
+
+    @cached_property
+    def _truth_fingerprint(self) -> str:
+        return self._hashed(truth=True)
+
+    def _hashed(self, truth: bool) -> str:
         if self.is_rendered:
             return hash_text(repr((scenes.VERSION, scenes.SCENE_SEED, scenes.SPLITS)))
-        known = self.__dict__.setdefault("_fingerprints", {})
-        if truth not in known:
-            hashes = FileHashes(self._cache(".hashes.json"))
-            known[truth] = self.scan().fingerprint(hashes, truth)
-            hashes.save()
-        return known[truth]
+        hashes = self._hashes
+        found = self.scanned.fingerprint(hashes, truth)
+        hashes.save()
+        return found
+
+    @cached_property
+    def _hashes(self) -> FileHashes:
+        return FileHashes(self._cache(".hashes.json"))
 
     def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path]) -> str:
-        """Content hash of one further file an image, such as a depth or saliency map of one's own."""
-        hashes = FileHashes(self._cache(".hashes.json"))
-        content = {sample.image_id: hashes(file_of(sample)) for sample in self.scan().split(split)}
-        hashes.save()
+        """Content hash of one more file per image, such as a depth or saliency map of the user's own."""
+        content = {sample.image_id: self._hashes(file_of(sample)) for sample in self.scanned.split(split)}
+        self._hashes.save()
         return hash_text(repr(content))
 
     def content_identity(self):
         return {"dataset": self.fingerprint()}
 
-    def complete(self):
-        return super().complete() and self.root.is_dir()
+    def is_current(self, known):
+        return super().is_current(known) and self.root.is_dir()
+
+    def open(self) -> DatasetIndex:
+        return self.read()
 
     def work(self) -> int:
         if self.is_rendered and not self.root.is_dir():
             log.info("IndexDataset: rendering the demo set into %s", self.root)
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.spec.render(self.root)
-        index = self.scan()
+        found = self.scanned
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            checked = pool.map(_check, index.samples)
-            samples = tuple(self.progress(checked, len(index.samples)))
-        write_json(self.artifact.path / "index.json", dataclasses.replace(index, samples=samples).to_json())
+            checked = pool.map(_check, found.samples)
+            samples = tuple(self.progress(checked, len(found.samples)))
+        write_json(self.artifact.path / "index.json", dataclasses.replace(found, samples=samples).to_json())
         return len(samples)
 
     def read(self) -> DatasetIndex:
         """The index as written, with the files where the data set lies now."""
-        if not hasattr(self, "_index"):
-            content = json.loads(self.artifact.read("index.json"))
-            self._index = DatasetIndex.from_json(self.root, content)
-        return self._index
+        return self._read
+
+    @cached_property
+    def _read(self) -> DatasetIndex:
+        return DatasetIndex.from_json(self.root, json.loads(self.artifact.read("index.json")))
 
     def read_with_truth(self) -> DatasetIndex:
         """The same with the ground-truth files as the data set lists them now: for scores and pictures alone."""
-        truth = {sample.image_id: sample.truth for sample in self.scan().samples}
-        index = self.read()
-        samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in index.samples)
-        return dataclasses.replace(index, samples=samples)
+        truth = {sample.image_id: sample.truth for sample in self.scanned.samples}
+        dataset = self.read()
+        samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in dataset.samples)
+        return dataclasses.replace(dataset, samples=samples)
+
+
+PLACE = {"dataset", "data_root", "artifacts"}
+"""The common parameters that say which data set it is, and where things are."""
 
 
 def _check(sample: Sample) -> Sample:

@@ -1,58 +1,75 @@
-"""The methods by name: which stage trains the segmentation network, and what there is to score on the way."""
+"""The methods by name: which stage trains the segmentation network, and what there is to score on the way.
+
+Stages are named by import path: a stage declares the parameter ``--method`` with these names before it is defined.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.coarsen_masks import CoarsenMasks
-from tasks.discover_superpixels import DiscoverSuperpixels
-from tasks.extract_cams import ExtractCams
-from tasks.generate_seeds import GenerateSeeds
-from tasks.load_depth import LoadDepth
-from tasks.load_saliency import LoadSaliency
-from tasks.refine_saliency import RefineSaliency
-from tasks.runtime.stage import METHODS, StageTask
-from tasks.runtime.training_stage import TrainingTask
-from tasks.train_by_masking import TrainByMasking
-from tasks.train_classifier import TrainClassifier
-from tasks.train_coarse import TrainCoarse
-from tasks.train_segmenter import TrainSegmenter
+if TYPE_CHECKING:
+    from tasks.runtime.stage import StageTask
 
 
 class Method(NamedTuple):
-    """A road through the DAG.
+    """A way through the stages.
 
     Attributes
     ----------
-    trainer : type
+    trainer : str
         The stage whose network PredictMasks uses.
-    stages : tuple of type
+    stages : dict of name -> stage
         Those on the way to it whose artifacts are shown, in the order in which they run.
     results : tuple of str
         What EvaluateMasks scores, in the order in which it arises.
     """
 
-    trainer: type[TrainingTask]
-    stages: tuple[type[StageTask], ...]
+    trainer: str
+    stages: dict[str, str]
     results: tuple[str, ...]
 
+    def trainer_stage(self) -> type[StageTask]:
+        """The class of `trainer`."""
+        return resolve_name(self.trainer)
 
-REGISTRY: dict[str, Method] = {
+    def stage_classes(self) -> dict[str, type[StageTask]]:
+        """`stages` as classes."""
+        return {name: resolve_name(path) for name, path in self.stages.items()}
+
+
+DEPTH = {"depth": "tasks.load_depth:LoadDepth"}
+CAMS = {"classifier": "tasks.train_classifier:TrainClassifier", "cams": "tasks.extract_cams:ExtractCams"}
+
+METHODS: dict[str, Method] = {
     "superpixel": Method(
-        TrainSegmenter,
-        (LoadDepth, TrainClassifier, ExtractCams, DiscoverSuperpixels, GenerateSeeds),
+        "tasks.train_segmenter:TrainSegmenter",
+        {
+            **DEPTH,
+            **CAMS,
+            "superpixels": "tasks.discover_superpixels:DiscoverSuperpixels",
+            "seeds": "tasks.generate_seeds:GenerateSeeds",
+        },
         ("cam_seed", "initial_seed", "pseudo_labels", "predictions"),
     ),
     "masking": Method(
-        TrainByMasking,
-        (LoadDepth, TrainClassifier, ExtractCams, LoadSaliency, RefineSaliency),
+        "tasks.train_by_masking:TrainByMasking",
+        {
+            **DEPTH,
+            **CAMS,
+            "saliency": "tasks.load_saliency:LoadSaliency",
+            "refined_saliency": "tasks.refine_saliency:RefineSaliency",
+        },
         ("cam_seed", "saliency", "pseudo_labels", "predictions"),
     ),
-    "coarse": Method(TrainCoarse, (CoarsenMasks,), ("coarse_labels", "predictions")),
+    "coarse": Method(
+        "tasks.train_coarse:TrainCoarse",
+        {"coarse_labels": "tasks.coarsen_masks:CoarsenMasks"},
+        ("coarse_labels", "predictions"),
+    ),
 }
-assert tuple(REGISTRY) == METHODS
 
 
-def trainer(method: str) -> type[TrainingTask]:
+def trainer(method: str) -> type[StageTask]:
     """The stage that trains the segmentation network of a method."""
-    return REGISTRY[method].trainer
+    return METHODS[method].trainer_stage()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
 
 import luigi
@@ -12,9 +14,11 @@ from PIL import Image
 from data.errors import SettingError
 from data.files.images import read_image
 from data.files.label_export import indexed_png, voc_palette
-from data.readers.label_maps import IMAGE_SUFFIXES
+from data.files.pixels import IMAGE_SUFFIXES
 from data.store.artifact import write_bytes
-from tasks.runtime.stage import ScalesParameter
+from tasks.runtime.parameters import ScalesParameter, flag
+from tasks.runtime.progress import track
+from tasks.runtime.trained_model import TrainedArtifact
 
 log = logging.getLogger("depthseed")
 
@@ -22,45 +26,51 @@ log = logging.getLogger("depthseed")
 class PredictFolder(luigi.Task):
     """Writes ``<output>/<name>.png`` (class numbers) and ``<name>_overlay.jpg`` for each image of a folder.
 
-    A second run predicts only the images without a label map that is younger than they are.
+    Two images that differ only in their ending, a.jpg and a.png, give a_jpg.png and a_png.png. A second run predicts
+    only the images without a label map that is younger than they are.
     """
 
     model = luigi.Parameter(description="artifact of TrainSegmenter, TrainByMasking or TrainCoarse (a folder)")
     images = luigi.Parameter(description="folder of images")
     output = luigi.Parameter(default="predictions", description="folder for the results")
     scales = ScalesParameter(default=(1.0,), description="sizes of the image, relative; probabilities are averaged")
-    flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
+    flip = flag(True, "also mirrored")
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one")
 
     def complete(self):
         return not self._waiting()
 
-    def _waiting(self) -> list[Path]:
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        """Image -> name of its results."""
         folder = Path(self.images)
         found = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
             raise SettingError(f"{folder}: has no images; --images must name a folder of {', '.join(IMAGE_SUFFIXES)}")
-        return [path for path in found if not _is_younger(self._target(path), path)]
+        uses = Counter(path.stem for path in found)
+        return {path: path.stem if uses[path.stem] == 1 else path.name.replace(".", "_") for path in found}
+
+    def _waiting(self) -> list[Path]:
+        return [path for path in self._names if not _is_younger(self._target(path), path)]
 
     def _target(self, image: Path) -> Path:
-        return Path(self.output) / f"{image.stem}.png"
+        return Path(self.output) / f"{self._names[image]}.png"
 
     def run(self):
         import torch
-        from tqdm import tqdm
 
-        from tasks.runtime.batches import rgb_tensor
-        from tasks.runtime.networks import load_model
+        from tasks.runtime.tensors import rgb_tensor
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        model = load_model(Path(self.model), device)
-        for path in tqdm(self._waiting(), desc="PredictFolder", unit="image", dynamic_ncols=True):
+        model = TrainedArtifact(Path(self.model)).load_segmenter(device)
+        waiting = self._waiting()
+        for path in track(waiting, "PredictFolder", len(waiting), "image"):
             image = read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
                 labels = model.network.predict(seen, self.scales, self.flip)[0].argmax(0).byte().cpu().numpy()
-            overlay = Path(self.output) / f"{path.stem}_overlay.jpg"
+            overlay = Path(self.output) / f"{self._names[path]}_overlay.jpg"
             overlay.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(overlay, quality=90)
             write_bytes(self._target(path), indexed_png(labels))  # last: its presence says that the image is done

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import luigi
 import numpy as np
 
 from data.files.images import read_image
-from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
-from data.store.sharded import ArraySpec, ShardedStore
+from data.sample import TRAIN
+from models.crf_constants import CRF_PRESETS, ENGINES
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.methods import trainer
-from tasks.runtime.layout import SHARD_SIZE, create_store, padded_size
-from tasks.runtime.stage import ScalesParameter, StageTask
+from tasks.runtime.image_stage import SplitStage
+from tasks.runtime.layout import image_map, label_map
+from tasks.runtime.parameters import ScalesParameter, flag, one_of, only
 
 UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
@@ -41,31 +39,33 @@ class Candidates(NamedTuple):
     superpixels: np.ndarray | None
 
 
-class PredictMasks(StageTask):
+def used(crf: str) -> bool:
+    """True for the constants of a CRF, false for none."""
+    return crf != "none"
+
+
+class PredictMasks(SplitStage):
     """Multi-scale probabilities, the image's tags applied on the train split, dense CRF, argmax."""
 
     resources = {"gpu": 1}
-    came_later = {"vote": "none"}
 
-    split = luigi.ChoiceParameter(default=TRAIN, choices=(TRAIN, EVALUATION), description="train = pseudo-labels")
-    train_scales = ScalesParameter(
-        default=(1.5,), description="train split: sizes of the image, relative; probabilities are averaged"
+    train_scales = only(
+        ScalesParameter(default=(1.5,), description="sizes of the image, relative; probabilities are averaged"),
+        split=TRAIN,
     )
-    evaluation_scales = ScalesParameter(
-        default=(2.0, 3.0), description="evaluation split: larger ones tell more classes apart, no tags help"
+    evaluation_scales = only(
+        ScalesParameter(default=(2.0, 3.0), description="sizes of the image; larger ones separate classes better"),
+        split="evaluation",
     )
-    flip = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description="also mirrored")
-    crf = luigi.ChoiceParameter(default="irn", choices=("none", "clip-es", "irn", "kim"), description="CRF constants")
-    crf_engine = luigi.ChoiceParameter(
-        default="pydensecrf", choices=("pydensecrf", "torch"), description="torch: the same on the GPU, slow without"
+    flip = flag(True, "also mirrored")
+    crf = one_of(("none", *CRF_PRESETS), "irn", "CRF constants")
+    crf_engine = only(one_of(ENGINES, "pydensecrf", "torch: the same on the GPU, slow without one"), crf=used)
+    vote = one_of(
+        ("none", "depth"),
+        "none",
+        "depth: what depth edges enclose gets the class with the highest mean, after the CRF",
     )
-    vote = luigi.ChoiceParameter(
-        default="none",
-        choices=("none", "depth"),
-        description="depth: what depth edges enclose gets the class that is likeliest on average, after the CRF",
-    )
-    batch_size = luigi.IntParameter(default=8, significant=False)
-    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images a shard")
+    batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
 
     @property
     def label(self):
@@ -75,78 +75,48 @@ class PredictMasks(StageTask):
     def scales(self) -> tuple[float, ...]:
         return self.train_scales if self.split == TRAIN else self.evaluation_scales
 
-    def unused(self):
-        return ("evaluation_scales",) if self.split == TRAIN else ("train_scales",)
+    @property
+    def in_workers(self):
+        return self.crf != "none" and self.crf_engine == "pydensecrf"
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(trainer(self.method)), *self._voters()]
+        stages = {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
+        if self.vote == "depth":
+            stages["depth"] = self.upstream(LoadDepth, split=self.split)
+        return stages
 
-    def _voters(self) -> list[StageTask]:
-        return [self.upstream(LoadDepth, split=self.split)] if self.vote == "depth" else []
-
-    def work(self) -> int:
-        from tasks.runtime.executors import map_shards
-
-        index, samples = self.index, self.index.split(self.split)
-        arrays = {
-            "label": ArraySpec(
-                ("y", "x"), padded_size(samples), "uint8", UNLABELLED,
-                {"long_name": "0 background, 1.. class, 255 padding"},
+    def arrays(self, samples):
+        arrays = {"label": label_map(samples, "0 background, 1.. class, 255 padding")}
+        if self.required["model"].learns_superpixels:
+            arrays["superpixel"] = image_map(
+                samples, "uint16", NO_SUPERPIXEL, "superpixel by which the network has upsampled"
             )
-        }  # fmt: skip
-        if self.upstream(trainer(self.method)).learns_superpixels:
-            arrays["superpixel"] = ArraySpec(
-                ("y", "x"), padded_size(samples), "uint16", NO_SUPERPIXEL,
-                {"long_name": "superpixel that the network has upsampled by"},
-            )  # fmt: skip
-        store = create_store(self.artifact, index, samples, arrays, self.description(), self.shard_size)
-        shards = store.missing_shards()
-        jobs = self._probabilities(store, samples, shards)
-        if self.crf != "none" and self.crf_engine == "pydensecrf":
-            results = self.map_shards(label_shard, jobs, len(shards))
-        else:
-            results = map_shards(label_shard, jobs, workers=1, count=len(shards))
-        return sum(self.progress(results, len(shards), "shard"))
+        return arrays
 
-    def _probabilities(self, store: ShardedStore, samples: Sequence[Sample], shards: Sequence[int]):
-        """Arguments of `label_shard`, one shard after the other; the network runs here, the CRF elsewhere."""
+    def batch_function(self, dataset):
         import torch
 
-        from models.crf import CRF_PRESETS, crf_from_probabilities
-        from tasks.runtime.batches import image_batch, map_images
-        from tasks.runtime.networks import load_trained, normalisation_of
+        from tasks.runtime.tensors import image_batch
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        trained = self.upstream(trainer(self.method))
-        network = load_trained(trained.network(), trained.artifact, device)
-        normalise = normalisation_of(trained.backbone)
+        model = self.inputs["model"].load_segmenter(device)
+        learns_superpixels = self.required["model"].learns_superpixels
 
-        def candidates_of(batch: list[Sample]) -> list[Candidates]:
-            images = normalise(image_batch(batch)).to(device)
-            regions: Sequence[np.ndarray | None] = [None] * len(batch)
+        def candidates_of(samples):
+            images = model.normalise(image_batch(samples)).to(device)
+            superpixels = [None] * len(samples)
             with torch.inference_mode():
-                probabilities = network.predict(images, self.scales, self.flip).cpu()
-                if trained.learns_superpixels:
-                    regions = network.superpixels(images).cpu().numpy().astype(np.uint16)
-            found = []
-            for sample, values, region in zip(batch, probabilities, regions, strict=True):
+                probabilities = model.network.predict(images, self.scales, self.flip).cpu()
+                if learns_superpixels:
+                    superpixels = model.network.superpixels(images).cpu().numpy().astype(np.uint16)
+            for sample, values, regions in zip(samples, probabilities, superpixels, strict=True):
                 classes = self._candidates(sample, values)
-                found.append(Candidates(values[classes].half().numpy(), classes.numpy(), region))
-            return found
+                yield Candidates(values[classes].half().numpy(), classes.numpy(), regions)
 
-        refine = None
-        if self.crf != "none":
-            refine = functools.partial(
-                crf_from_probabilities, constants=CRF_PRESETS[self.crf], engine=self.crf_engine, device=str(device)
-            )
-        for shard in shards:
-            here = [samples[number] for number in store.images_of(shard)]
-            numbers = store.images_of(shard)
-            voters = [(task.artifact.path, numbers) for task in self._voters()]
-            yield store.path, shard, here, map_images(here, self.batch_size, candidates_of), refine, *voters
+        return candidates_of
 
-    def _candidates(self, sample: Sample, probabilities):
+    def _candidates(self, sample, probabilities):
         """Classes the image may hold: background and its tags (train), or what the network thinks possible."""
         import torch
 
@@ -156,33 +126,17 @@ class PredictMasks(StageTask):
         likely[0] = True
         return likely.nonzero()[:, 0]
 
+    def compute(self, sample, inputs):
+        from models.crf import crf_from_probabilities
+        from models.depth_vote import vote_by_depth
+        from tasks.runtime.training_loop import choose_device
 
-def label_shard(
-    path: Path,
-    shard: int,
-    samples: Sequence[Sample],
-    candidates: Sequence[Candidates],
-    refine: Callable[..., np.ndarray] | None,
-    surface: tuple[Path, Sequence[int]] | None = None,
-) -> int:
-    """CRF, argmax and writing of one shard; returns its number of images.
-
-    `surface` is the artifact of LoadDepth and the numbers of the images in it.
-    """
-    from models.depth_vote import vote_by_depth
-
-    labels = []
-    for place, (sample, found) in enumerate(zip(samples, candidates, strict=True)):
-        values = found.probabilities.astype(np.float32)
-        if refine:
-            values = refine(read_image(sample.image), values)
-        if surface:
-            store, numbers = surface
-            depth, valid = read_surface(ShardedStore(store), numbers[place], sample.size)
-            values = vote_by_depth(values, read_image(sample.image), depth, valid)
-        labels.append(found.classes[values.argmax(0)].astype(np.uint8))
-    arrays = {"label": labels}
-    if candidates[0].superpixels is not None:
-        arrays["superpixel"] = [found.superpixels for found in candidates]
-    ShardedStore(path).write_shard(shard, arrays)
-    return len(samples)
+        found = inputs.inferred
+        values, image = found.probabilities.astype(np.float32), read_image(sample.image)
+        if self.crf != "none":
+            device = str(choose_device(self.device)) if self.crf_engine == "torch" else "cpu"
+            values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
+        if self.vote == "depth":
+            values = vote_by_depth(values, image, *read_surface(inputs["depth"]))
+        arrays = {"label": found.classes[values.argmax(0)].astype(np.uint8)}
+        return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}

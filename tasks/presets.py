@@ -1,7 +1,7 @@
 """Profiles: each paper's constants, and a small set that runs on two cores without any download.
 
 A profile gives the defaults of stage parameters; luigi.cfg and the command line win over it. What a paper leaves
-open (METHODS beside each) stays at the default in the code.
+open stays at the default in the code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Profile:
     ----------
     settings : stage -> parameter -> value
     method : str
-        The road through the DAG, unless ``--method`` names another.
+        The method, unless ``--method`` names another.
     published : str
         What the paper reports with these constants; printed beside the result.
     """
@@ -37,7 +37,7 @@ METHOD_DEFAULTS: dict[str, Settings] = {
     # Crisp borders are what the method itself is about: nothing is refined after it.
     "coarse": {"PredictMasks": {"crf": "none", "train_scales": (1.0,), "evaluation_scales": (1.0,)}},
 }
-"""What a method sets otherwise than the default in the code; a profile wins over it."""
+"""Defaults of a method that differ from those in the code; a profile wins over them."""
 
 # S. Kim, SNU dissertation 2022: both chapters train alike but for crop and epochs. One GPU of 24 GB or more.
 KIM_CLASSIFIER = {

@@ -1,4 +1,4 @@
-"""A segmentation network learnt without pseudo-tags: from saliency, and from what it can hide from a classifier."""
+"""A segmentation network that learns without pseudo-labels: from saliency, and by hiding objects from a classifier."""
 
 from __future__ import annotations
 
@@ -7,44 +7,55 @@ import luigi
 from data.sample import UNLABELLED
 from tasks.index_dataset import IndexDataset
 from tasks.refine_saliency import RefineSaliency
-from tasks.runtime.segmenter_stage import SegmenterTask
+from tasks.runtime.parameters import nonzero, only
+from tasks.runtime.segmenter_stage import SegmenterStage
 from tasks.train_classifier import TrainClassifier
 
 
-class TrainByMasking(SegmenterTask):
+class TrainByMasking(SegmenterStage):
     """Saliency loss and attention loss of a frozen classifier (eqs. 2.7-2.12)."""
 
-    attention_weight = luigi.FloatParameter(default=2.0, description="of the attention loss (eq. 2.12), 0 = off")
-    paths = luigi.IntParameter(default=2, description="classification paths N, each erasing other classes (eq. 2.11)")
+    attention_weight = luigi.FloatParameter(default=2.0, description="weight of the attention loss (eq. 2.12), 0 = off")
+    paths = only(
+        luigi.IntParameter(default=2, description="classification paths N, each erases other classes (eq. 2.11)"),
+        attention_weight=nonzero,
+    )
 
     def requires(self):
-        return [self.upstream(stage) for stage in (IndexDataset, RefineSaliency, TrainClassifier)]
+        stages = {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(RefineSaliency)}
+        if self.start == "classifier" or self.attention_weight:
+            stages["classifier"] = self.upstream(TrainClassifier)
+        return stages
 
     def work(self) -> int:
         import torch
 
-        from models.losses import AttentionLoss, SaliencyLoss
-        from tasks.runtime.batches import MapSource
-        from tasks.runtime.networks import load_trained
-        from tasks.runtime.training_loop import choose_device
+        from models.losses import SaliencyLoss
+        from tasks.runtime.training_images import MapSource
 
         torch.manual_seed(self.seed)
-        network, trained = self.network_at_start(), self.upstream(TrainClassifier)
-        classifier = load_trained(trained.network(), trained.artifact, choose_device(self.device)).requires_grad_(False)
-        maps = {"salient": MapSource(self.upstream(RefineSaliency).artifact.path, "salient", UNLABELLED)}
-        saliency_loss, attention_loss = SaliencyLoss(UNLABELLED), AttentionLoss(self.paths)
-
-        def classify(images):
-            return classifier(images).scores
+        network = self.new_network()
+        maps = {"salient": MapSource(self.inputs["saliency"], "salient", UNLABELLED)}
+        saliency_loss = SaliencyLoss(UNLABELLED)
+        attention_loss = self._attention_loss() if self.attention_weight else None
 
         def loss_of(batch, epoch):
             tags, salient = batch["tags"], batch["salient"].long()
             at_scales = self.logits_at_scales(network, batch["image"], salient.shape[-2:])
             losses = {"saliency": sum(saliency_loss(logits, salient, tags) for logits in at_scales)}
             total = losses["saliency"]
-            if self.attention_weight:
-                losses["attention"] = attention_loss(at_scales[0], batch["image"], tags, classify)
+            if attention_loss:
+                losses["attention"] = attention_loss(at_scales[0], batch["image"], tags)
                 total = total + self.attention_weight * losses["attention"]
             return {**losses, "loss": total}
 
         return self.train(network, self.training_images(maps), loss_of)
+
+    def _attention_loss(self):
+        """(logits, images, tags) -> loss, by the frozen classifier."""
+        from models.losses import AttentionLoss
+        from tasks.runtime.training_loop import choose_device
+
+        classifier = self.inputs["classifier"].load(choose_device(self.device)).network.requires_grad_(False)
+        loss = AttentionLoss(self.paths)
+        return lambda logits, images, tags: loss(logits, images, tags, lambda seen: classifier(seen).scores)

@@ -1,4 +1,4 @@
-"""A segmentation network learnt from coarse annotations, whose upsampling finds the borders itself."""
+"""A segmentation network that learns from coarse annotations; its upsampling finds the borders itself."""
 
 from __future__ import annotations
 
@@ -7,56 +7,59 @@ import luigi
 from data.sample import UNLABELLED
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.index_dataset import IndexDataset
-from tasks.runtime.training_stage import TrainingTask
+from tasks.runtime.parameters import flag, nonzero, one_of, only
+from tasks.runtime.training_stage import TrainingStage
 
 
-class TrainCoarse(TrainingTask):
+class TrainCoarse(TrainingStage):
     """FCN-16 with superpixel upsampling: CE on labelled pixels and the SLIC regulariser (arXiv 2510.15756)."""
 
-    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a CNN")
-    epochs = luigi.IntParameter(default=20)
-    batch_size = luigi.IntParameter(default=4)
-    crop_size = luigi.IntParameter(default=256, description="side of the square crop, 0 = the largest image")
-    scale_min = luigi.FloatParameter(default=0.7, description="least random resize")
-    scale_max = luigi.FloatParameter(default=1.5, description="greatest random resize")
-    learning_rate = luigi.FloatParameter(default=5e-4, description="of the backbone, at its peak")
-    freeze_batch_norm = luigi.BoolParameter(default=True, parsing=luigi.BoolParameter.EXPLICIT_PARSING)
+    network = "superpixel_fcn"
+
+    epochs = luigi.IntParameter(default=20, description="passes over the training images")
+    batch_size = luigi.IntParameter(default=4, description="images per step")
+    crop_size = luigi.IntParameter(default=256, description="side of the square crop in pixels, 0 = the largest image")
+    scale_min = luigi.FloatParameter(default=0.7, description="minimum random scale")
+    scale_max = luigi.FloatParameter(default=1.5, description="maximum random scale")
+    learning_rate = luigi.FloatParameter(default=5e-4, description="peak backbone learning rate")
+    freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift")
     frozen_stride = luigi.IntParameter(
         default=0, description="layers up to this output stride stay as pretrained, 0 = all learn"
     )
-    upsampling = luigi.ChoiceParameter(
-        default="superpixel", choices=("superpixel", "bilinear"), description="how class scores reach the pixels"
+    upsampling = one_of(("superpixel", "bilinear"), "superpixel", "how class scores reach the pixels")
+    slic_weight = only(
+        luigi.FloatParameter(default=1.0, description="lambda, weight of the regulariser, 0 = off"),
+        upsampling="superpixel",
     )
-    slic_weight = luigi.FloatParameter(default=1.0, description="lambda, weight of the regulariser, 0 = off")
-    compactness = luigi.FloatParameter(default=0.03, description="m, weight of place against colour in [0, 1]")
-
-    def unused(self):
-        return () if self.upsampling == "superpixel" else ("slic_weight", "compactness")
+    compactness = only(
+        luigi.FloatParameter(default=0.03, description="m, weight of place against colour in [0, 1]"),
+        slic_weight=nonzero,
+    )
 
     def requires(self):
-        return [self.upstream(IndexDataset), self.upstream(CoarsenMasks)]
+        return {"dataset": self.upstream(IndexDataset), "labels": self.upstream(CoarsenMasks)}
 
     @property
     def learns_superpixels(self):
         return self.upsampling == "superpixel"
 
-    def network(self):
-        from tasks.runtime.networks import build_fcn
-
-        return build_fcn(self, self.index.num_classes, pretrained=False)
+    def network_settings(self):
+        return {"backbone": self.backbone, "upsampling": self.upsampling}
 
     def work(self) -> int:
         import torch
         import torch.nn.functional as F
 
         from models.losses import SuperpixelSlicLoss
-        from tasks.runtime.batches import MapSource
-        from tasks.runtime.networks import build_fcn, normalisation_of
+        from tasks.runtime.networks import normalisation_of
+        from tasks.runtime.training_images import MapSource
 
         torch.manual_seed(self.seed)
-        network = build_fcn(self, self.index.num_classes, pretrained=True)
-        maps = {"label": MapSource(self.upstream(CoarsenMasks).artifact.path, "label", UNLABELLED)}
-        colours, slic = normalisation_of(self.backbone), SuperpixelSlicLoss(self.compactness)
+        network = self.new_network()
+        maps = {"label": MapSource(self.inputs["labels"], "label", UNLABELLED)}
+        colours = normalisation_of(self.backbone)
+        has_regulariser = self.learns_superpixels and self.slic_weight
+        slic = SuperpixelSlicLoss(self.compactness) if has_regulariser else None
 
         def loss_of(batch, epoch):
             output, labels = network(batch["image"]), batch["label"].long()
@@ -64,7 +67,7 @@ class TrainCoarse(TrainingTask):
             # Not the mean of cross_entropy, which is NaN where a batch has no labelled pixel at all.
             losses = {"classification": per_pixel.sum() / (labels != UNLABELLED).sum().clamp(min=1)}
             total = losses["classification"]
-            if output.steps and self.slic_weight:
+            if slic:
                 losses["slic"] = slic(network.padded(colours.undo(batch["image"])), output.steps)
                 total = total + self.slic_weight * losses["slic"]
             return {**losses, "loss": total}

@@ -1,4 +1,4 @@
-"""What every reader must do on a tiny set in its official layout, and what it must say of a wrong root."""
+"""What every reader must do on a tiny set in its official layout, and what its error says about a wrong root."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from data.files.images import read_image
 from data.files.labels import read_truth
 from data.readers import DATASETS
 from data.readers.label_maps import tags_of
-from data.sample import EVALUATION, TRAIN, DatasetIndex
+from data.sample import EVALUATION, TRAIN, UNLABELLED, DatasetIndex
 
 SIZE = (12, 16)
-"""Of every picture; the object lies in the corner [:4, :4] of each."""
+"""Of every image; the object lies in the corner [:4, :4]."""
 
 
 def save(path, values):
@@ -24,20 +24,26 @@ def picture():
     return np.full((*SIZE, 3), 90, np.uint8)
 
 
-def labels(corner, inside=255):
+def labels(corner):
+    """Label map with a class in the corner, unlabelled in the last row and 0 elsewhere."""
     found = np.zeros(SIZE, np.uint8)
     found[:4, :4] = corner
-    found[-1] = inside
+    found[-1] = UNLABELLED
     return found
 
 
 def read(name, root) -> DatasetIndex:
+    """Index a registered data set whose folder lies below `root`."""
     spec = DATASETS[name]
     return spec.read(root / spec.folder, spec.splits, *([tags_of] if spec.tags_from_masks else []))
 
 
 def check_layout(name, root, counts, num_classes, tags, corner) -> DatasetIndex:
-    """Index a set below `root`: images by split, foreground classes, the tags of all, the class of the corner."""
+    """Index a set below `root` and check it.
+
+    `counts` are the images per split, `num_classes` the foreground classes, `tags` those of every image, `corner`
+    the class in the corner.
+    """
     index = read(name, root)
     assert (len(index.split(TRAIN)), len(index.split(EVALUATION))) == counts
     assert index.num_classes == num_classes
@@ -52,7 +58,7 @@ def check_layout(name, root, counts, num_classes, tags, corner) -> DatasetIndex:
 
 
 def check_wrong_root(name, root) -> None:
-    """One line that names the folder that was expected, and the flag."""
+    """The error is one line that names the expected folder and the flag."""
     with pytest.raises(DepthseedError) as caught:
         read(name, root / "nowhere")
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Analytic ray casting of textured primitives on a table, in NumPy: colour, exact depth, masks."""
+"""Analytic ray casting of textured objects on a table, in NumPy: colour, exact depth, masks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy  # scipy.ndimage loads at its first use, so that imports stay quick
 
 MISS = np.inf
 FAR = 4.0
-"""Metres: depth of a ray that meets nothing."""
+"""Maximum depth in metres, also of a ray that hits nothing."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Primitive:
     ----------
     shape : {"box", "can", "ball"}
     size : (3,) array
-        Full extents in metres (x, y, z); a can is round in x and y, a ball in all.
+        Full extents in metres (x, y, z). A can is round in x and y, a ball in all three.
     position : (2,) array
-        Centre on the table, metres.
+        Centre on the table in metres.
     yaw : float
-        Rotation about the vertical axis, radians.
+        Rotation about the vertical axis in radians.
     texture : str
         Key of `TEXTURES`.
     """
@@ -38,13 +38,13 @@ class Primitive:
 
     @property
     def rotation(self) -> np.ndarray:
-        """(3, 3) object to world."""
+        """(3, 3) rotation from object to world."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
     @property
     def centre(self) -> np.ndarray:
-        """(3,) world position of the object's centre, metres."""
+        """(3,) world position of the object's centre in metres."""
         return np.array([*self.position, self.size[2] / 2])
 
 
@@ -56,8 +56,8 @@ class Camera:
     ----------
     focal : float, pixels
     width, height : int, pixels
-    rotation : (3, 3) array, world to camera (x right, y down, z forward)
-    position : (3,) array, world, metres
+    rotation : (3, 3) array, from world to camera (x right, y down, z forward)
+    position : (3,) array, in world coordinates, metres
     """
 
     focal: float
@@ -68,13 +68,14 @@ class Camera:
 
     @classmethod
     def looking_at(cls, position: np.ndarray, target: np.ndarray, focal: float, width: int, height: int) -> Camera:
+        """A camera at `position` whose optical axis goes through `target`; the world's z axis is up."""
         forward = (target - position) / np.linalg.norm(target - position)
         right = np.cross(forward, [0.0, 0.0, 1.0])
         right /= np.linalg.norm(right)
         return cls(focal, width, height, np.stack([right, np.cross(forward, right), forward]), position)
 
     def rays(self, oversampling: int) -> np.ndarray:
-        """(H*o * W*o, 3) world directions with camera z = 1, so that the ray parameter is the depth."""
+        """(H*o * W*o, 3) world directions with camera z = 1, so that the ray parameter is the depth in metres."""
         step = 1.0 / oversampling
         x = np.arange(self.width * oversampling) * step + step / 2 - self.width / 2
         y = np.arange(self.height * oversampling) * step + step / 2 - self.height / 2
@@ -93,14 +94,14 @@ def intersect(primitive: Primitive, origin: np.ndarray, rays: np.ndarray) -> tup
 
     Returns
     -------
-    t : (N,) array, ray parameter, inf where the ray misses
-    local : (N, 3) array, hit point in the object's frame divided by its size, in [-0.5, 0.5]
+    t : (N,) array, ray parameter of the hit; inf where the ray misses
+    local : (N, 3) array, hit point in the object's coordinates divided by its size, in [-0.5, 0.5]
     normal : (N, 3) array, world
     """
     t = np.full(len(rays), MISS)
     local, normal = np.zeros((2, *rays.shape))
     start = np.broadcast_to(origin - primitive.centre, rays.shape)
-    # Few rays come near the object: leave out those that miss its bounding sphere.
+    # Few rays pass near the object. Leave out those that miss its bounding sphere.
     along = np.einsum("ij,ij->i", start, rays)
     gap = np.einsum("ij,ij->i", start, start) - along**2 / np.einsum("ij,ij->i", rays, rays)
     near = np.flatnonzero((gap <= (primitive.size**2).sum() / 4) & (along < 0))
@@ -144,7 +145,7 @@ def _can(start, direction, half):
 
 
 def _quadratic(start, direction):
-    """Nearer root of |start + t direction| = 1; inf without one."""
+    """The nearer root t of |start + t direction| = 1; inf if there is none."""
     a, b, c = (direction**2).sum(1), (start * direction).sum(1), (start**2).sum(1) - 1
     root = b * b - a * c
     return np.where(root >= 0, (-b - np.sqrt(np.maximum(root, 0))) / a, MISS)
@@ -159,8 +160,11 @@ def _lattice(salt: int) -> np.ndarray:
 
 
 def value_noise(points: np.ndarray, salt: int) -> np.ndarray:
-    """Smooth noise in [0, 1] of (N, 3) points, one lattice cell a unit, period 32; the same for the same salt."""
-    return ndimage.map_coordinates(_lattice(salt), points.T, order=1, mode="grid-wrap")
+    """Smooth noise in [0, 1] at (N, 3) points: one lattice cell per unit, period 32.
+
+    The same salt gives the same noise.
+    """
+    return scipy.ndimage.map_coordinates(_lattice(salt), points.T, order=1, mode="grid-wrap")
 
 
 def render(
@@ -173,18 +177,18 @@ def render(
     camera : Camera
     primitives : list of Primitive
     textures : dict of name -> callable
-        (N, 3) points (objects: in [-0.5, 0.5]; "table": metres) -> (N, 3) colours in [0, 1].
+        (N, 3) points -> (N, 3) colours in [0, 1]. Points of objects are in [-0.5, 0.5], those of "table" in metres.
     light : (3,) array
-        Unit direction towards the light.
+        Unit vector towards the light.
     oversampling : int
-        Rays a pixel and axis for the colour; depth and masks take the pixel's centre.
+        Rays per pixel and axis for the colour. Depth and masks use the pixel's centre.
 
     Returns
     -------
     colour : (H, W, 3) float in [0, 1]
     depth : (H, W) float, metres along the optical axis
-    visible : (H, W) int, number of the object seen: 1.., 0 = table
-    silhouettes : list of (H, W) bool, each object as if it stood alone
+    visible : (H, W) int, the visible object, counted from 1; 0 = table
+    silhouettes : list of (H, W) bool, each object as if it were alone
     """
     colour = _shade(camera, primitives, textures, light, camera.rays(oversampling))
     colour = colour.reshape(camera.height, oversampling, camera.width, oversampling, 3).mean((1, 3))

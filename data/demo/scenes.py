@@ -1,7 +1,7 @@
 """The demo: a small RGB-D set of cans, boxes and balls on a table, rendered here and written in BOP layout.
 
-Each class bears its mark on a part of it only, and the rest looks much like the table: a classifier
-looks at the mark, so that its CAM misses most of the object, as with real packages.
+Each class has its own mark, on a part of the object only. The rest looks much like the table. A classifier
+looks at the mark, so its CAM misses most of the object, as with real packages.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import scipy  # scipy.ndimage loads at its first use, so that imports stay quick
 from PIL import Image
-from scipy import ndimage
 
 from data.demo.raycast import Camera, Primitive, render, value_noise
 
 WIDTH, HEIGHT = 192, 144
 SPLITS = {"train_pbr": (8, 20), "test": (2, 20)}
-"""Split folder -> (scenes, frames a scene)."""
+"""Split folder -> (scenes, frames per scene)."""
 
 SCENE_SEED = 7
 VERSION = 1
-"""Raise it when the same seed gives other frames."""
+"""Increase it when the same seed gives other frames."""
 
 CLASSES = {
-    # name: (shape, (least, greatest) extents x, y, z in metres)
+    # name: (shape, minimum and maximum extents x, y, z in metres)
     "cereal_box": ("box", (0.10, 0.05, 0.15), (0.13, 0.07, 0.19)),
     "soup_can": ("can", (0.07, 0.07, 0.10), (0.09, 0.09, 0.12)),
     "ball": ("ball", (0.08, 0.08, 0.08), (0.11, 0.11, 0.11)),
@@ -92,22 +92,22 @@ TABLE_COLOURS = ((0.55, 0.42, 0.3), (0.5, 0.5, 0.5), (0.62, 0.55, 0.45), (0.42, 
 
 
 def _place(rng: np.random.Generator, count: int) -> list[tuple[int, Primitive]]:
-    """Objects of different classes on the table, none inside another; (class number, primitive)."""
+    """Objects of different classes on the table that do not overlap, as (class number, primitive)."""
     placed: list[tuple[int, Primitive]] = []
-    for number in rng.choice(len(CLASSES), size=count, replace=False):
-        name = list(CLASSES)[number]
-        shape, least, greatest = CLASSES[name]
-        size = np.array(least) + (np.array(greatest) - least) * (rng.random() if shape != "box" else rng.random(3))
+    for class_index in rng.choice(len(CLASSES), size=count, replace=False):
+        name = list(CLASSES)[class_index]
+        shape, minimum, maximum = CLASSES[name]
+        size = np.array(minimum) + (np.array(maximum) - minimum) * (rng.random() if shape != "box" else rng.random(3))
         while True:
             position = rng.uniform(-0.18, 0.18, 2)
             if all(np.linalg.norm(position - other.position) > 0.15 for _, other in placed):
                 break
-        placed.append((int(number) + 1, Primitive(shape, size, position, rng.uniform(0, np.pi), name)))
+        placed.append((int(class_index) + 1, Primitive(shape, size, position, rng.uniform(0, np.pi), name)))
     return placed
 
 
 def sense_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a stereo sensor would give: noise that grows with the square of depth, holes at silhouettes.
+    """Depth as a stereo sensor measures it: noise that grows with the square of depth, holes at silhouettes.
 
     Parameters
     ----------
@@ -119,9 +119,9 @@ def sense_depth(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ndarray, (H, W), uint16, millimetres; 0 = hole
     """
     noisy = depth + rng.normal(0.0, 0.0008 + 0.0015 * depth**2)
-    jump = ndimage.maximum_filter(depth, 3) - ndimage.minimum_filter(depth, 3)
+    jump = scipy.ndimage.maximum_filter(depth, 3) - scipy.ndimage.minimum_filter(depth, 3)
     holes = (jump > 0.04 * depth) & (rng.random(depth.shape) < 0.6)
-    spots = ndimage.gaussian_filter(rng.normal(size=depth.shape), 2.5)
+    spots = scipy.ndimage.gaussian_filter(rng.normal(size=depth.shape), 2.5)
     holes |= spots > 2.6 * spots.std()
     return np.where(holes, 0, np.clip(np.round(noisy * 1000), 1, 65535)).astype(np.uint16)  # to [mm]
 
@@ -152,11 +152,11 @@ def _write_scene(folder: Path, rng: np.random.Generator, frames: int) -> None:
         Image.fromarray(image).save(folder / "rgb" / f"{frame:06d}.jpg", quality=92)
         Image.fromarray(depth).save(folder / "depth" / f"{frame:06d}.png")
         poses, infos = [], []
-        for number, (class_number, primitive) in enumerate(objects):
-            seen = visible == number + 1
-            whole = silhouettes[number]
-            Image.fromarray(whole.astype(np.uint8) * 255).save(folder / "mask" / f"{frame:06d}_{number:06d}.png")
-            Image.fromarray(seen.astype(np.uint8) * 255).save(folder / "mask_visib" / f"{frame:06d}_{number:06d}.png")
+        for index, (class_number, primitive) in enumerate(objects):
+            seen = visible == index + 1
+            whole = silhouettes[index]
+            Image.fromarray(whole.astype(np.uint8) * 255).save(folder / "mask" / f"{frame:06d}_{index:06d}.png")
+            Image.fromarray(seen.astype(np.uint8) * 255).save(folder / "mask_visib" / f"{frame:06d}_{index:06d}.png")
             rotation = camera.rotation @ primitive.rotation
             translation = camera.rotation @ (primitive.centre - camera.position) * 1000  # to [mm]
             poses.append(
@@ -178,29 +178,29 @@ def _write_scene(folder: Path, rng: np.random.Generator, frames: int) -> None:
 
 
 def render_demo(root: Path, splits: dict[str, tuple[int, int]] = SPLITS, seed: int = SCENE_SEED) -> None:
-    """Render the demo set into `root`, unless it is there; it appears at once, by rename.
+    """Render the demo set into `root`, unless it exists; a rename makes the complete set appear at once.
 
     Parameters
     ----------
     root : Path
-    splits : dict of split folder -> (scenes, frames a scene)
+    splits : dict of split folder -> (scenes, frames per scene)
     seed : int
-        Seed of the scenes; every scene has a generator of its own, so that more scenes change no other.
+        Seed of the scenes. Every scene has its own generator, so an additional scene does not change the others.
     """
     root = Path(root)
     if root.exists():
         return
     partial = root.with_name(f"{root.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for split_number, (split, (scenes, frames)) in enumerate(splits.items()):
+    for split_index, (split, (scenes, frames)) in enumerate(splits.items()):
         for scene in range(1, scenes + 1):
-            rng = np.random.default_rng([seed, split_number, scene])
+            rng = np.random.default_rng([seed, split_index, scene])
             _write_scene(partial / split / f"{scene:06d}", rng, frames)
-    names = {str(number): {"name": name} for number, name in enumerate(CLASSES, start=1)}
+    names = {str(class_number): {"name": name} for class_number, name in enumerate(CLASSES, start=1)}
     (partial / "models_info.json").write_text(json.dumps(names))
     try:
         partial.rename(root)
     except OSError:
         if not root.exists():
             raise
-        shutil.rmtree(partial, ignore_errors=True)  # another run was faster: the same frames
+        shutil.rmtree(partial, ignore_errors=True)  # another run was faster and wrote the same frames

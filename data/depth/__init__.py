@@ -1,1 +1,1 @@
-"""Depth maps: cleaning, folders of maps, and noise for studies."""
+"""Depth maps: cleaning, separate folders of depth maps, and added noise for studies."""

@@ -1,13 +1,13 @@
-"""Cleaning of sensor depth: holes filled by the nearest valid value, light denoising."""
+"""Cleaning of sensor depth: the nearest valid value fills holes, a small median filter removes speckles."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy  # scipy.ndimage loads at its first use, so that imports stay quick
 
 
 def fill_holes(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Give every invalid pixel the depth of the nearest valid one (Euclidean distance in pixels).
+    """Give every invalid pixel the depth of the nearest valid pixel (Euclidean distance in pixels).
 
     Parameters
     ----------
@@ -17,28 +17,39 @@ def fill_holes(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (H, W), same dtype
+
+    Raises
+    ------
+    ValueError
+        If no pixel is valid.
+
+    Examples
+    --------
+    >>> depth = np.array([[1.0, 0.0, 0.0, 3.0]])
+    >>> fill_holes(depth, depth > 0)
+    array([[1., 1., 3., 3.]])
     """
     if not valid.any():
         raise ValueError("depth has no valid pixel to fill holes from")
     if valid.all():
         return depth.copy()
-    nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    nearest = scipy.ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
     return depth[tuple(nearest)]
 
 
 def clean_depth(
     raw: np.ndarray, near: float = 0.05, far: float = 20.0, median_size: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Depth without holes and speckles, and the mask of what was measured.
+    """Depth without holes and speckles, and the mask of the measured pixels.
 
     Parameters
     ----------
     raw : ndarray, (H, W), float32, metres; 0 or not finite where nothing was measured
     near, far : float
-        Metres; measurements outside are holes.
+        Metres; measurements outside this range are holes.
     median_size : int
-        Side of the median filter in pixels; 1 switches it off. It is applied after filling, so that
-        holes do not spread.
+        Side of the median filter in pixels; 1 switches it off. The filter runs after the filling, so that
+        holes do not grow.
 
     Returns
     -------
@@ -54,5 +65,5 @@ def clean_depth(
     valid = np.isfinite(raw) & (raw >= near) & (raw <= far)
     depth = fill_holes(raw, valid).astype(np.float32)
     if median_size > 1:
-        depth = ndimage.median_filter(depth, size=median_size, mode="nearest")
+        depth = scipy.ndimage.median_filter(depth, size=median_size, mode="nearest")
     return depth, valid

@@ -1,4 +1,4 @@
-"""Depth maps that lie in a folder of their own, for data sets without a sensor."""
+"""Depth maps in a separate folder, for data sets that have no depth of their own."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from data.errors import ImageError
 from data.files.images import read_depth_image
 from data.sample import Sample
 
-ENDINGS = (".png", ".npy")
+SUFFIXES = (".png", ".npy")
 
 
 def depth_file(folder: Path, sample: Sample) -> Path:
-    """``<folder>/<image id>.png`` or ``.npy``.
+    """Depth map of a sample: ``<folder>/<image id>.png`` or ``.npy``.
 
     Raises
     ------
     ImageError
-        If there is neither.
+        If neither file exists.
     """
-    for ending in ENDINGS:
-        path = folder / f"{sample.image_id}{ending}"
+    for suffix in SUFFIXES:
+        path = folder / f"{sample.image_id}{suffix}"
         if path.is_file():
             return path
     raise ImageError(
-        f"{folder / sample.image_id}.png: no depth map of {sample.image_id} (nor .npy); add it to the folder"
+        f"{folder / sample.image_id}.png: file is missing, and there is no .npy file either; "
+        f"add the depth map of {sample.image_id} to the folder"
     )
 
 
@@ -36,9 +37,10 @@ def read_depth_file(path: Path, sample: Sample, unit: float) -> np.ndarray:
     Parameters
     ----------
     path : Path
-        16-bit PNG of `unit` metres a count, or npy of metres.
+        16-bit PNG, or npy in metres.
     sample : Sample
     unit : float
+        Metres per count of the PNG.
 
     Raises
     ------
@@ -55,7 +57,8 @@ def read_depth_file(path: Path, sample: Sample, unit: float) -> np.ndarray:
         depth = read_depth_image(path, sample.image_id, unit)
     if depth.shape != sample.size:
         raise ImageError(
-            f"{path}: depth has shape {depth.shape}, image {sample.image_id} {sample.size}; register depth to the image"
+            f"{path}: depth has shape {depth.shape}, but image {sample.image_id} has {sample.size}; "
+            "register the depth to the image"
         )
     if not depth.any():
         raise ImageError(f"{path}: depth of {sample.image_id} is zero everywhere; replace the file")

@@ -1,1 +1,1 @@
-"""Single files: decoding, label encodings, content hashes and exports. Every failure names the file."""
+"""Single files: decoding, label encodings, content hashes and exports. Every error names the file."""

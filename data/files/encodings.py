@@ -1,4 +1,4 @@
-"""How label files store classes, by name: each turns one image's labels into class numbers."""
+"""Encodings of label files. Each function decodes the labels of one image into class numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SUIM_COLOURS = (
 
 
 def cityscapes(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
-    """``*_labelIds.png``: label ids to train ids; all others are void."""
+    """``*_labelIds.png``: label ids become train ids; all other ids become unlabelled."""
     table = np.full(256, UNLABELLED, np.uint8)
     table[list(CITYSCAPES_IDS)] = np.arange(len(CITYSCAPES_IDS))
     return table[read_file(path).astype(np.uint8)]
 
 
 def suim(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
-    """``*.bmp``: each channel is on or off; the files' compression leaves values between, cut in the middle."""
+    """``*.bmp``: each channel is on or off. Lossy compression left values in between; the threshold is 127."""
     bits = (read_file(path, "RGB") > 127).astype(np.uint8)
     return bits @ np.array([4, 2, 1], np.uint8)
 
@@ -42,8 +42,8 @@ def pannuke(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """An item (H, W, 6) of ``masks.npy``: instance numbers of five cell types, then the background."""
     instances = read_file(path)
     labels = np.zeros(instances.shape[:2], np.uint8)
-    for number in range(5):
-        labels[instances[..., number] > 0] = number + 1
+    for channel in range(5):
+        labels[instances[..., channel] > 0] = channel + 1
     return labels
 
 
@@ -53,18 +53,19 @@ def sbd(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
 
     try:
         return loadmat(path, simplify_cells=True)["GTcls"]["Segmentation"]
-    except Exception as error:  # scipy's reader raises many
-        raise ImageError(f"{path}: is no SBD annotation ({error}); fetch the file again") from error
+    except Exception as error:  # scipy's reader raises errors of many kinds
+        raise ImageError(f"{path}: is not an SBD annotation ({error}); download the file again") from error
 
 
 def coco(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
-    """An image's instances in a COCO file, ``member`` its id; small ones lie upon large ones, crowds are void.
+    """Instances of one image in a COCO file; ``member`` is the image's id.
 
-    Classes are numbered 1.. in the order of the categories' ids, which have gaps (80 classes, ids up to 90).
+    Smaller instances cover larger ones; crowds are unlabelled. Classes are numbered 1.. in the order of the
+    category ids, which have gaps (80 classes, ids up to 90).
     """
-    by_image, class_of = annotations_of(path)
+    instances, class_of = annotations_of(path)
     labels = np.zeros(shape, np.uint8)
-    found = sorted(by_image.get(int(member), ()), key=lambda item: -item["area"])
+    found = sorted(instances.get(int(member), ()), key=lambda item: -item["area"])
     for item in sorted(found, key=lambda item: -item.get("iscrowd", 0)):
         labels[instance_mask(item["segmentation"], shape)] = (
             UNLABELLED if item.get("iscrowd") else class_of[item["category_id"]]
@@ -73,27 +74,62 @@ def coco(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
 
 
 def coco_polygons(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
-    """Coarse polygons in a COCO file, in the order listed; what none covers is void.
+    """Coarse polygons in a COCO file, drawn in the order of the file; uncovered pixels are unlabelled.
 
     ``member`` holds the image's file name and the class names, separated by ``|``, in the order of their numbers.
     """
-    name, *names = member.split("|")
+    file_name, *class_names = member.split("|")
     content = read_coco_file(path)
-    title = {item["id"]: item["name"] for item in content["categories"]}
-    images = {item["id"] for item in content["images"] if item["file_name"] == name}
-    if not images:
-        raise ImageError(f"{path}: has no image '{name}'; annotate it or take it out of the data set")
+    category_names = {item["id"]: item["name"] for item in content["categories"]}
+    image_ids = {item["id"] for item in content["images"] if item["file_name"] == file_name}
+    if not image_ids:
+        raise ImageError(f"{path}: has no image '{file_name}'; annotate it or take it out of the data set")
     labels = np.full(shape, UNLABELLED, np.uint8)
     for item in content["annotations"]:
-        if item["image_id"] in images:
-            if (label := title.get(item["category_id"])) not in names:
-                raise ImageError(f"{path}: class '{label}' is unknown; there are {', '.join(names)}")
-            labels[instance_mask(item["segmentation"], shape)] = names.index(label)
+        if item["image_id"] in image_ids:
+            class_number = _class_number(category_names.get(item["category_id"]), class_names, path)
+            labels[instance_mask(item["segmentation"], shape)] = class_number
     return labels
 
 
+def labelme(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
+    """Polygons of a labelme file, drawn in the order of the file; uncovered pixels are unlabelled.
+
+    ``member`` holds the class names, separated by ``|``, in the order of their numbers.
+    """
+    class_names = member.split("|")
+    labels = np.full(shape, UNLABELLED, np.uint8)
+    for item in _labelme_shapes(path):
+        class_number = _class_number(item["label"], class_names, path)
+        corners = [value for point in item["points"] for value in point]
+        labels[polygon_mask([corners], shape)] = class_number
+    return labels
+
+
+def _class_number(name: str | None, class_names: Sequence[str], path: Path) -> int:
+    if name not in class_names:
+        raise ImageError(f"{path}: class '{name}' is unknown; use one of: {', '.join(class_names)}")
+    return class_names.index(name)
+
+
+@functools.lru_cache(maxsize=8)
+def _labelme_shapes(path: Path) -> list[dict]:
+    try:
+        shapes = json.loads(path.read_text())["shapes"]
+        return [{"label": item["label"], "points": item["points"]} for item in shapes]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImageError(f"{path}: is not a labelme file ({error}); export it again") from error
+
+
 def instance_mask(segmentation, shape: tuple[int, int]) -> np.ndarray:
-    """A COCO segmentation (polygons, or run lengths down the columns) as (H, W) bool."""
+    """A COCO segmentation as (H, W) bool: polygons, or run lengths down the columns.
+
+    Examples
+    --------
+    >>> instance_mask({"size": [2, 3], "counts": [1, 2, 3]}, (2, 3)).astype(int)
+    array([[0, 1, 0],
+           [1, 0, 0]])
+    """
     if not isinstance(segmentation, dict):
         return polygon_mask(segmentation, shape)
     if isinstance(segmentation["counts"], list):
@@ -107,37 +143,22 @@ def instance_mask(segmentation, shape: tuple[int, int]) -> np.ndarray:
 
 
 def polygon_mask(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -> np.ndarray:
-    """Polygons ``x, y, x, y, ...`` in pixels as (H, W) bool."""
+    """Polygons ``x, y, x, y, ...`` in pixels as (H, W) bool; the border belongs to the polygon.
+
+    Examples
+    --------
+    >>> polygon_mask([[1, 1, 3, 1, 3, 2, 1, 2]], (4, 5)).astype(int)
+    array([[0, 0, 0, 0, 0],
+           [0, 1, 1, 1, 0],
+           [0, 1, 1, 1, 0],
+           [0, 0, 0, 0, 0]])
+    """
     canvas = Image.new("1", (shape[1], shape[0]))
     draw = ImageDraw.Draw(canvas)
     for corners in polygons:
         if len(corners) >= 6:
             draw.polygon(list(corners), fill=1, outline=1)
     return np.asarray(canvas)
-
-
-def labelme(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
-    """A labelme file: polygons with class names, in the order drawn; what none covers is void.
-
-    ``member`` holds the class names, separated by ``|``, in the order of their numbers.
-    """
-    names = {name: number for number, name in enumerate(member.split("|"))}
-    labels = np.full(shape, UNLABELLED, np.uint8)
-    for item in _labelme_shapes(path):
-        if item["label"] not in names:
-            raise ImageError(f"{path}: class '{item['label']}' is unknown; there are {', '.join(names)}")
-        corners = [value for point in item["points"] for value in point]
-        labels[polygon_mask([corners], shape)] = names[item["label"]]
-    return labels
-
-
-@functools.lru_cache(maxsize=8)
-def _labelme_shapes(path: Path) -> list[dict]:
-    try:
-        shapes = json.loads(path.read_text())["shapes"]
-        return [{"label": item["label"], "points": item["points"]} for item in shapes]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ImageError(f"{path}: is no labelme file ({error}); export it again") from error
 
 
 ENCODINGS: dict[str, Callable[[Path, str, tuple[int, int]], np.ndarray]] = {

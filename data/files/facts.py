@@ -1,4 +1,4 @@
-"""What was found out about files, remembered by size and modification time as git does in its index."""
+"""Facts about files, remembered by size and modification time as git does in its index."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from data.errors import DatasetError
 
 
 class FileFacts:
-    """A fact of each file; a file is read again only when its size or modification time changed.
+    """Facts about files. A file is read again only when its size or modification time has changed.
 
     Parameters
     ----------
     cache : Path
-        JSON file that remembers the facts between runs. It may be deleted at any time, and a
-        folder that cannot be written only costs the reading anew.
+        JSON file that keeps the facts between runs. It may be deleted at any time. If it cannot be
+        written, the next run reads the files again.
     """
 
     def __init__(self, cache: Path):
@@ -30,7 +30,15 @@ class FileFacts:
         self.changed = False
 
     def fact(self, path: Path, key: str, find: Callable[[], Any]) -> Any:
-        """What `find` says of a file (plain data), asked only if it is not remembered under `key`.
+        """The fact about a file under `key`; `find` is called only if it is not remembered.
+
+        Parameters
+        ----------
+        path : Path
+        key : str
+            Names the fact; different facts about one file have different keys.
+        find : callable
+            () -> the fact, as plain JSON data.
 
         Raises
         ------
@@ -47,11 +55,11 @@ class FileFacts:
         except FileNotFoundError as error:
             raise DatasetError(f"{path}: file is missing; restore it or take its image out of the data set") from error
         except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
+            raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
         return entry[2]
 
     def save(self) -> None:
-        """Write what was learned since the cache was read."""
+        """Write the facts if any is new."""
         if not self.changed:
             return
         try:
@@ -61,4 +69,4 @@ class FileFacts:
             temporary.replace(self.cache)
             self.changed = False
         except OSError:
-            pass  # a cache: without it the next run reads again
+            pass  # only a cache: without it the next run reads the files again

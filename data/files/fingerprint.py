@@ -10,16 +10,16 @@ from data.files.pixels import is_member
 
 
 def hash_file(path: Path) -> str:
-    """BLAKE2b digest (32 hex characters) of a file's bytes, read in pieces."""
+    """BLAKE2b digest (32 hex characters) of a file's bytes, read in blocks."""
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 class FileHashes(FileFacts):
-    """Hashes of files, remembered."""
+    """Content hashes of files, remembered. An item of a ``.npy`` file has the hash of its file and its index."""
 
     def __call__(self, path: Path) -> str:
         if is_member(path):

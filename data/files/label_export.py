@@ -1,4 +1,4 @@
-"""Label maps in the formats that other tools open."""
+"""Label maps in the formats of other tools."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-from data.sample import UNLABELLED
+from data.sample import BACKGROUND, UNLABELLED
 
 
 def voc_palette() -> np.ndarray:
-    """The 256 colours of PASCAL VOC, (256, 3) uint8: three bits of the number for each bit plane of a channel."""
+    """The 256 colours of PASCAL VOC, (256, 3) uint8.
+
+    Bits 0, 1 and 2 of the class number are the highest bits of red, green and blue; bits 3, 4 and 5 are the next, ...
+
+    Examples
+    --------
+    >>> voc_palette()[:4].tolist()
+    [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    """
     numbers = np.arange(256)
     colours = np.zeros((256, 3), np.uint8)
     for bit in range(8):
@@ -33,10 +41,17 @@ def indexed_png(labels: np.ndarray) -> bytes:
 
 
 def class_masks(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(class, mask (H, W) bool) of each class of a label map but 0 and unlabelled."""
-    for number in np.unique(labels):
-        if number not in (0, UNLABELLED):
-            yield int(number), labels == number
+    """(class number, mask (H, W) bool) of each class in a label map, without 0 and unlabelled.
+
+    Examples
+    --------
+    >>> for class_number, mask in class_masks(np.array([[0, 2], [2, 255]], np.uint8)):
+    ...     print(class_number, mask.tolist())
+    2 [[False, True], [True, False]]
+    """
+    for class_number in np.unique(labels):
+        if class_number not in (BACKGROUND, UNLABELLED):
+            yield int(class_number), labels == class_number
 
 
 def run_lengths(mask: np.ndarray) -> dict:
@@ -52,27 +67,28 @@ def run_lengths(mask: np.ndarray) -> dict:
 def coco_content(
     class_names: Sequence[str], images: Iterable[tuple[str, np.ndarray]]
 ) -> dict[str, list[dict[str, object]]]:
-    """A COCO file's content: one annotation a class and image.
+    """Content of a COCO file with one annotation per class and image.
 
     Parameters
     ----------
     class_names : sequence of str
-        Number 0 first; it is no category.
+        Number 0 first; it is not a category.
     images : iterable of (file name, label map (H, W) uint8)
+        Image ids count from 1.
     """
     listed: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
-    for number, (name, labels) in enumerate(images, start=1):
+    for image_id, (name, labels) in enumerate(images, start=1):
         height, width = labels.shape
-        listed.append({"id": number, "file_name": name, "height": height, "width": width})
-        for label, mask in class_masks(labels):
+        listed.append({"id": image_id, "file_name": name, "height": height, "width": width})
+        for class_number, mask in class_masks(labels):
             rows, columns = np.nonzero(mask)
             left, top = int(columns.min()), int(rows.min())
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": label,
+                    "image_id": image_id,
+                    "category_id": class_number,
                     "iscrowd": 0,
                     "area": int(mask.sum()),
                     "bbox": [left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1],
@@ -80,6 +96,6 @@ def coco_content(
                 }
             )
     categories: list[dict[str, object]] = [
-        {"id": number, "name": name} for number, name in enumerate(class_names) if number
+        {"id": class_number, "name": name} for class_number, name in enumerate(class_names) if class_number
     ]
     return {"images": listed, "annotations": annotations, "categories": categories}

@@ -1,4 +1,4 @@
-"""Label maps: ground truth and coarse annotation of a sample, and the PNG files of label maps."""
+"""Label maps: ground truth and coarse annotation of a sample, and PNG files of label maps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ def label_png(labels: np.ndarray) -> bytes:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Label map of a PNG file of class numbers, (H, W) uint8; raises ImageError as `read_image`."""
+    """Label map from a PNG file of class numbers, (H, W) uint8.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or cannot be decoded.
+    """
     return read_file(path)
 
 
@@ -42,7 +48,7 @@ def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
 
 
 def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) -> np.ndarray:
-    """Label map of an image from its label files, (H, W) uint8; later layers lie upon earlier ones.
+    """Label map of an image from its label files, (H, W) uint8; later layers cover earlier ones.
 
     Raises
     ------
@@ -54,19 +60,31 @@ def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) 
     for layer in layers:
         mask = decode_labels(layer, shape)
         if mask.shape != shape:
-            raise ImageError(f"{layer.path}: mask is {mask.shape}, image {sample.image_id} is {shape}; they must agree")
+            raise ImageError(
+                f"{layer.path}: mask has shape {mask.shape}, but image {sample.image_id} has {shape}; "
+                "give both the same size"
+            )
         if layer.class_index is not None:
             labels[mask > 0] = layer.class_index
             continue
         unknown = np.setdiff1d(mask, [*range(num_classes + 1), UNLABELLED])
         if unknown.size:
-            raise ImageError(f"{layer.path}: class id {unknown[0]} is unknown; use 0..{num_classes} or {UNLABELLED}")
+            raise ImageError(
+                f"{layer.path}: class number {unknown[0]} is unknown; use 0..{num_classes} or {UNLABELLED}"
+            )
         labels = mask.astype(np.uint8)
     return labels
 
 
 def decode_labels(layer: LabelLayer, shape: tuple[int, int]) -> np.ndarray:
-    """What a label file holds, (H, W); class numbers if it is a label map. `shape` is the image's."""
+    """Content of a label file, (H, W): class numbers of a label map, or a mask that is not 0 inside.
+
+    Parameters
+    ----------
+    layer : LabelLayer
+    shape : (int, int)
+        Height and width of the image; encodings that draw polygons need it.
+    """
     if layer.encoding:
         return ENCODINGS[layer.encoding](layer.path, layer.member, shape)
     return read_file(layer.path)

@@ -1,7 +1,7 @@
-"""Decoding of single files; every failure names the file.
+"""Decoding of single files; every error names the file.
 
-A path below a ``.npy`` file, as ``images.npy/17``, means one item of that array: some data sets keep all
-images in one.
+A path below a ``.npy`` file, such as ``images.npy/17``, means one item of that array: some data sets keep all
+images in one file.
 """
 
 from __future__ import annotations
@@ -13,9 +13,18 @@ from PIL import Image
 
 from data.errors import ImageError
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif")
+"""File name endings of images, in lower case."""
+
 
 def is_member(path: Path) -> bool:
-    """True for a path that means one item of a ``.npy`` file."""
+    """True for a path that means one item of a ``.npy`` file.
+
+    Examples
+    --------
+    >>> is_member(Path("fold1/images.npy/17")), is_member(Path("fold1/images.npy"))
+    (True, False)
+    """
     return path.parent.suffix == ".npy"
 
 
@@ -25,7 +34,9 @@ def _member(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise _missing(path.parent) from error
     except (OSError, ValueError, IndexError) as error:
-        raise ImageError(f"{path.parent}: has no readable item {path.name} ({error}); fetch the file again") from error
+        raise ImageError(
+            f"{path.parent}: has no readable item {path.name} ({error}); download the file again"
+        ) from error
 
 
 def _missing(path: Path) -> ImageError:
@@ -33,13 +44,13 @@ def _missing(path: Path) -> ImageError:
 
 
 def read_file(path: Path, mode: str | None = None) -> np.ndarray:
-    """Pixels of an image file, or an item of a ``.npy`` file.
+    """Pixels of an image file, or one item of a ``.npy`` file.
 
     Parameters
     ----------
     path : Path
     mode : str or None
-        Pillow's mode to convert to; None leaves the stored values (of a palette image: the indices).
+        Pillow mode to convert to. None keeps the stored values (the indices of a palette image).
 
     Raises
     ------

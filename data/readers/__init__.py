@@ -1,4 +1,4 @@
-"""Data sets by name: one reader a folder layout, each giving the same index of samples."""
+"""Data sets by name: one reader per folder layout, and every reader gives the same index of samples."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class DatasetSpec:
     read : callable
         (root, splits) -> DatasetIndex; (root, splits, tags_of) where `tags_from_masks`.
     folder : str
-        Its folder under ``--data-root``.
+        Its folder below ``--data-root``.
     splits : dict
-        Split name -> folder, for the readers that need it.
+        Our split name ("train", "evaluation") -> folder, list or folds, as the reader needs it.
     tags_from_masks : bool
         Image-level tags are the classes of the label maps; ``tags_of`` (LabelLayer -> classes) reads one.
     render : callable or None
-        root -> None: makes the data set where it does not yet exist.
+        root -> None: renders the data set if it does not exist yet.
     """
 
     read: Callable[..., DatasetIndex]
@@ -44,19 +44,18 @@ class DatasetSpec:
     render: Callable[[Path], None] | None = None
 
 
-ONBOARDING = {TRAIN: "onboarding_static", EVALUATION: "val"}
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 
-DATASETS = {
+DATASETS: dict[str, DatasetSpec] = {
     "demo": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}, render=render_demo),
     "folder": DatasetSpec(read_folder),
     # BOP layout, https://bop.felk.cvut.cz
-    "hope": DatasetSpec(read_bop, folder="hope", splits=ONBOARDING),
+    "hope": DatasetSpec(read_bop, folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}),
     "ycbv": DatasetSpec(read_bop, folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}),
     "lmo": DatasetSpec(read_bop, folder="lmo", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
     "tless": DatasetSpec(read_bop, folder="tless", splits={TRAIN: "train_primesense", EVALUATION: "test_primesense"}),
     "bop": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}),
-    # label maps beside the images
+    # images and label maps
     "camvid": DatasetSpec(
         functools.partial(read_masks, names=CAMVID),
         folder="camvid",
@@ -75,3 +74,4 @@ DATASETS = {
         read_pannuke, folder="pannuke", splits={TRAIN: "1,2", EVALUATION: "3"}, tags_from_masks=True
     ),
 }
+"""Name of a data set (``--dataset``) -> how it is read."""

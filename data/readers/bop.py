@@ -1,31 +1,33 @@
-"""Reader of the BOP layout (https://bop.felk.cvut.cz, format description in bop_toolkit).
+"""Reader of the BOP layout (https://bop.felk.cvut.cz; bop_toolkit describes the format).
 
 ::
 
     root/models_info.json                    (optional: class names)
-    root/onboarding_static/obj_000001_up/    one scene a folder, any nesting depth
+    root/onboarding_static/obj_000001_up/    one folder per scene, any nesting depth
     root/val/000001/
         rgb/000000.jpg | .png    depth/000000.png    mask_visib/000000_000000.png
         scene_gt.json  scene_camera.json  scene_gt_info.json (optional)
 
-The class of an object is its ``obj_id``. Image-level tags come from ``scene_gt.json``: the objects
-with at least `MIN_VISIBLE` of their silhouette in view, as BOP itself counts targets. The masks are
-ground truth, for scoring only.
+The class of an object is its ``obj_id``. The image-level tags come from ``scene_gt.json``: an object is a tag
+if at least `MIN_VISIBLE` of its silhouette is visible, as BOP itself counts targets. The masks are ground
+truth, for scoring only.
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import DatasetError
+from data.files.json_file import read_json
+from data.files.pixels import IMAGE_SUFFIXES
+from data.readers.common import root_hint, sorted_index
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 MIN_VISIBLE = 0.1
-"""Least visible fraction of an object that makes it an image-level tag (BOP's own limit for targets)."""
+"""Minimum visible fraction of an object that is an image-level tag (BOP's own limit for targets)."""
 
 IMAGE_FOLDERS = ("rgb", "gray")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif")
 MODEL_FILES = ("models_info.json", "models/models_info.json", "models_eval/models_info.json")
 
 
@@ -46,62 +48,71 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
         (in a scene that has a depth folder), or an object id is not in ``models_info.json``.
     """
     names = _object_names(root)
-    frames: list[tuple[str, Path, dict]] = []
+    frames: list[tuple[str, Path, _Frame]] = []
     for split, folder in splits.items():
         scenes = sorted(path.parent for path in (root / folder).glob("**/scene_gt.json"))
         if not scenes:
-            raise DatasetError(
-                f"{root / folder}: no scene with a scene_gt.json here; "
-                f"--data-root must name the folder above '{root.name}/{folder}'"
-            )
+            raise DatasetError(f"{root / folder}: no scene with a scene_gt.json here; {root_hint(root)}")
         for scene in scenes:
             frames.extend((split, scene, frame) for frame in _read_scene(scene))
-    ids = sorted(names) if names else sorted({obj_id for _, _, frame in frames for obj_id, _, _ in frame["objects"]})
-    class_of = {obj_id: index for index, obj_id in enumerate(ids, start=1)}
+    ids = sorted(names) if names else sorted({item.obj_id for _, _, frame in frames for item in frame.objects})
+    class_of = {obj_id: class_number for class_number, obj_id in enumerate(ids, start=1)}
     samples = []
     for split, scene, frame in frames:
-        for obj_id, _, _ in frame["objects"]:
-            if obj_id not in class_of:
+        for item in frame.objects:
+            if item.obj_id not in class_of:
                 raise DatasetError(
-                    f"{scene / 'scene_gt.json'}: frame {frame['number']} has the unknown class id {obj_id}; "
-                    f"models_info.json knows {ids}"
+                    f"{scene / 'scene_gt.json'}: frame {frame.frame_id} has the unknown class id {item.obj_id}; "
+                    f"use an id of models_info.json: {ids}"
                 )
+        tags = {class_of[item.obj_id] for item in frame.objects if item.visible >= MIN_VISIBLE}
+        masks = ((item.mask, class_of[item.obj_id]) for item in frame.objects)
         samples.append(
             Sample(
-                image_id=f"{scene.relative_to(root).as_posix()}/{frame['number']:06d}",
+                image_id=f"{scene.relative_to(root).as_posix()}/{frame.frame_id:06d}",
                 split=split,
-                image=frame["image"],
-                tags=tuple(sorted({class_of[i] for i, visible, _ in frame["objects"] if visible >= MIN_VISIBLE})),
-                depth=frame["depth"],
-                depth_unit=frame["depth_scale"] / 1000.0,  # BOP: depth * depth_scale is in [mm]
-                truth=tuple(LabelLayer(mask, class_of[i]) for i, _, mask in frame["objects"] if mask is not None),
+                image=frame.image,
+                tags=tuple(sorted(tags)),
+                depth=frame.depth,
+                depth_unit=frame.depth_scale / 1000.0,  # BOP: depth * depth_scale is in [mm]
+                truth=tuple(LabelLayer(mask, class_number) for mask, class_number in masks if mask is not None),
             )
         )
-    return DatasetIndex(root, ("background", *(names.get(i, f"obj_{i:06d}") for i in ids)), tuple(samples))
+    return sorted_index(root, ("background", *(names.get(i, f"obj_{i:06d}") for i in ids)), samples)
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: file is missing; a BOP scene needs it") from error
-    except ValueError as error:
-        raise DatasetError(f"{path}: is not valid JSON ({error})") from error
+@dataclass(frozen=True)
+class _Object:
+    """An object in a frame; `visible` is the visible fraction of its silhouette."""
+
+    obj_id: int
+    visible: float
+    mask: Path | None
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of a scene; ``depth * depth_scale`` is in millimetres."""
+
+    frame_id: int
+    image: Path
+    depth: Path | None
+    depth_scale: float
+    objects: tuple[_Object, ...]
 
 
 def _object_names(root: Path) -> dict[int, str]:
     for name in MODEL_FILES:
         if (root / name).exists():
-            infos = _read_json(root / name)
+            infos = read_json(root / name)
             return {int(key): info.get("name", f"obj_{int(key):06d}") for key, info in infos.items()}
     return {}
 
 
-def _read_scene(scene: Path) -> list[dict]:
-    """Frames of one scene; each object is (obj_id, visible fraction, mask file or None)."""
-    truth = _read_json(scene / "scene_gt.json")
-    cameras = _read_json(scene / "scene_camera.json")
-    infos = _read_json(scene / "scene_gt_info.json") if (scene / "scene_gt_info.json").exists() else {}
+def _read_scene(scene: Path) -> list[_Frame]:
+    truth = read_json(scene / "scene_gt.json")
+    cameras = read_json(scene / "scene_camera.json")
+    infos = read_json(scene / "scene_gt_info.json") if (scene / "scene_gt_info.json").exists() else {}
     images = {
         path.stem: path
         for folder in IMAGE_FOLDERS
@@ -124,15 +135,15 @@ def _read_scene(scene: Path) -> list[dict]:
             )
         visible = [info.get("visib_fract", 1.0) for info in infos.get(key, [])] or [1.0] * len(truth[key])
         frames.append(
-            {
-                "number": int(key),
-                "image": images[stem],
-                "depth": depths.get(stem),
-                "depth_scale": float(cameras.get(key, {}).get("depth_scale", 1.0)),
-                "objects": [
-                    (int(item["obj_id"]), visible[number], masks.get(f"{stem}_{number:06d}"))
-                    for number, item in enumerate(truth[key])
-                ],
-            }
+            _Frame(
+                frame_id=int(key),
+                image=images[stem],
+                depth=depths.get(stem),
+                depth_scale=float(cameras.get(key, {}).get("depth_scale", 1.0)),
+                objects=tuple(
+                    _Object(int(item["obj_id"]), visible[index], masks.get(f"{stem}_{index:06d}"))
+                    for index, item in enumerate(truth[key])
+                ),
+            )
         )
     return frames

@@ -6,7 +6,7 @@
     root/gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png
     root/gtCoarse/train/aachen/aachen_000000_000019_gtCoarse_labelIds.png    (optional)
 
-The 19 evaluated classes, road first: there is no background. Tags are the classes of the fine mask.
+There are 19 evaluated classes and no background; class 0 is road. The tags are the classes of the fine mask.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.errors import DatasetError
-from data.readers.label_maps import TagsOf, ordered, required, with_tags
+from data.readers.common import required, root_hint, sorted_index
+from data.readers.label_maps import TagsOf, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = (
@@ -29,29 +30,27 @@ def read_cityscapes(root: Path, splits: dict[str, str], tags_of: TagsOf) -> Data
     Raises
     ------
     DatasetError
-        If ``leftImg8bit`` has no images of a split, or an image no fine mask.
+        If ``leftImg8bit`` has no images of a split, or an image has no fine mask.
     """
     samples = []
     for split, folder in splits.items():
         images = sorted((root / "leftImg8bit" / folder).glob("*/*_leftImg8bit.png"))
         if not images:
             raise DatasetError(
-                f"{root / 'leftImg8bit' / folder}: has no images CITY/*_leftImg8bit.png; --data-root must name the "
-                "folder that holds leftImg8bit/ and gtFine/"
+                f"{root / 'leftImg8bit' / folder}: has no images CITY/*_leftImg8bit.png; {root_hint(root)}"
             )
         for image in images:
             stem = f"{image.parent.name}/{image.name.removesuffix('_leftImg8bit.png')}"
             fine = required(root / "gtFine" / folder / f"{stem}_gtFine_labelIds.png", image.name)
             coarse = root / "gtCoarse" / folder / f"{stem}_gtCoarse_labelIds.png"
-            truth = LabelLayer(fine, None, "cityscapes")
             samples.append(
                 Sample(
                     image_id=f"{folder}/{stem}",
                     split=split,
                     image=image,
                     tags=(),
-                    truth=(truth,),
+                    truth=(LabelLayer(fine, None, "cityscapes"),),
                     coarse=(LabelLayer(coarse, None, "cityscapes"),) if coarse.exists() else (),
                 )
             )
-    return ordered(root, CLASSES, with_tags(samples, tags_of))
+    return sorted_index(root, CLASSES, with_tags(samples, tags_of))

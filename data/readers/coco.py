@@ -6,7 +6,7 @@
     root/val2014/COCO_val2014_000000000042.jpg        root/annotations/instances_val2014.json
 
 Classes are numbered in the order of the category ids, which have gaps: 80 classes with ids up to 90.
-Tags are the categories of an image's instances; its masks are drawn from the same file when they are asked for.
+The tags are the categories of an image's instances. Its masks are drawn from the same file on demand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data.errors import DatasetError
 from data.files.coco_file import annotations_of, read_coco_file
-from data.readers.label_maps import ordered, required
+from data.readers.common import required, sorted_index
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 
@@ -34,14 +34,15 @@ def read_coco(root: Path, splits: dict[str, str]) -> DatasetIndex:
     for split, folder in splits.items():
         path = root / "annotations" / f"instances_{folder}.json"
         content = read_coco_file(path)
-        by_image, class_of = annotations_of(path)
-        listed = ("background", *(item["name"] for item in sorted(content["categories"], key=lambda item: item["id"])))
+        instances, class_of = annotations_of(path)
+        categories = sorted(content["categories"], key=lambda category: category["id"])
+        listed = ("background", *(category["name"] for category in categories))
         if names and listed != names:
-            raise DatasetError(f"{path}: its categories are not those of the other split")
+            raise DatasetError(f"{path}: categories differ from those of the other split; give both the same")
         names = listed
         for item in content["images"]:
-            found = {class_of[a["category_id"]] for a in by_image.get(item["id"], ()) if not a.get("iscrowd")}
+            found = {class_of[a["category_id"]] for a in instances.get(item["id"], ()) if not a.get("iscrowd")}
             image = required(root / folder / item["file_name"], path.name)
             truth = LabelLayer(path, None, "coco", str(item["id"]))
             samples.append(Sample(f"{folder}/{image.stem}", split, image, tuple(sorted(found)), truth=(truth,)))
-    return ordered(root, names, samples)
+    return sorted_index(root, names, samples)

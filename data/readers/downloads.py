@@ -1,4 +1,4 @@
-"""Where data sets can be had without a login, and fetching that goes on where it stopped."""
+"""Data sets that can be downloaded without a login; an interrupted download continues where it stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from pathlib import Path
 from data.errors import DatasetError
 
 BLOCK = 1 << 20
-TIMEOUT = 60.0  # seconds without a byte
+"""Bytes per read from the connection."""
+
+TIMEOUT = 60.0
+"""Seconds without a byte until the download fails."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,11 @@ class Download:
     ----------
     url : str
     md5 : str
-        Empty: not known; then the server's own checksum holds, where it names one (Hugging Face does).
+        Empty if it is not known. The server's own checksum is used then, if it gives one (Hugging Face does).
     folder : str
-        Where it is unpacked, below ``--data-root``.
+        Folder below ``--data-root`` into which the file is unpacked.
     sha256 : str
-        Empty: not known.
+        Empty if it is not known.
     """
 
     url: str
@@ -43,7 +46,7 @@ class Download:
         return self.url.rsplit("/", 1)[-1]
 
     def checksums(self, offer: Offer) -> dict[str, str]:
-        """Kind -> checksum of what is known: ours come before the server's."""
+        """Kind -> known checksum. A checksum given here takes precedence over the server's."""
         known = {"md5": self.md5, "sha256": self.sha256 or offer.sha256}
         return {kind: checksum for kind, checksum in known.items() if checksum}
 
@@ -92,19 +95,30 @@ DOWNLOADS: dict[str, tuple[Download, ...]] = {
         )
     ),
 }
-"""Data set -> its files. The others of `data.DATASETS` ask for a login or a form, or (ycbv) come as a split archive."""
+"""Data set -> its files.
+
+The others of `data.readers.DATASETS` need a login or a form, or (ycbv) are published as a split archive.
+"""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a server says of a file: bytes (None if it does not say), and a SHA-256, empty if it has none."""
+    """What a server reports about a file.
+
+    Attributes
+    ----------
+    size : int or None
+        Bytes; None if the server does not say.
+    sha256 : str
+        Empty if the server gives none.
+    """
 
     size: int | None
     sha256: str
 
 
 def ask(download: Download) -> Offer:
-    """Size and checksum as the server names them, without fetching.
+    """Size and checksum as the server reports them, without a download.
 
     Raises
     ------
@@ -117,10 +131,10 @@ def ask(download: Download) -> Offer:
             headers = answer.headers
     except urllib.error.HTTPError as error:
         if error.code not in (301, 302, 303, 307, 308):
-            raise _unreachable(download, error) from error
-        headers = error.headers  # Hugging Face names checksum and size where it redirects
+            raise _failed(download, error) from error
+        headers = error.headers  # Hugging Face gives checksum and size in the redirect
     except (OSError, http.client.HTTPException) as error:
-        raise _unreachable(download, error) from error
+        raise _failed(download, error) from error
     size = headers.get("X-Linked-Size") or headers.get("Content-Length")
     checksum = (headers.get("X-Linked-ETag") or "").strip('"')
     return Offer(int(size) if size else None, checksum if len(checksum) == 64 else "")
@@ -132,7 +146,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def fetch(download: Download, target: Path, offer: Offer, report: Callable[[int], None]) -> None:
-    """Fetch a file; what an interrupted call has left in ``<target>.partial`` is not fetched again.
+    """Download a file; an interrupted call leaves ``<target>.partial``, and the next call continues there.
 
     Parameters
     ----------
@@ -140,39 +154,41 @@ def fetch(download: Download, target: Path, offer: Offer, report: Callable[[int]
     target : Path
     offer : Offer
     report : callable
-        Called with the bytes that have come, those that were there already included.
+        Called with the number of new bytes; the first call counts the bytes of an earlier download.
 
     Raises
     ------
     DatasetError
-        If the connection breaks (the same call goes on) or the checksum is wrong (the file is deleted).
+        If the connection breaks (the partial file is kept) or the checksum is wrong (the file is deleted).
     """
     partial = target.with_name(f"{target.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
-    there = partial.stat().st_size if partial.exists() else 0
-    if offer.size is None or there != offer.size:
-        request = urllib.request.Request(download.url, headers={"Range": f"bytes={there}-"} if there else {})
+    received = partial.stat().st_size if partial.exists() else 0
+    if offer.size is None or received != offer.size:
+        request = urllib.request.Request(download.url, headers={"Range": f"bytes={received}-"} if received else {})
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                goes_on = there and answer.status == http.client.PARTIAL_CONTENT
-                there = there if goes_on else 0
-                with open(partial, "ab" if goes_on else "wb") as file:
-                    report(there)
+                resumed = received and answer.status == http.client.PARTIAL_CONTENT
+                received = received if resumed else 0
+                with open(partial, "ab" if resumed else "wb") as file:
+                    report(received)
                     while block := answer.read(BLOCK):
                         file.write(block)
                         report(len(block))
-                        there += len(block)
+                        received += len(block)
         except (OSError, http.client.HTTPException) as error:
-            raise _unreachable(download, error) from error
-        if offer.size is not None and there != offer.size:
+            raise _failed(download, error) from error
+        if offer.size is not None and received != offer.size:
             raise DatasetError(
-                f"{download.url}: the connection ended after {there} of {offer.size} bytes; run the same command "
-                "again, it goes on from there"
+                f"{download.url}: download failed (the connection ended after {received} of {offer.size} bytes); "
+                "run the same command again to continue"
             )
     for kind, expected in download.checksums(offer).items():
         if (found := _checksum(partial, kind)) != expected:
             partial.unlink()
-            raise DatasetError(f"{download.url}: {kind} is {found}, not {expected}; run the same command again")
+            raise DatasetError(
+                f"{download.url}: {kind} is {found}, not {expected}; the file was deleted, run the same command again"
+            )
     partial.replace(target)
 
 
@@ -182,7 +198,13 @@ def _checksum(path: Path, kind: str) -> str:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar file; DatasetError if it is damaged. Members that point outside are refused."""
+    """Unpack a zip or tar file; members that point outside `folder` are refused.
+
+    Raises
+    ------
+    DatasetError
+        If the archive is damaged.
+    """
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as packed:
@@ -196,8 +218,7 @@ def unpack(archive: Path, folder: Path) -> None:
         ) from error
 
 
-def _unreachable(download: Download, error: Exception) -> DatasetError:
+def _failed(download: Download, error: Exception) -> DatasetError:
     return DatasetError(
-        f"{download.url}: cannot be fetched ({error}); run the same command again where the address can be reached, "
-        "what has come stays"
+        f"{download.url}: download failed ({error}); check the connection and run the same command again to continue"
     )

@@ -1,17 +1,17 @@
-"""Reader of one's own data: a plain folder.
+"""Reader of your own data in a plain folder.
 
 ::
 
     root/images/NAME.jpg       RGB images (jpg, png, ...)
     root/labels.csv            image,tags[,split]: tags separated by a space; split "train" or "evaluation"
-    root/classes.txt           (optional) one class name a line; without it the tags found, sorted
+    root/classes.txt           (optional) one class name per line; without it: all tags, sorted
     root/depth/NAME.png        (optional) 16-bit depth in millimetres
-    root/masks/NAME.png        (optional) label maps for scores: 0 background, 1..K, 255 ignored
-    root/coarse/NAME.png       (optional) coarse label maps to learn from (method coarse), 255 = not labelled,
-    root/coarse/NAME.json      or labelme polygons, "background" among the class names,
+    root/masks/NAME.png        (optional) label maps for scoring: 0 background, 1..K, 255 ignored
+    root/coarse/NAME.png       (optional) coarse label maps for training (method coarse), 255 = unlabelled,
+    root/coarse/NAME.json      or labelme polygons, "background" is one of the class names,
     root/coarse.json           or polygons of all images in one COCO file
 
-Rows without a split train; when none is "evaluation", every image with a mask is used for both.
+Rows without a split are in the train split. If no row is in the evaluation split, every image with a mask is in both.
 """
 
 from __future__ import annotations
@@ -21,45 +21,53 @@ import dataclasses
 from pathlib import Path
 
 from data.errors import DatasetError
+from data.readers.common import sorted_index
 from data.sample import EVALUATION, TRAIN, DatasetIndex, LabelLayer, Sample
 
 
 def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetIndex:
-    """Index a plain folder; `splits` is unused, the split stands in ``labels.csv``.
+    """Index a plain folder; `splits` is unused, ``labels.csv`` gives the split of each image.
 
     Raises
     ------
     DatasetError
-        If ``labels.csv`` is missing or misses a column, names a file that is not there or an unknown
-        class or split, or if only some images have depth.
+        If ``labels.csv`` is missing or lacks a column, names a missing file or an unknown class or split,
+        or if only some images have depth.
     """
     table = root / "labels.csv"
     try:
         with open(table, newline="") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError as error:
-        raise DatasetError(f"{table}: file is missing; --dataset folder needs images/ and labels.csv there") from error
+        raise DatasetError(
+            f"{table}: file is missing; --data-root must name the folder that holds images/ and labels.csv"
+        ) from error
     if not rows or not {"image", "tags"} <= rows[0].keys():
         raise DatasetError(f"{table}: needs a header line with the columns image,tags and at least one row")
     names = _class_names(root, rows)
-    class_of = {name: index for index, name in enumerate(names)}
+    class_of = {name: class_number for class_number, name in enumerate(names)}
     has_depth = (root / "depth").is_dir()
     samples = []
     for row in rows:
         image = root / "images" / row["image"]
         if not image.exists():
-            raise DatasetError(f"{image}: image file is missing, though {table.name} lists it")
+            raise DatasetError(
+                f"{image}: image file is missing, though {table.name} lists it; restore it or remove its row"
+            )
         unknown = [tag for tag in row["tags"].split() if tag not in class_of]
         if unknown:
             raise DatasetError(
-                f"{table}: {row['image']} has the unknown class '{unknown[0]}'; classes.txt knows {names[1:]}"
+                f"{table}: {row['image']} has the unknown class '{unknown[0]}'; "
+                f"add it to classes.txt or use one of: {', '.join(names[1:])}"
             )
         split = row.get("split") or TRAIN
         if split not in (TRAIN, EVALUATION):
             raise DatasetError(f"{table}: {row['image']} has the split '{split}'; use {TRAIN} or {EVALUATION}")
         depth = root / "depth" / f"{image.stem}.png"
         if has_depth and not depth.exists():
-            raise DatasetError(f"{depth}: depth file is missing; give every image depth, or remove the folder depth/")
+            raise DatasetError(
+                f"{depth}: depth file is missing; give every image a depth file, or remove the folder depth/"
+            )
         mask = root / "masks" / f"{image.stem}.png"
         samples.append(
             Sample(
@@ -78,7 +86,7 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
             for sample in samples
             if sample.truth
         ]
-    return DatasetIndex(root, names, tuple(sorted(samples, key=lambda s: (s.split != TRAIN, s.image_id))))
+    return sorted_index(root, names, samples)
 
 
 def _class_names(root: Path, rows: list[dict]) -> tuple[str, ...]:
@@ -93,13 +101,13 @@ def _class_names(root: Path, rows: list[dict]) -> tuple[str, ...]:
 
 def _coarse(root: Path, image: Path, names: tuple[str, ...]) -> tuple[LabelLayer, ...]:
     """The coarse annotation of an image, if there is one."""
-    label_map, polygons, together = (
-        root / "coarse" / f"{image.stem}.png", root / "coarse" / f"{image.stem}.json", root / "coarse.json",
-    )  # fmt: skip
+    label_map = root / "coarse" / f"{image.stem}.png"
+    polygons = root / "coarse" / f"{image.stem}.json"
+    polygons_of_all = root / "coarse.json"
     if label_map.exists():
         return (LabelLayer(label_map),)
     if polygons.exists():
         return (LabelLayer(polygons, None, "labelme", "|".join(names)),)
-    if together.exists():
-        return (LabelLayer(together, None, "coco_polygons", "|".join([image.name, *names])),)
+    if polygons_of_all.exists():
+        return (LabelLayer(polygons_of_all, None, "coco_polygons", "|".join([image.name, *names])),)
     return ()

@@ -3,9 +3,9 @@
 ::
 
     root/fold1/images/fold1/images.npy    (N, 256, 256, 3) RGB, 0..255
-    root/fold1/masks/fold1/masks.npy      (N, 256, 256, 6) instance numbers of five types, and background
+    root/fold1/masks/fold1/masks.npy      (N, 256, 256, 6) instance numbers of five cell types, and background
 
-and the same of the other folds, in folders called ``fold1`` or ``Fold 1``.
+The other folds look the same; their folders are called ``fold1``, ``Fold 1`` or ``fold_1``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DatasetError
-from data.readers.label_maps import TagsOf, ordered, with_tags
+from data.readers.common import root_hint, sorted_index
+from data.readers.label_maps import TagsOf, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = ("background", "neoplastic", "inflammatory", "connective", "dead", "epithelial")
 
 
 def read_pannuke(root: Path, splits: dict[str, str], tags_of: TagsOf) -> DatasetIndex:
-    """Index PanNuke; `splits` names folds, ``1,2``.
+    """Index PanNuke; `splits` names folds, such as ``1,2``.
 
     Raises
     ------
@@ -35,11 +36,11 @@ def read_pannuke(root: Path, splits: dict[str, str], tags_of: TagsOf) -> Dataset
             images, masks = (_array(root, fold, kind) for kind in ("images", "masks"))
             counts = [len(np.load(path, mmap_mode="r", allow_pickle=False)) for path in (images, masks)]
             if counts[0] != counts[1]:
-                raise DatasetError(f"{masks}: has {counts[1]} masks for {counts[0]} images; fetch the fold again")
-            for number in range(counts[0]):
-                truth = LabelLayer(masks / str(number), None, "pannuke")
-                samples.append(Sample(f"fold{fold}/{number:06d}", split, images / str(number), (), truth=(truth,)))
-    return ordered(root, CLASSES, with_tags(samples, tags_of))
+                raise DatasetError(f"{masks}: has {counts[1]} masks for {counts[0]} images; download the fold again")
+            for index in range(counts[0]):
+                truth = LabelLayer(masks / str(index), None, "pannuke")
+                samples.append(Sample(f"fold{fold}/{index:06d}", split, images / str(index), (), truth=(truth,)))
+    return sorted_index(root, CLASSES, with_tags(samples, tags_of))
 
 
 def _array(root: Path, fold: str, kind: str) -> Path:
@@ -47,7 +48,4 @@ def _array(root: Path, fold: str, kind: str) -> Path:
         path = root / folder / kind / f"fold{fold}" / f"{kind}.npy"
         if path.exists():
             return path
-    raise DatasetError(
-        f"{root}/fold{fold}/{kind}/fold{fold}/{kind}.npy: file is missing; --data-root must name the folder that holds "
-        "pannuke/ with its folds"
-    )
+    raise DatasetError(f"{root}/fold{fold}/{kind}/fold{fold}/{kind}.npy: file is missing; {root_hint(root)}")

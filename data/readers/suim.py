@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.readers.label_maps import TagsOf, images_in, ordered, required, with_tags
-from data.sample import DatasetIndex, LabelLayer, Sample
+from data.readers.label_maps import TagsOf, read_masks
+from data.sample import DatasetIndex
 
 CLASSES = ("water", "diver", "plant", "wreck", "robot", "reef", "fish", "sea floor")
 
@@ -24,9 +24,4 @@ def read_suim(root: Path, splits: dict[str, str], tags_of: TagsOf) -> DatasetInd
     DatasetError
         If a folder or a mask is missing.
     """
-    samples = []
-    for split, folder in splits.items():
-        for image in images_in(root / folder / "images"):
-            truth = LabelLayer(required(root / folder / "masks" / f"{image.stem}.bmp", image.name), None, "suim")
-            samples.append(Sample(f"{folder}/{image.stem}", split, image, (), truth=(truth,)))
-    return ordered(root, CLASSES, with_tags(samples, tags_of))
+    return read_masks(root, splits, tags_of, CLASSES, label_folder="masks", label_suffix=".bmp", encoding="suim")

@@ -1,4 +1,4 @@
-"""Reader of PASCAL VOC 2012 (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/), with SBD's further annotations.
+"""Reader of PASCAL VOC 2012 (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/), with the annotations of SBD.
 
 ::
 
@@ -6,9 +6,9 @@
     root/SegmentationClass/2007_000032.png     root/ImageSets/Segmentation/{train,train_aug,val}.txt
     root/SegmentationClassAug/NAME.png         (or) root/../../benchmark_RELEASE/dataset/cls/NAME.mat
 
-with root the folder ``VOCdevkit/VOC2012``. ``train_aug`` has the 10,582 images on which the field trains,
-VOC's train and SBD without VOC's val; where its list is missing it is made of theirs. Tags come from the XML
-files; the fine masks are ground truth, those of ``SegmentationClass`` before those of SBD.
+`root` is the folder ``VOCdevkit/VOC2012``. The list ``train_aug`` has the usual 10,582 training images: VOC's
+train and SBD, without VOC's val. If the list is missing, it is built from the lists of VOC and SBD. The tags
+come from the XML files. The fine masks are ground truth; a mask in ``SegmentationClass`` comes before one of SBD.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from data.errors import DatasetError
-from data.readers.label_maps import ordered, required
+from data.readers.common import required, sorted_index
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 CLASSES = (
@@ -32,7 +32,7 @@ def read_voc(root: Path, splits: dict[str, str]) -> DatasetIndex:
     Raises
     ------
     DatasetError
-        If a list, an image, its XML file or its mask is missing, or a class is none of the 20.
+        If a list, an image, its XML file or its mask is missing, or a class is not one of the 20.
     """
     samples = []
     for split, name in splits.items():
@@ -40,11 +40,11 @@ def read_voc(root: Path, splits: dict[str, str]) -> DatasetIndex:
             image = required(root / "JPEGImages" / f"{stem}.jpg", f"the list {name}")
             tags = _tags(root / "Annotations" / f"{stem}.xml")
             samples.append(Sample(f"{split}/{stem}", split, image, tags, truth=(_mask(root, stem),)))
-    return ordered(root, CLASSES, samples)
+    return sorted_index(root, CLASSES, samples)
 
 
 def _listed(root: Path, name: str) -> list[str]:
-    """Image names of a list; ``train_aug`` is made of VOC's and SBD's own lists where it is not there."""
+    """Image names of a list; a missing ``train_aug`` is built from the lists of VOC and SBD."""
     path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
     sbd = _sbd(root)
     if name == "train_aug" and not path.exists() and (sbd / "train.txt").exists():
@@ -53,7 +53,7 @@ def _listed(root: Path, name: str) -> list[str]:
     if not path.exists():
         raise DatasetError(
             f"{path}: file is missing; --data-root must name the folder that holds VOCdevkit/VOC2012 and, for "
-            "train_aug, SBD's benchmark_RELEASE (--IndexDataset-train-folder train does without)"
+            "train_aug, SBD's benchmark_RELEASE (without SBD: --IndexDataset-train-folder train)"
         )
     return [line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in path.read_text().split()]
 
@@ -66,10 +66,10 @@ def _tags(path: Path) -> tuple[int, ...]:
     try:
         names = {node.findtext("name", "") for node in ElementTree.parse(path).iter("object")}
     except (OSError, ElementTree.ParseError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); the image's tags stand there") from error
+        raise DatasetError(f"{path}: cannot be read ({error}); restore the file, it holds the image's tags") from error
     unknown = names - set(CLASSES[1:])
     if unknown:
-        raise DatasetError(f"{path}: class '{min(unknown)}' is none of VOC's")
+        raise DatasetError(f"{path}: class '{min(unknown)}' is not a VOC class; correct the name")
     return tuple(sorted(CLASSES.index(name) for name in names))
 
 
@@ -79,6 +79,5 @@ def _mask(root: Path, stem: str) -> LabelLayer:
         if path.exists():
             return LabelLayer(path)
     path = _sbd(root) / "cls" / f"{stem}.mat"
-    return LabelLayer(
-        required(path, f"image {stem} (no mask in SegmentationClass or SegmentationClassAug)"), None, "sbd"
-    )
+    owner = f"image {stem} (no mask in SegmentationClass or SegmentationClassAug)"
+    return LabelLayer(required(path, owner), None, "sbd")

@@ -8,11 +8,35 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from data.errors import DamagedArtifactError, StoreError
 from data.files.fingerprint import hash_file
 
 MARKER = "COMPLETE.json"
+
+
+class Marker(NamedTuple):
+    """What the marker of a complete artifact says.
+
+    Attributes
+    ----------
+    digest : str
+        Content hash of the whole artifact.
+    parents : dict of str
+        Upstream stage and identity -> digest of the artifact that was read.
+    """
+
+    digest: str
+    parents: dict[str, str]
+
+
+_CHECKED: dict[Path, tuple[tuple[int, int, int], Marker]] = {}
+"""Markers whose files this process has found in place, with time, size and inode of the marker at that moment.
+
+A large artifact has thousands of files, and a plan asks for it on each path through the graph. A file that is deleted
+later, while the marker stays, is noticed by `Artifact.is_complete` and by those who read it (`DamagedShardError`).
+"""
 
 
 def write_json(path: Path, content) -> None:
@@ -45,7 +69,7 @@ class writing:  # noqa: N801, it reads as a verb
         if isinstance(error, OSError):
             raise StoreError(
                 f"{self.path}: cannot be written ({error.strerror or error}); free space or choose another folder "
-                "with --artifacts, then run the same command again: what is finished stays"
+                "with --artifacts, then run the same command again: completed shards are kept"
             ) from error
 
 
@@ -57,12 +81,38 @@ class Artifact:
     path : Path
     """
 
+    suffix = ""
+    """End of the folder's name."""
+
     def __init__(self, path: Path):
         self.path = Path(path)
 
     @property
-    def marker(self) -> dict | None:
-        """The marker's content; None while the artifact is not complete."""
+    def marker(self) -> Marker | None:
+        """What the marker says; None if the artifact is not complete, or lacks a file, or one has another size."""
+        path = self.path / MARKER
+        try:
+            stat = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        known = _CHECKED.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        content = self._content()
+        if content is None:
+            return None
+        try:
+            if any(os.path.getsize(self.path / name) != size for name, (size, _) in content["files"].items()):
+                return None
+        except OSError:
+            return None
+        marker = Marker(content["digest"], content["parents"])
+        _CHECKED[path] = stamp, marker
+        return marker
+
+    def _content(self) -> dict | None:
+        """The marker as it was written, with size and hash of every file; None while there is none."""
         try:
             return json.loads((self.path / MARKER).read_text())
         except (FileNotFoundError, NotADirectoryError):
@@ -70,20 +120,20 @@ class Artifact:
         except ValueError:
             return None  # a marker is written atomically; one that does not parse was damaged later
 
+    def _recorded(self) -> dict[str, tuple[int, str]]:
+        """Name of each file -> its size and hash, as the marker has them."""
+        content = self._content()
+        return content["files"] if content else {}
+
     def is_complete(self) -> bool:
-        """True if the marker is there and every file it lists still has its size."""
-        marker = self.marker
-        if marker is None:
-            return False
-        try:
-            return all(os.path.getsize(self.path / name) == size for name, (size, _) in marker["files"].items())
-        except OSError:
-            return False
+        """True if the marker is there and every file that it lists has its size, by a new look at the disk."""
+        _CHECKED.pop(self.path / MARKER, None)
+        return self.marker is not None
 
     def digest(self) -> str | None:
-        """Content hash of the whole artifact as the marker records it; None if not complete."""
+        """Content hash of the whole artifact as the marker records it; None if it is not complete."""
         marker = self.marker
-        return marker["digest"] if marker else None
+        return marker.digest if marker else None
 
     def files(self) -> list[Path]:
         """All files of the artifact except marker and leftovers of interrupted writes, sorted."""
@@ -118,24 +168,23 @@ class Artifact:
         DamagedArtifactError
             If it is not what was written.
         """
-        marker = self.marker or {"files": {}}
+        recorded = self._recorded()
         try:
             content = (self.path / name).read_bytes()
         except OSError as error:
             raise DamagedArtifactError(self.path, name, error.strerror) from error
-        if name not in marker["files"] or hash_bytes(content) != marker["files"][name][1]:
+        if name not in recorded or hash_bytes(content) != recorded[name][1]:
             raise DamagedArtifactError(self.path, name, "its hash is not the recorded one")
         return content
 
     def repair(self, error: DamagedArtifactError) -> None:
-        """Take out what an error found damaged, so that the next run computes it anew."""
+        """Take out what an error found damaged, so that the next run computes it again."""
         self.discard()
 
     def damaged_files(self) -> list[Path]:
         """Files whose content is not what the marker says (reads every byte)."""
-        marker = self.marker or {"files": {}}
         damaged = []
-        for name, (_, digest) in marker["files"].items():
+        for name, (_, digest) in self._recorded().items():
             path = self.path / name
             if not path.exists() or hash_file(path) != digest:
                 damaged.append(path)
@@ -143,6 +192,7 @@ class Artifact:
 
     def reopen(self) -> None:
         """Take the marker away, so that the next run completes the artifact again."""
+        _CHECKED.pop(self.path / MARKER, None)
         (self.path / MARKER).unlink(missing_ok=True)
 
     def discard(self) -> None:

@@ -1,11 +1,12 @@
-"""The artifact store: one folder an artifact, sharded Zarr v3 inside, complete only with its marker.
+"""The artifact store: one folder per artifact, sharded Zarr v3 inside, complete only with its marker.
 
-An artifact holds arrays whose first dimension is the image. One chunk is one image, one shard is some
-dozens of images and one file. Three things can go wrong with such files, and the API leaves no way
-to meet them: two writers in one shard lose data (zarr-python issue 3682), so a shard is only ever
-written whole, in one piece, by the holder of the artifact's lock; a missing chunk reads as fill value,
-so nothing is read without the marker, and missing files are errors; a flipped bit may decode to wrong
-numbers, so every chunk carries a checksum.
+An artifact holds arrays whose first dimension is the image. One chunk is one image. One shard is some dozens of
+images and one file. Three things can go wrong with such files, and the API prevents each:
+
+- Two writers in one shard lose data (zarr-python issue 3682). A shard is always written as a whole, by the process that
+  holds the artifact's lock.
+- A missing chunk reads as fill value. Nothing is read without the marker, and a missing file is an error.
+- A flipped bit may decode to wrong numbers. Every chunk has a checksum.
 
 Layout::
 
@@ -23,7 +24,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing
@@ -34,6 +35,8 @@ from data.errors import DamagedArtifactError, DamagedShardError
 from data.store.artifact import Artifact, writing
 
 IMAGE = "image_id"
+STRIDE = "stride"
+"""Attribute of an array whose cells are larger than a pixel: pixels per cell."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ArraySpec:
     Attributes
     ----------
     dims : tuple of str
-        Names of the dimensions after ``image_id``.
+        Names of the dimensions after ``image_id``; ``y`` and ``x`` run along the image.
     shape : tuple of int
         Their sizes; images that are smaller are padded with `fill`.
     dtype : str
@@ -51,6 +54,8 @@ class ArraySpec:
         A value that no pixel can have (255, NaN, ...), or one that means "nothing".
     attrs : dict
         units, long_name, ... shown by xarray.
+    stride : int
+        Pixels per cell along ``y`` and ``x``.
     """
 
     dims: tuple[str, ...]
@@ -58,6 +63,27 @@ class ArraySpec:
     dtype: str
     fill: int | float
     attrs: Mapping[str, object]
+    stride: int = 1
+
+
+class StoredImage(NamedTuple):
+    """One image of a store.
+
+    Attributes
+    ----------
+    store : ShardedStore
+    index : int
+        Position of the image along ``image_id``.
+    size : (height, width) in pixels
+    """
+
+    store: ShardedStore
+    index: int
+    size: tuple[int, int]
+
+    def read(self, name: str) -> np.ndarray:
+        """The image's values of an array, without padding; raises as `ShardedStore.read_image`."""
+        return self.store.read_image(name, self.index, self.size)
 
 
 class ShardedStore(Artifact):
@@ -65,12 +91,21 @@ class ShardedStore(Artifact):
 
     Examples
     --------
-    >>> store = ShardedStore(path).create(ids, {"label": spec}, attrs, shard_size=32)
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "labels.zarr"
+    >>> spec = ArraySpec(("y", "x"), (2, 3), "uint8", 255, {"long_name": "label"})
+    >>> store = ShardedStore(path).create(["a", "b", "c"], {"label": spec}, {}, shard_size=2)
     >>> for shard in store.missing_shards():
-    ...     store.write_shard(shard, {"label": labels[store.images_of(shard)]})
+    ...     store.write_shard(shard, {"label": [np.full((2, 2), index) for index in store.images_of(shard)]})
     >>> store.finish(parents={})
-    >>> ShardedStore(path).read_image("label", 7)
+    >>> ShardedStore(path).read_image("label", 2)
+    array([[  2,   2, 255],
+           [  2,   2, 255]], dtype=uint8)
+    >>> ShardedStore(path).image(2, size=(2, 2)).read("label").tolist()
+    [[2, 2], [2, 2]]
     """
+
+    suffix = ".zarr"
 
     def create(
         self,
@@ -89,7 +124,7 @@ class ShardedStore(Artifact):
         attrs : dict
             Everything that explains the artifact: stage, parameters, parents.
         shard_size : int
-            Images a shard.
+            Images per shard.
         coords : dict of name -> (dims, values), optional
             Small coordinate arrays, e.g. ``class_name`` or the height of each image.
         """
@@ -130,7 +165,7 @@ class ShardedStore(Artifact):
                     fill_value=spec.fill,
                     dimension_names=(IMAGE, *spec.dims),
                     compressors=_codecs(spec.dtype),
-                    attributes=dict(spec.attrs),
+                    attributes={**spec.attrs, **({STRIDE: spec.stride} if spec.stride > 1 else {})},
                 )
             zarr.consolidate_metadata(str(aside))
         self.path.mkdir(parents=True, exist_ok=True)
@@ -140,6 +175,9 @@ class ShardedStore(Artifact):
                 shutil.rmtree(place)
             child.replace(place)
         aside.rmdir()
+
+    def __reduce__(self):  # to a worker process goes the path alone
+        return type(self), (self.path,)
 
     @property
     def group(self) -> zarr.Group:
@@ -170,7 +208,10 @@ class ShardedStore(Artifact):
         return sorted(name for name, array in self.group.arrays() if array.shards is not None)
 
     def _array(self, name: str) -> zarr.Array:
-        return cast(zarr.Array, self.group[name])
+        arrays = self.__dict__.setdefault("_arrays", {})  # looking one up reads its metadata anew
+        if name not in arrays:
+            arrays[name] = cast(zarr.Array, self.group[name])
+        return arrays[name]
 
     def num_images(self) -> int:
         return int(self._array(IMAGE).shape[0])
@@ -179,7 +220,7 @@ class ShardedStore(Artifact):
         return -(-self.num_images() // self.shard_size)
 
     def images_of(self, shard: int) -> range:
-        """Numbers of the images of a shard."""
+        """Positions of the images of a shard."""
         start = shard * self.shard_size
         return range(start, min(start + self.shard_size, self.num_images()))
 
@@ -198,7 +239,7 @@ class ShardedStore(Artifact):
         Parameters
         ----------
         shard : int
-        arrays : dict of name -> one array an image of the shard (or an ndarray of them)
+        arrays : dict of name -> one array per image of the shard (or an ndarray of them)
             All arrays of the artifact. Values smaller than the layout are padded with the fill value.
 
         Raises
@@ -220,26 +261,42 @@ class ShardedStore(Artifact):
                     whole[number, ...][tuple(slice(size) for size in np.shape(value))] = value
                 target[images.start : images.stop] = whole
 
-    def read_image(self, name: str, image: int) -> np.ndarray:
-        """One image's values of an array (padded as in the layout).
+    def read_image(self, name: str, index: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """The values of one image in an array.
+
+        Parameters
+        ----------
+        name : str
+        index : int
+            Position of the image along ``image_id``.
+        size : (height, width), optional
+            Size of the image in pixels: the dimensions along the image are cut to it, in cells of the array's stride.
+            Without it the values come as they are stored, padded to the largest image.
 
         Raises
         ------
         DamagedShardError
             If the shard is missing or fails its checksum; the message names artifact and shard.
         """
-        return self._checked(name, image // self.shard_size, slice(image, image + 1))[0]
+        values = self._read(name, index)
+        if size is None:
+            return values
+        array = self._array(name)
+        stride = int(cast(int, array.attrs.get(STRIDE, 1)))
+        cells = {"y": -(-size[0] // stride), "x": -(-size[1] // stride)}
+        dims = (array.metadata.dimension_names or ())[1:]
+        return values[tuple(slice(cells.get(str(dim))) for dim in dims)]
 
-    def read_shard(self, name: str, shard: int) -> np.ndarray:
-        """All images of one shard, (images, ...); raises as `read_image`."""
-        images = self.images_of(shard)
-        return self._checked(name, shard, slice(images.start, images.stop))
+    def image(self, index: int, size: tuple[int, int]) -> StoredImage:
+        """One image of this store, read without padding."""
+        return StoredImage(self, index, size)
 
-    def _checked(self, name: str, shard: int, where: slice) -> np.ndarray:
+    def _read(self, name: str, index: int) -> np.ndarray:
+        shard = index // self.shard_size
         if not self._shard_file(name, shard).exists():
-            raise DamagedShardError(self.path, shard, name, "its file is not there")
+            raise DamagedShardError(self.path, shard, name, "its file does not exist")
         try:
-            return np.asarray(self._array(name)[where])
+            return np.asarray(self._array(name)[index])
         except Exception as error:  # each codec has its own way to say that bytes are wrong
             raise DamagedShardError(
                 self.path, shard, name, str(error).splitlines()[0] or type(error).__name__
@@ -263,7 +320,7 @@ class ShardedStore(Artifact):
 
 
 def _codecs(dtype: np.typing.DTypeLike):
-    """Compression of one chunk as measured (DESIGN): floats shuffle well, label maps do not need it.
+    """Compression of one chunk as measured: floats shuffle well, label maps do not need it.
 
     CRC32C comes last, over the compressed bytes: without it a flipped bit decodes to wrong numbers in
     most trials, and zstd's own checksum can be switched off by a flip in its header.

@@ -1,4 +1,7 @@
-"""Class activation maps: classifiers that have them, one head a file, and their extraction."""
+"""Class activation maps (CAMs): image classifiers that have them, one file per CAM head, and their extraction.
+
+``from models.cam import GapClassifier`` works for every class below. The modules are imported on demand.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,12 @@ HEADS: dict[str, str] = {
 }
 """name -> `CamClassifier`, built from (backbone name, output stride, number of foreground classes)."""
 
+BASE = ("models.cam.classifier:CamClassifier", "models.cam.classifier:CamOutput")
+"""The base class of the heads and what they return."""
+
 
 def build_classifier(num_classes: int, head: str, backbone: str, output_stride: int) -> Any:
-    """An image classifier with CAMs, without weights.
+    """An image classifier with CAMs, without pretrained weights.
 
     Parameters
     ----------
@@ -26,17 +32,26 @@ def build_classifier(num_classes: int, head: str, backbone: str, output_stride: 
     backbone : str
         timm name.
     output_stride : {8, 16, 32}
+        Input pixels per cell of the maps.
+
+    Returns
+    -------
+    CamClassifier
 
     Raises
     ------
     ValueError
         If a name is unknown or the backbone cannot have this stride.
+
+    Examples
+    --------
+    >>> import torch
+    >>> classifier = build_classifier(3, "gap", "test_efficientnet", 16)
+    >>> classifier(torch.zeros(1, 3, 64, 96)).maps.shape
+    torch.Size([1, 3, 4, 6])
     """
     return load(HEADS, head)(backbone, output_stride, num_classes)
 
 
 def __getattr__(name: str) -> Any:
     return export([*HEADS.values(), *BASE], __name__, name)
-
-
-BASE = ("models.cam.classifier:CamClassifier", "models.cam.classifier:CamOutput")

@@ -1,4 +1,4 @@
-"""CAM head whose dilated blocks teach its standard block to see whole objects (S. Kim, SNU 2022, chapter 2)."""
+"""CAM head with dilated blocks, which teach its standard block whole objects (S. Kim, SNU 2022, chapter 2)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from models.backbones import build_backbone, dense_features, num_features
 from models.cam.classifier import CamClassifier, CamOutput
 
 CAM_WEIGHT = 0.1
-"""Weight of the CAM loss beside the classification loss, as published."""
+"""Weight of the CAM loss relative to the classification loss, as published."""
 
 
 class DilatedClassifier(CamClassifier):
-    """CNN with one standard and D dilated blocks, each with class scores of its own.
+    """CNN with one standard block and D dilated blocks. Each block has its own class scores.
 
-    The standard block gives M_0, a block of dilation r_i gives M_i, each a 3x3 convolution to K maps. The
-    dense CAM M = max(M_0, mean_i M_i) reaches over what the standard block sees, and the CAM loss (2.2)
-    draws M_0 towards it; M_0 is what is extracted (2.4).
+    Each block is a 3x3 convolution to K maps: M_0 of the standard block, M_i of the block with dilation r_i. The dense
+    CAM M = max(M_0, mean_i M_i) covers more of an object than M_0. The CAM loss (2.2) makes M_0 similar to it. M_0 is
+    extracted as CAM (2.4).
 
     Parameters
     ----------
     backbone : str
         timm name of a CNN.
     output_stride : {8, 16, 32}
-        Pixels a cell of the maps.
+        Input pixels per cell of the maps.
     num_classes : int
         Foreground classes K.
     rates : sequence of int
@@ -54,7 +54,7 @@ class DilatedClassifier(CamClassifier):
         )
 
     def classification_losses(self, images: Tensor, tags: Tensor, output: CamOutput) -> dict[str, Tensor]:
-        """BCE of all blocks (2.1) and the weighted CAM loss (2.2)."""
+        """Binary cross entropy of all blocks (2.1) and the weighted CAM loss (2.2)."""
         dense = dense_cam(output.maps, output.further_maps)
         losses = super().classification_losses(images, tags, output)
         return {**losses, "dense_cam": CAM_WEIGHT * cam_loss(dense, output.maps, tags)}
@@ -66,7 +66,7 @@ def dense_cam(standard: Tensor, dilated: Sequence[Tensor]) -> Tensor:
 
 
 def cam_loss(dense: Tensor, standard: Tensor, tags: Tensor) -> Tensor:
-    """l = 1/(|C| |S|) sum over positions S and present classes C of (ReLU(M) - ReLU(M_0))^2 (2.2), mean over images.
+    """l = 1/(|C| |S|) sum over positions S and present classes C of (ReLU(M) - ReLU(M_0))^2 (eq. 2.2).
 
     Parameters
     ----------
@@ -75,7 +75,15 @@ def cam_loss(dense: Tensor, standard: Tensor, tags: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor, scalar; an image without a present class counts 0.
+    Tensor, scalar
+        Mean over the images. An image without a present class counts 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> standard, dense = torch.zeros(1, 2, 1, 2), torch.tensor([[[[2.0, 0.0]], [[9.0, 9.0]]]])
+    >>> float(cam_loss(dense, standard, torch.tensor([[1.0, 0.0]])))
+    2.0
     """
     squares = (F.relu(dense) - F.relu(standard)).square().mean(dim=(-2, -1)) * tags
     return (squares.sum(1) / tags.sum(1).clamp(min=1)).mean()

@@ -1,4 +1,4 @@
-"""CAMs over several scales and mirror images."""
+"""Extraction of CAMs over several scales and mirror images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def extract_cams(
     flip: bool,
     fusion: str = "mean",
 ) -> Tensor:
-    """Normalised CAMs of the present classes (eqs. 3.2, 3.3): M_c = CAM_c / max CAM_c, 0 for absent ones.
+    """Normalised CAMs of the present classes (eqs. 3.2, 3.3): M_c = CAM_c / max CAM_c; 0 for absent classes.
 
-    The head's CAMs are averaged over scales and mirror images before they are normalised; image masking
+    The CAMs of the head are averaged over scales and mirror images before they are normalised. Image masking
     (eqs. 2.4, 2.5) takes their maximum instead.
 
     Parameters
@@ -32,14 +32,16 @@ def extract_cams(
     tags : Tensor, (B, K), {0, 1}
     size : (height, width) of the result
     scales : sequence of float
+        Sizes of the image relative to its own.
     flip : bool
-        Also the mirror image of every scale.
+        Use the mirror image at every scale, too.
     fusion : {"mean", "max"}
-        Over scales and mirror images.
+        How scales and mirror images are combined.
 
     Returns
     -------
-    Tensor, (B, K, height, width), float32 in [0, 1]; all 0 for a class whose score is nowhere positive.
+    Tensor, (B, K, height, width), float32 in [0, 1]
+        0 everywhere for a class whose score is nowhere positive.
     """
     total = images.new_zeros(len(images), tags.shape[1], *size)
     fuse = torch.maximum if fusion == "max" else torch.add

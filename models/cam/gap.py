@@ -1,4 +1,4 @@
-"""Image classifier whose class scores are averages of class activation maps."""
+"""Image classifier whose class scores are means of class activation maps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from models.cam.classifier import CamClassifier, CamOutput
 class GapClassifier(CamClassifier):
     """CNN with a 1x1-convolution CAM head and global average pooling (Zhou et al., CVPR 2016).
 
-    score_k = mean over positions of s_k, s = W * features; the CAM of class k is ReLU(s_k).
+    The maps are s = W * features. The score of class k is the mean of s_k over positions, and its CAM is ReLU(s_k).
 
     Parameters
     ----------
     backbone : str
         timm name of a CNN.
     output_stride : {8, 16, 32}
-        Pixels a cell of the maps.
+        Input pixels per cell of the maps.
     num_classes : int
         Foreground classes K.
     """

@@ -1,4 +1,4 @@
-"""SEAM: CAMs that move with the image, refined by pixel correlation (Wang et al., CVPR 2020)."""
+"""SEAM: CAMs that are equivariant to scaling, refined by pixel correlation (Wang et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from models.cam_normalisation import divide_by_maximum, with_background
 MIDDLE, HIGH = 64, 128
 """Channels to which the two middle stages are reduced before their correlation, as published."""
 
-HARDEST = 0.2
-"""Share of the positions, those that differ most, that the cross regularisation counts."""
+HARDEST_SHARE = 0.2
+"""Share of the values that the cross regularisation counts: those that differ most."""
 
 
 def strongest_only(maps: Tensor) -> Tensor:
-    """Set all but the strongest channel of each position to 0."""
+    """Set all channels of each position to 0, except the strongest one; (B, C, h, w) -> (B, C, h, w)."""
     return maps * (maps == maps.amax(dim=1, keepdim=True))
 
 
 def pixel_correlation(cams: Tensor, features: Tensor) -> Tensor:
-    """Each position takes the mean of the CAMs at all positions, weighted by ReLU of the cosine similarity.
+    """Mean of the CAMs at all positions for each position, weighted by ReLU of the cosine similarity of features.
 
     Parameters
     ----------
@@ -43,17 +43,18 @@ def pixel_correlation(cams: Tensor, features: Tensor) -> Tensor:
 
 
 class SeamClassifier(CamClassifier):
-    """Siamese classifier: the CAM of a shrunken image shall be the shrunken CAM, before and after refinement.
+    """Siamese classifier: the CAM of a smaller image should be the smaller CAM, before and after refinement.
 
-    The pixel correlation module refines the strongest class of each position and the background by
-    similarity of image and middle features. Unlike in the published code, gradient also reaches the
-    CAM through that module, so that losses on the refined CAM shape what is extracted.
+    The pixel correlation module refines the strongest class of each position and the background. It uses the
+    similarity of image colours and of features of the middle stages. Unlike in the published code, the gradient also
+    reaches the CAM through this module, so losses on the refined CAM change what is extracted.
 
     Parameters
     ----------
     backbone : str
         timm name of a CNN.
     output_stride : {8, 16, 32}
+        Input pixels per cell of the maps.
     num_classes : int
         Foreground classes K.
     shrink : float
@@ -85,7 +86,7 @@ class SeamClassifier(CamClassifier):
         return CamOutput(maps.mean(dim=(-2, -1)), maps, refined)
 
     def classification_losses(self, images: Tensor, tags: Tensor, output: CamOutput) -> dict[str, Tensor]:
-        """BCE of both images, equivariance and equivariant cross regularisation (their eqs. 6 to 9)."""
+        """Binary cross entropy of both images, equivariance and cross regularisation (eqs. 6 to 9 of the paper)."""
         small = self(F.interpolate(images, scale_factor=self.shrink, mode="bilinear", align_corners=False))
         size = small.maps.shape[-2:]
         present = tags[:, :, None, None]
@@ -100,7 +101,7 @@ class SeamClassifier(CamClassifier):
             (strongest_only(with_background(cam.detach())) - with_background(refined)).abs().flatten(1)
             for cam, refined in ((cam_small, refined_large), (cam_large, refined_small))
         ]
-        count = max(1, int(HARDEST * crossed[0].shape[1]))
+        count = max(1, int(HARDEST_SHARE * crossed[0].shape[1]))
         classified = [F.binary_cross_entropy_with_logits(scores, tags) for scores in (output.scores, small.scores)]
         hardest = [values.topk(count, dim=1).values.mean() for values in crossed]
         return {

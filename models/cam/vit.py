@@ -1,4 +1,4 @@
-"""CAMs of a vision transformer, refined by its own attention (in the manner of MCTformer and WeakTr)."""
+"""CAMs of a vision transformer, refined by its attention (similar to MCTformer and WeakTr)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from models.backbones import build_backbone, check_backbone, is_vit
 from models.cam.classifier import CamClassifier, CamOutput
 
 HYBRID: dict[str, Any] = {"embed_dim": 192, "depth": 2, "num_heads": 3, "init_values": 0.1}
-"""Transformer on top of a CNN's features: a DeiT-Tiny of two blocks that begin near the identity (LayerScale), as
+"""Transformer on the features of a CNN: a DeiT-Tiny of two blocks. LayerScale starts them near the identity, since
 untrained attention would mix the whole image into every token."""
 
 
 def build_vit(name: str, output_stride: int) -> Any:
-    """A timm ViT by name; for the name of a CNN a hybrid, whose tokens are the CNN's feature cells.
+    """A timm ViT by name; for the name of a CNN a hybrid, whose tokens are the feature cells of the CNN.
 
-    The hybrid (Dosovitskiy et al., 2021, section 3.1) learns from few images where only the CNN has
-    pretrained weights.
+    The hybrid (Dosovitskiy et al., 2021, section 3.1) learns from few images if only the CNN has pretrained weights.
+
+    Raises
+    ------
+    ValueError
+        If timm does not know the name or the CNN cannot have this stride.
     """
     check_backbone(name)
     if is_vit(name):
@@ -34,25 +38,25 @@ def build_vit(name: str, output_stride: int) -> Any:
 
 
 class VitClassifier(CamClassifier):
-    """Transformer with one class token a class; patch tokens give maps, attention refines them.
+    """Transformer with one class token per class. Patch tokens give maps, and attention refines them.
 
-    The coarse map of class k is a convolution of the patch tokens. The refined map is the coarse one, weighed by the
-    square root of the attention of class token k to the patches, then spread among patches (MCTformer, Xu et
-    al., CVPR 2022, and its successor MCTformer+). The CAM is the mean of both: of the refined map alone a loss on
-    its edges makes a few bright cells. Both maps and the class tokens are scored (WeakTr, Zhu et al., 2023).
+    The coarse map of class k is a convolution of the patch tokens. The refined map is the coarse map times the square
+    root of the attention of class token k to the patches, then propagated among patches (MCTformer, Xu et al., CVPR
+    2022, and its successor MCTformer+). The CAM is the mean of both maps: with the refined map alone, a loss on its
+    edges reduces it to a few bright cells. Both maps and the class tokens give scores (WeakTr, Zhu et al., 2023).
 
-    Patches attend to each other here by their keys, softmax(K K^T / sqrt(d)), not from query to key: that attention
-    links what differs and can turn a map inside out (Li et al., arXiv 2304.05653). Both attentions are means
-    over all blocks and heads. The weights of the first a small network finds from the attention maps themselves
-    (WeakTr's adaptive attention fusion); those of the second it learns as constants, as each row of attention among
-    patches sums to 1. Class token k is scored by a direction that is learned, the same for all classes.
+    The attention among patches is computed from their keys, softmax(K K^T / sqrt(d)). Attention from query to key
+    connects different things and can invert a map (Li et al., arXiv 2304.05653). Both attentions are weighted means
+    over all blocks and heads. A small network finds the weights from the attention maps (adaptive attention fusion of
+    WeakTr). For the attention among patches these weights are learned constants, since each of its rows sums to 1. The
+    score of class token k is its product with a learned direction, which is the same for all classes.
 
     Parameters
     ----------
     backbone : str
         timm name of a ViT or DeiT, or of a CNN (see `build_vit`).
     output_stride : {8, 16, 32}
-        Of the CNN; a ViT has its patch size.
+        Stride of the CNN. A ViT has the stride of its patch size.
     num_classes : int
         Foreground classes K.
     """
@@ -63,11 +67,11 @@ class VitClassifier(CamClassifier):
         self.backbone = vit
         self.num_classes = num_classes
         for block in vit.blocks:
-            block.attn.fused_attn = False  # the fused kernel keeps the attention to itself
+            block.attn.fused_attn = False  # the fused kernel does not return the attention
         heads = len(vit.blocks) * vit.blocks[0].attn.num_heads
         self.class_offsets = nn.Parameter(0.02 * torch.randn(1, num_classes, vit.embed_dim))
         self.head = nn.Conv2d(vit.embed_dim, num_classes, kernel_size=3, padding=1)
-        # MCTformer takes the mean over channels, which is zero after an untrained layer norm: it could not learn.
+        # MCTformer takes the mean over channels. After an untrained layer norm it is zero, so nothing could be learned.
         self.token_score = nn.Linear(vit.embed_dim, 1)
         self.fusion = nn.Sequential(nn.Linear(heads, heads), nn.ReLU(), nn.Linear(heads, heads), nn.Sigmoid())
 
@@ -81,22 +85,23 @@ class VitClassifier(CamClassifier):
         tokens, to_patches, among_patches = self._attended(vit.norm_pre(tokens))
         classes, patches = vit.norm(tokens).split([self.num_classes, height * width], dim=1)
         maps = self.head(patches.transpose(1, 2).unflatten(2, (height, width)))
-        # Times the number of patches, so that a uniform attention changes nothing; at 0 the root has no gradient.
-        weighed = maps.flatten(2) * (height * width * to_patches).clamp(min=1e-6).sqrt()
-        refined = (weighed @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
+        # Times the number of patches: uniform attention changes nothing. The clamp is there since the derivative of the
+        # square root is infinite at 0.
+        weighted = maps.flatten(2) * (height * width * to_patches).clamp(min=1e-6).sqrt()
+        refined = (weighted @ among_patches.transpose(1, 2)).unflatten(2, (height, width))
         further_scores = (self.token_score(classes)[..., 0], refined.mean(dim=(-2, -1)))
         return CamOutput(maps.mean(dim=(-2, -1)), maps, F.relu((maps + refined) / 2), further_scores)
 
     def _tokens(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Class tokens and patch tokens with their positions, (B, K + h*w, D), and (h, w)."""
+        """Class tokens and patch tokens with position embedding, (B, K + h*w, D), and (h, w)."""
         vit: Any = self.backbone
         patches = vit.patch_embed(images)  # (B, h, w, D)
-        embedded = vit._pos_embed(patches)  # one class token in front, or more with registers
+        embedded = vit._pos_embed(patches)  # one class token first, then register tokens if any
         tokens = torch.cat([embedded[:, :1] + self.class_offsets, embedded[:, vit.num_prefix_tokens :]], dim=1)
         return tokens, (patches.shape[1], patches.shape[2])
 
     def _attended(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens after all blocks, attention of class tokens to patches (B, K, N), of patches to patches (B, N, N)."""
+        """Tokens after all blocks, attention of class tokens to patches (B, K, N) and among patches (B, N, N)."""
         vit: Any = self.backbone
         count = self.num_classes
         to_patches: list[Tensor] = []  # each (B, heads, K, N)
@@ -105,12 +110,12 @@ class VitClassifier(CamClassifier):
         def keep_attention(module, inputs, attention):
             to_patches.append(attention[:, :, :count, count:])
 
-        def keep_likeness(module, inputs, keys):
+        def keep_similarity(module, inputs, keys):
             keys = keys[:, :, count:]
             among_patches.append((keys @ keys.transpose(-1, -2) * keys.shape[-1] ** -0.5).softmax(-1))
 
         hooks = [block.attn.attn_drop.register_forward_hook(keep_attention) for block in vit.blocks]
-        hooks += [block.attn.k_norm.register_forward_hook(keep_likeness) for block in vit.blocks]
+        hooks += [block.attn.k_norm.register_forward_hook(keep_similarity) for block in vit.blocks]
         try:
             tokens = vit.blocks(tokens)
         finally:
@@ -121,6 +126,6 @@ class VitClassifier(CamClassifier):
     def _fused(self, attentions: list[Tensor]) -> Tensor:
         """Attentions (B, heads, M, N) of the blocks -> their weighted mean (B, M, N)."""
         attention = torch.cat(attentions, dim=1)
-        weights = self.fusion(attention.mean(dim=(-2, -1)) * attention.shape[-1])  # a uniform attention has mean 1
+        weights = self.fusion(attention.mean(dim=(-2, -1)) * attention.shape[-1])  # uniform attention has mean 1
         weights = weights / weights.sum(dim=1, keepdim=True)
         return (attention * weights[..., None, None]).sum(1)

@@ -1,6 +1,6 @@
-"""Losses, one term of a paper a file; each is a Module that needs no other part of the pipeline.
+"""Losses, one file per term of a paper. Each loss is a Module that needs no other part of the pipeline.
 
-``from models.losses import DepthEdgeAlignmentLoss`` works for every name below. The modules are imported on demand.
+``from models.losses import DepthEdgeAlignmentLoss`` works for every class below. The modules are imported on demand.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MAP_LOSSES: dict[str, MapLoss] = {
         weight=2.0,
         published_weight=1.0,
         settings={
-            "edges": Setting("curvature", "kind of depth edges", choices=("curvature", "sobel")),
+            "edges": Setting("curvature", "how depth edges are found", choices=("curvature", "sobel")),
             "stride": Setting(8, "pixels per cell of the grid on which the edges are compared"),
             "floor": Setting(0.04, "depth edges below it are noise (1/m; sobel: m)"),
             "span": Setting(0.3, "depth edges above floor + span count in full"),
             "noise_factor": Setting(
-                2.0, "raises the floor of an image to this multiple of its median depth edge, for noisy depth"
+                2.0, "for noisy depth: the floor of an image is at least this multiple of its median depth edge"
             ),
         },
     ),
@@ -46,7 +46,7 @@ MAP_LOSSES: dict[str, MapLoss] = {
         },
     ),
 }
-"""Losses on the classifier's maps, in the order in which they are added; TrainClassifier has their parameters."""
+"""name -> loss on the maps of a classifier, in the order of their sum. TrainClassifier has their settings."""
 
 TASK_LOSSES = (
     "models.losses.attention:AttentionLoss",
@@ -54,7 +54,7 @@ TASK_LOSSES = (
     "models.losses.seed:BalancedSeedLoss",
     "models.losses.superpixel_slic:SuperpixelSlicLoss",
 )
-"""Losses that belong to one training stage each."""
+"""Import paths of the losses that belong to one training stage each."""
 
 
 def __getattr__(name: str) -> Any:

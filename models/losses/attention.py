@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 
 def masked_images(images: Tensor, probabilities: Tensor, erased: Tensor) -> Tensor:
-    """I' = (1 - sum_c H_c b_c) (I - mu): erase from each image what belongs to the chosen classes (2.8, 2.9).
+    """I' = (1 - sum_c H_c b_c) (I - mu): erase the chosen classes from each image (eqs. 2.8, 2.9).
 
     Parameters
     ----------
     images : Tensor, (B, 3, H, W)
-        Normalised, so that 0 is the mean colour.
+        Normalised: 0 is the mean colour.
     probabilities : Tensor, (B, K+1, H, W)
-        Softmax H of the segmentation network, class 0 = background.
+        H, softmax of the segmentation network; class 0 = background.
     erased : Tensor, (B, K), {0, 1}
-        b, the present classes that are erased.
+        b, 1 for the present classes that are erased.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def masked_images(images: Tensor, probabilities: Tensor, erased: Tensor) -> Tens
 
 
 def attention_loss(scores: Tensor, tags: Tensor, erased: Tensor) -> Tensor:
-    """BCE of a classifier's scores of masked images against t' = t (1 - b), over the present classes (2.10).
+    """Binary cross entropy of the classifier's scores of masked images against t' = t (1 - b) (eq. 2.10).
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def attention_loss(scores: Tensor, tags: Tensor, erased: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor, scalar: the mean over the present classes of an image, then over the images; an image without a
-    present class counts 0.
+    Tensor, scalar
+        Mean over the present classes of an image, then over the images. An image without a present class counts 0.
     """
     tags, erased = tags.to(scores.dtype), erased.to(scores.dtype)
     losses = F.binary_cross_entropy_with_logits(scores, tags * (1 - erased), reduction="none") * tags
@@ -50,14 +50,14 @@ def attention_loss(scores: Tensor, tags: Tensor, erased: Tensor) -> Tensor:
 
 
 class AttentionLoss(nn.Module):
-    """A frozen classifier must see the classes that were left, and not those that were erased (2.8-2.11).
+    """A frozen classifier must find the classes that remain in a masked image, and not the erased ones (eqs. 2.8-2.11).
 
-    Each of the `paths` draws its own b in {0, 1}^K from torch's global generator; their losses are averaged.
+    Each of the `paths` draws its own b in {0, 1}^K from torch's global generator. Their losses are averaged.
 
     Parameters
     ----------
     paths : int
-        N of eq. 2.11; published best: 2 for VGG16, 3 for ResNet101.
+        N of eq. 2.11. Published best: 2 for VGG16, 3 for ResNet101.
 
     Examples
     --------
@@ -85,14 +85,14 @@ class AttentionLoss(nn.Module):
         Parameters
         ----------
         logits : Tensor, (B, K+1, h, w)
-            Of the segmentation network; resized to the images, bilinearly, after the softmax.
+            Class logits of the segmentation network. They are resized to the images (bilinear) after the softmax.
         images : Tensor, (B, 3, H, W), normalised
         tags : Tensor, (B, K), {0, 1}
         classify : callable
-            Images (B, 3, H, W) -> class logits (B, K). Its parameters must be constant; the gradient passes
-            through it to the mask.
+            Images (B, 3, H, W) -> class logits (B, K). Its parameters must be constant. The gradient passes through
+            it to the mask.
         erased : Tensor, (N, B, K), {0, 1} or None
-            b of every path; None draws them.
+            b of every path; None draws it.
 
         Returns
         -------
@@ -101,12 +101,12 @@ class AttentionLoss(nn.Module):
         Raises
         ------
         ValueError
-            If the shapes do not fit.
+            If the shapes do not agree.
         """
         if logits.ndim != 4 or tags.shape != (len(logits), logits.shape[1] - 1) or len(images) != len(logits):
             raise ValueError(
-                "logits (B, K+1, h, w), images (B, 3, H, W) and tags (B, K) must belong together; got "
-                f"{tuple(logits.shape)}, {tuple(images.shape)}, {tuple(tags.shape)}"
+                "expected logits (B, K+1, h, w), images (B, 3, H, W), tags (B, K); "
+                f"got {tuple(logits.shape)}, {tuple(images.shape)}, {tuple(tags.shape)}"
             )
         if erased is None:
             erased = torch.randint(0, 2, (self.paths, *tags.shape), device=tags.device)

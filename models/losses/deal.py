@@ -1,7 +1,7 @@
 """DEAL, the depth edge alignment loss (Schmidt, Belagiannis, Nalpantidis, arXiv 2509.17702).
 
-The edges of a class activation map shall lie where depth has edges. The paper leaves open how
-edges are brought into (0, 1) and at which size they meet; those choices are keyword arguments here.
+The loss aligns the edges of class activation maps with the edges of depth. The paper does not say how edges are
+brought into (0, 1) and at which resolution they are compared. These choices are keyword arguments here.
 """
 
 from __future__ import annotations
@@ -14,23 +14,38 @@ from models.cam_normalisation import NORMALISATIONS, check_normalisation
 from models.depth_edges import inverse_depth, inverse_depth_curvature, sobel_magnitude
 
 EPSILON = 1e-5
-"""Edge strengths are kept this far from 0 and 1, where the gate's logarithm ends."""
+"""Distance of edge strengths from 0 and 1, where the logarithm of the gate is infinite."""
 
 
 def gate(edges: Tensor, mu: float) -> Tensor:
-    """tanh(mu + logit(e)): about -1 for a non-edge, +1 for an edge, 0 at e = 1/(1 + exp(mu))."""
+    """tanh(mu + logit(e)): about -1 for a non-edge, +1 for an edge, 0 at e = 1/(1 + exp(mu)).
+
+    Examples
+    --------
+    >>> import torch
+    >>> gate(torch.tensor([0.0, 0.0759, 1.0]), mu=2.5).round(decimals=2).tolist()
+    [-1.0, 0.0, 1.0]
+    """
     return torch.tanh(mu + torch.logit(edges, eps=EPSILON))
 
 
 def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Depth edges in 1/m from second differences of inverse depth (ours: 0 on every plane).
+    """Depth edges from second differences of inverse depth (ours): 0 on every plane.
 
-    Inverse depth is averaged to half size, and its second differences over 2 cells are max-pooled to
-    ``1/stride`` of the image.
+    Inverse depth is averaged to half size. Its second differences over 2 cells are max-pooled to ``1/stride`` of the
+    image.
+
+    Parameters
+    ----------
+    depth : Tensor, (B, 1, H, W), metres
+    valid : Tensor, (B, 1, H, W), bool
+    stride : int
+        Pixels per cell of the result.
 
     Returns
     -------
-    edges, known : Tensor, (B, 1, H/stride, W/stride); known is bool
+    edges : Tensor, (B, 1, H/stride, W/stride), 1/m
+    known : Tensor, (B, 1, H/stride, W/stride), bool
     """
     curvature, defined = inverse_depth_curvature(*inverse_depth(depth, valid, factor=2))
     pool = max(stride // 2, 1)
@@ -39,57 +54,68 @@ def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, 
 
 
 def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Depth edges in metres a cell from the Sobel magnitude of depth (the paper's form).
+    """Depth edges from the Sobel magnitude of depth (the form of the paper).
 
     Depth is resampled to ``1/stride`` by bicubic interpolation.
 
+    Parameters
+    ----------
+    depth, valid, stride
+        As in `curvature_edges`.
+
     Returns
     -------
-    edges, known : Tensor, (B, 1, H/stride, W/stride); known is bool, false where any pixel is invalid
+    edges : Tensor, (B, 1, H/stride, W/stride), metres per cell
+    known : Tensor, (B, 1, H/stride, W/stride), bool
+        False where any pixel of the cell or of its neighbours is invalid.
     """
     size = tuple(-(-side // stride) for side in depth.shape[-2:])
     filled = depth.where(valid, torch.zeros_like(depth))
     edges = sobel_magnitude(F.interpolate(filled, size=size, mode="bicubic", align_corners=False))
     holes = F.adaptive_max_pool2d((~valid).to(depth.dtype), size)
-    return edges, F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel stencil sees the neighbours too
+    return edges, F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel operator uses the neighbours, too
 
 
 DEPTH_EDGES = {"curvature": curvature_edges, "sobel": sobel_edges}
+"""name -> function of (depth, valid, stride) that finds depth edges."""
 
 
 def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise_factor: float) -> Tensor:
-    """Depth edges brought into [0, 1]: 0 up to the floor, 1 from ``floor + span`` on.
+    """Bring depth edges into [0, 1]: 0 up to the floor, 1 from ``floor + span`` on, linear between them.
 
     Parameters
     ----------
     edges, known : Tensor, (B, 1, h, w)
-        As from a function of `DEPTH_EDGES`.
+        From a function of `DEPTH_EDGES`.
     floor, span : float
-        In the edges' unit.
+        In the unit of the edges.
     noise_factor : float
-        Raises an image's floor to this multiple of the median of its known edges. Most of an image is
-        surface, not border, so the median tells what noise alone makes of a surface. 0 leaves the floor.
+        The floor of an image is at least this multiple of the median of its known edges. Most of an image is
+        surface, not border, so the median measures the noise on surfaces. 0 keeps the floor.
 
     Returns
     -------
     Tensor, (B, 1, h, w), [0, 1]
     """
-    noise = edges.where(known, torch.nan).flatten(1).nanmedian(dim=1).values.nan_to_num(0.0)  # NaN: nothing known
+    noise = edges.where(known, torch.nan).flatten(1).nanmedian(dim=1).values.nan_to_num(0.0)  # NaN: no known edge
     floors = (noise_factor * noise).clamp(min=floor)[:, None, None, None]
     return ((edges - floors) / span).clamp(0.0, 1.0)
 
 
 def cam_edge_strength(cam: Tensor, size: tuple[int, int], normalisation: str = "max") -> Tensor:
-    """Edges of each class's CAM in [0, 1]: normalised, resized, Sobel magnitude, divided by its maximum.
+    """Edges of the CAM of each class in [0, 1]: normalise, resize, take the Sobel magnitude, divide by its maximum.
 
-    That maximum is taken as a constant, so that the loss cannot lower it by flattening the one
-    strongest edge.
+    The maximum gets no gradient. Otherwise the loss could lower it by flattening the one strongest edge.
 
     Parameters
     ----------
     cam : Tensor, (B, K, h, w), class scores
     size : (height, width) of the result
     normalisation : a name of `models.cam_normalisation.NORMALISATIONS`
+
+    Returns
+    -------
+    Tensor, (B, K, height, width), [0, 1]
     """
     normalised = NORMALISATIONS[normalisation](cam)
     edges = sobel_magnitude(F.interpolate(normalised, size=size, mode="bilinear", align_corners=False))
@@ -102,26 +128,32 @@ class DepthEdgeAlignmentLoss(nn.Module):
     .. math:: L = -\frac{1}{H'W'} \sum_{ij} \frac{1}{\sum_k y_k} \sum_k y_k\, a'_{k,ij}\, d'_{ij},
        \quad e' = \tanh(\mu + \log\frac{e}{1-e})
 
-    with the CAM's edges a and the depth's edges d on a common grid.
+    with the edges a of the CAM, the edges d of depth, and the tags y, on a common grid of H' x W' cells.
 
     Parameters
     ----------
     mu : float
-        Gate offset; with the paper's 2.5 a strength above 0.076 counts as an edge.
+        Offset of the gate. With 2.5, as in the paper, a strength above 0.076 counts as an edge.
     edges : {"curvature", "sobel"}
-        How depth edges are found: second differences of inverse depth (ours), or the paper's Sobel.
+        How depth edges are found: second differences of inverse depth (ours), or Sobel as in the paper.
     stride : int
-        The common grid has 1/stride of the depth map's height and width.
+        The common grid has 1/stride of the height and width of the depth map.
     floor, span : float
         Strengths up to `floor` are 0, from ``floor + span`` on 1 (1/m for curvature, m for Sobel).
     noise_factor : float
-        An image whose depth is noisy gets a higher floor: this multiple of the median of its depth edges
-        (`edge_strength`). 0 keeps one floor for all.
+        An image with noisy depth gets a higher floor: this multiple of the median of its depth edges
+        (`edge_strength`). 0 keeps one floor for all images.
     normalisation : {"max", "quantile"}
         How class scores are brought into [0, 1] before their edges are taken.
 
+    Raises
+    ------
+    ValueError
+        If `edges` or `normalisation` is unknown.
+
     Examples
     --------
+    >>> import torch
     >>> loss = DepthEdgeAlignmentLoss(mu=2.5)
     >>> cam, depth = torch.rand(2, 3, 15, 20), torch.ones(2, 1, 240, 320)
     >>> loss(cam, depth, torch.tensor([[1, 0, 0], [0, 1, 1]])).shape
@@ -154,18 +186,19 @@ class DepthEdgeAlignmentLoss(nn.Module):
             Class scores of any resolution (before ReLU).
         depth : Tensor, (B, 1, H, W), metres
         tags : Tensor, (B, K), {0, 1}
-            Image-level tags; absent classes get no gradient, an image without a tag adds 0.
+            Image-level tags. Absent classes get no gradient. An image without a tag counts 0.
         valid : Tensor, (B, 1, H, W), bool, optional
-            Pixels whose depth counts; default: depth > 0.
+            Pixels with measured depth; default: depth > 0.
 
         Returns
         -------
-        Tensor, scalar in [-1, 1], float32 (float64 for float64 CAMs) also under autocast.
+        Tensor, scalar in [-1, 1]
+            float32 also under autocast; float64 for float64 CAMs.
 
         Raises
         ------
         ValueError
-            If the shapes do not fit.
+            If the shapes do not agree.
         """
         if cam.ndim != 4 or depth.ndim != 4 or tags.shape != cam.shape[:2] or depth.shape[:2] != (cam.shape[0], 1):
             raise ValueError(

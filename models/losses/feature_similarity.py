@@ -11,30 +11,32 @@ from torch import Tensor, nn
 from models.cam_normalisation import NORMALISATIONS, check_normalisation, with_background
 
 LOG_OFFSET = 1e-5
-"""Inside the logarithms of the logit, as in the paper."""
+"""Added inside the logarithms of the logit, as in the paper."""
 
 RADIUS = 3.0
-"""Pairs farther apart than this many sigma, whose weight is below 1.2 % of a near pair's, are left out."""
+"""Pairs farther apart than this many sigma are left out. Their weight is below 1.2 % of that of a near pair."""
 
 ROWS = 8
-"""Grid rows of pairs held at a time."""
+"""Grid rows whose pairs are in memory at a time."""
 
 
 def pair_weights(x: Tensor, y: Tensor, distance2: Tensor, mu: float, sigma: float) -> Tensor:
-    """g(dist) tanh(mu + logit(delta)) of pixel pairs, delta = ||x - y||_1 / 3.
+    """g(distance) tanh(mu + logit(delta)) of pixel pairs, with delta = ||x - y||_1 / 3.
 
     Parameters
     ----------
     x, y : Tensor, (B, 3, N, 1) and (B, 3, 1, M), colours in [0, 1]
     distance2 : Tensor, (N, M), squared distance in cells
+    mu, sigma : float
+        As in `FeatureSimilarityLoss`.
 
     Returns
     -------
     Tensor, (B, N, M); 0 beyond `RADIUS` sigma.
     """
-    red, green, blue = ((x[:, channel] - y[:, channel]).abs() for channel in range(3))  # no (B, 3, N, M)
+    red, green, blue = ((x[:, channel] - y[:, channel]).abs() for channel in range(3))  # avoids a tensor (B, 3, N, M)
     delta = (red + green + blue) / 3
-    # tanh(mu + log(a / b)) = (e^2mu a^2 - b^2) / (e^2mu a^2 + b^2): no exponential or logarithm a pair
+    # tanh(mu + log(a / b)) = (e^2mu a^2 - b^2) / (e^2mu a^2 + b^2): needs no exponential or logarithm per pair
     above = math.exp(2 * mu) * (delta + LOG_OFFSET).square()
     below = (1 - delta + LOG_OFFSET).square()
     near = torch.exp(-distance2 / (2 * sigma**2)) / (2 * math.pi * sigma**2)
@@ -43,15 +45,17 @@ def pair_weights(x: Tensor, y: Tensor, distance2: Tensor, mu: float, sigma: floa
 
 
 def weighted_difference(values: Tensor, image: Tensor, mu: float, sigma: float) -> Tensor:
-    """sum_j W_ij (p_i - p_j), the graph Laplacian of the pair weights applied to the maps.
+    """sum_j W_ij (p_i - p_j): the graph Laplacian of the pair weights, applied to the maps.
 
-    Pairs are held a strip of `ROWS` grid rows at a time, against the rows within `RADIUS` sigma: memory
-    does not grow with the square of the pixels.
+    It works on strips of `ROWS` grid rows and the rows within `RADIUS` sigma of them. So memory does not grow with
+    the square of the number of cells.
 
     Parameters
     ----------
     values : Tensor, (B, C, h, w)
     image : Tensor, (B, 3, h, w), colours in [0, 1]
+    mu, sigma : float
+        As in `FeatureSimilarityLoss`.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def weighted_difference(values: Tensor, image: Tensor, mu: float, sigma: float) 
 
 
 class _PairwiseEnergy(torch.autograd.Function):
-    """sum_ij W_ij 0.5 ||p_i - p_j||^2 = p . Lp, whose gradient is 2 Lp, as W is symmetric: no pair is kept."""
+    """sum_ij W_ij 0.5 ||p_i - p_j||^2 = p . Lp. Its gradient is 2 Lp, as W is symmetric: no pair is kept in memory."""
 
     @staticmethod
     def forward(ctx, values, image, mu, sigma):
@@ -94,27 +98,34 @@ class _PairwiseEnergy(torch.autograd.Function):
 
 
 class FeatureSimilarityLoss(nn.Module):
-    r"""Feature similarity loss: alike neighbours shall have alike CAMs, unlike ones different CAMs.
+    r"""Feature similarity loss: neighbours of similar colour should have similar CAMs, others different CAMs.
 
     .. math:: L = -\frac{1}{HW} \sum_{ij} g(d_{ij})\, \tfrac12 \lVert p_i - p_j \rVert_2^2\,
        \tanh\!\big(\mu + \log\frac{δ_{ij}}{1-δ_{ij}}\big),\quad
        g(d) = \frac{e^{-d^2/2σ^2}}{2πσ^2},\quad δ_{ij} = \tfrac13 \lVert x_i - x_j \rVert_1
 
-    over all pairs of positions i, j; p are the normalised CAMs of the present classes and the
-    background 1 - max_k p_k, x is the image at the size of p.
+    over all pairs of positions i, j. p are the normalised CAMs of the present classes and the background
+    1 - max_k p_k; x is the image at the size of p.
 
     Parameters
     ----------
     mu : float
-        Gate offset: colours that differ by less than 1/(1 + exp(mu)) attract, others repel.
+        Offset of the gate: colours that differ by less than 1/(1 + exp(mu)) attract, others repel.
     sigma : float
-        Width of g in cells of the common grid. Pairs beyond 3 sigma (1.1 % of g's mass) are left out.
+        Standard deviation of g in cells of the common grid. Pairs beyond 3 sigma (1.1 % of the mass of g) are left out.
     stride : int or None
-        The common grid has 1/stride of the image's height and width; None: the CAM's own grid.
+        The common grid has 1/stride of the height and width of the image; None: the grid of the CAM.
     normalisation : {"max", "quantile"}
+        How class scores are brought into [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If `normalisation` is unknown.
 
     Examples
     --------
+    >>> import torch
     >>> loss = FeatureSimilarityLoss(stride=8)
     >>> cam, image = torch.rand(2, 3, 15, 20), torch.rand(2, 3, 240, 320)
     >>> loss(cam, image, torch.tensor([[1, 0, 0], [0, 1, 1]])).shape
@@ -136,16 +147,17 @@ class FeatureSimilarityLoss(nn.Module):
         image : Tensor, (B, 3, H, W)
             RGB in [0, 1].
         tags : Tensor, (B, K), {0, 1}
-            Absent classes get no gradient.
+            Image-level tags. Absent classes get no gradient.
 
         Returns
         -------
-        Tensor, scalar, float32 (float64 for float64 CAMs) also under autocast.
+        Tensor, scalar
+            float32 also under autocast; float64 for float64 CAMs.
 
         Raises
         ------
         ValueError
-            If the shapes do not fit.
+            If the shapes do not agree.
         """
         if cam.ndim != 4 or image.shape[:2] != (cam.shape[0], 3) or tags.shape != cam.shape[:2]:
             raise ValueError(

@@ -7,40 +7,42 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FLOOR = 1e-5
-"""Added to every probability, so that each position can be drawn."""
+"""Added to every probability: each position can be drawn."""
 
 
 def importance_sampling_loss(
     maps: Tensor, tags: Tensor, samples: int = 10, generator: torch.Generator | None = None
 ) -> Tensor:
-    r"""Classification by sampled positions instead of by the average over all.
+    r"""Classification loss of sampled positions instead of the average over all positions.
 
-    For each image and class, n positions are drawn with replacement with probability proportional
-    to sigmoid(s_k) + 1e-5; the activations there are the class scores:
+    For each image and class, n positions are drawn with replacement. Their probability is proportional to
+    sigmoid(s_k) + 1e-5. The activations at these positions are the class scores:
 
     .. math:: L = \frac{1}{BKn} \sum_{b,k,j} -y_{bk} \log σ(s_{bk,i_j}) - (1-y_{bk}) \log(1 - σ(s_{bk,i_j}))
 
-    Strong positions are drawn most, so that, unlike an average, the loss of a present class is not
-    lowered by spreading the map over the image, while that of an absent class falls on its peaks.
+    Strong positions are drawn most often. So the loss of a present class does not fall when its map spreads over the
+    image, unlike with an average, and the loss of an absent class acts on the peaks of its map.
 
     Parameters
     ----------
     maps : Tensor, (B, K, h, w)
         Activation maps s before ReLU.
     tags : Tensor, (B, K), {0, 1}
+        Image-level tags y.
     samples : int
-        Positions n drawn for each image and class.
+        Positions n drawn per image and class.
     generator : torch.Generator, optional
-        Of the maps' device; default: torch's global one.
+        On the device of the maps; default: torch's global generator.
 
     Returns
     -------
-    Tensor, scalar, float32 (float64 for float64 maps) also under autocast.
+    Tensor, scalar
+        float32 also under autocast; float64 for float64 maps.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not agree.
     """
     if maps.ndim != 4 or tags.shape != maps.shape[:2]:
         raise ValueError(f"expected maps (B, K, h, w), tags (B, K); got {tuple(maps.shape)}, {tuple(tags.shape)}")
@@ -55,10 +57,16 @@ def importance_sampling_loss(
 
 
 class ImportanceSamplingLoss(nn.Module):
-    """Module form of `importance_sampling_loss`; mix it as (1 - w) * GAP loss + w * ISL (paper: w = 0.2).
+    """Module form of `importance_sampling_loss`. Use (1 - w) * classification + w * ISL (paper: w = 0.2).
+
+    Parameters
+    ----------
+    samples : int
+        Positions drawn per image and class.
 
     Examples
     --------
+    >>> import torch
     >>> loss = ImportanceSamplingLoss(samples=10)
     >>> maps, tags = torch.zeros(2, 3, 15, 20), torch.tensor([[1, 0, 0], [0, 1, 1]])
     >>> round(float(loss(maps, tags)), 4)

@@ -1,4 +1,4 @@
-"""How a loss on the classifier's maps is described, so that it needs no line outside its file and the registry."""
+"""Description of a loss on the maps of a classifier. A new loss is one file and one entry in the registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Setting:
     description : str
         One line for help and luigi.cfg.
     choices : tuple of str
-        The legal values of a text.
+        The valid values of a text; empty for a number.
     """
 
     default: int | float | str
@@ -35,17 +35,21 @@ class MapLoss:
     path : str
         Import path of the Module, ``package.module:Class``.
     title : str
+        The name in plain words.
     inputs : tuple of str
-        What it is called with, in this order: ``maps`` (activation maps before ReLU), ``cams`` (what is extracted),
-        ``tags`` (B, K), ``image`` (RGB in [0, 1]), ``depth`` (metres), ``valid`` (measured pixels).
+        Arguments of the Module, in this order: ``maps`` (B, K, h, w), activation maps before ReLU; ``cams``
+        (B, K, h, w), what is extracted as CAM; ``tags`` (B, K), image-level tags in {0, 1}; ``image`` (B, 3, H, W),
+        RGB in [0, 1]; ``depth`` (B, 1, H, W), metres; ``valid`` (B, 1, H, W), bool, measured pixels.
     published_weight : float
-        The paper's weight, for ablations.
+        Weight in the paper, for ablations.
     weight : float
-        The default weight of the stage; 0 = off.
+        Default weight in the stage; 0 = off.
     replaces_classification : bool
-        The total is (1 - w) classification + w loss. Otherwise w loss is added, rises after the first epochs, and the
-        loss takes the keyword ``normalisation`` of the CAMs.
-    settings : dict of keyword -> Setting
+        True: the total is (1 - w) * classification + w * loss. False: w * loss is added, and its weight rises after
+        the first epochs. Such a loss acts on the maps of present classes only and takes the keyword
+        ``normalisation`` (a name of `models.cam_normalisation.NORMALISATIONS`).
+    settings : mapping of keyword -> Setting
+        Their defaults are those of the stage and may differ from those of the Module.
     """
 
     path: str
@@ -58,8 +62,15 @@ class MapLoss:
 
     @property
     def needs_depth(self) -> bool:
+        """True if the loss takes depth maps."""
         return "depth" in self.inputs
 
     def build(self, **settings: Any) -> Any:
-        """The Module, with values for its settings."""
+        """The Module with these keywords; keywords that are left out have the Module's own defaults.
+
+        Examples
+        --------
+        >>> MapLoss("models.losses.deal:DepthEdgeAlignmentLoss", "DEAL", ("cams", "depth"), 1.0).build(stride=4).stride
+        4
+        """
         return resolve_name(self.path)(**settings)

@@ -11,27 +11,29 @@ from models.label_values import UNLABELLED
 def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: int = UNLABELLED) -> Tensor:
     """l = -(1/|S_b|) sum_{S_b} log H^b - (1/|S_f|) sum_{S_f} log H^f.
 
-    H is the softmax of the logits, H^b = H_0 and H^f the sum of H over the present classes. S_b and S_f are
-    the pixels of the batch that are not salient and salient; a batch without one of them lacks that term.
+    H is the softmax of the logits, H^b = H_0, and H^f is the sum of H over the present classes. S_b are the pixels of
+    the batch that are not salient, S_f those that are. A term without pixels is 0.
 
     Parameters
     ----------
     logits : Tensor, (B, K+1, H, W)
-        Class scores, class 0 = background.
+        Class scores; class 0 = background.
     saliency : Tensor, (B, H, W), integer
-        0 not salient, 1 salient, `unlabelled` elsewhere.
+        0 not salient, 1 salient, or `unlabelled`, which is ignored.
     tags : Tensor, (B, K), {0, 1}
-        Classes present. Salient pixels of an image without any are left out: no class can claim them.
+        Image-level tags. Salient pixels of an image without a tag are ignored, since no class explains them.
     unlabelled : int
+        Value of pixels without a label.
 
     Returns
     -------
-    Tensor, scalar; 0 with zero gradient when no pixel counts.
+    Tensor, scalar
+        0 with zero gradient if no pixel counts.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not agree.
     """
     if (
         logits.ndim != 4
@@ -39,12 +41,12 @@ def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: in
         or tags.shape != (len(logits), logits.shape[1] - 1)
     ):
         raise ValueError(
-            "saliency must be (B, H, W) and tags (B, K) of logits (B, K+1, H, W); got "
-            f"{tuple(saliency.shape)}, {tuple(tags.shape)}, {tuple(logits.shape)}"
+            "expected logits (B, K+1, H, W), saliency (B, H, W), tags (B, K); "
+            f"got {tuple(logits.shape)}, {tuple(saliency.shape)}, {tuple(tags.shape)}"
         )
     present = tags.bool()
     log_all = logits.logsumexp(1)
-    # A finite number in place of -inf: an image of absent classes alone would have no gradient but NaN.
+    # A finite number instead of -inf: an image without a present class would get the gradient NaN.
     absent = torch.finfo(logits.dtype).min / 2
     log_present = logits[:, 1:].masked_fill(~present[:, :, None, None], absent).logsumexp(1)
     salient = (saliency == 1) & (saliency != unlabelled) & present.any(1)[:, None, None]
@@ -60,12 +62,17 @@ def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: in
 class SaliencyLoss(nn.Module):
     """Module form of `saliency_loss`.
 
+    Parameters
+    ----------
+    unlabelled : int
+        Value of pixels without a label.
+
     Examples
     --------
     >>> import torch
     >>> loss = SaliencyLoss()
     >>> saliency = torch.tensor([[[0, 1], [1, 255]]])
-    >>> float(loss(torch.zeros(1, 4, 2, 2), saliency, torch.tensor([[1, 1, 0]])).round(decimals=4))
+    >>> round(float(loss(torch.zeros(1, 4, 2, 2), saliency, torch.tensor([[1, 1, 0]]))), 4)  # log 4 + log 2
     2.0794
     """
 

@@ -9,31 +9,33 @@ from models.label_values import UNLABELLED
 
 
 def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = UNLABELLED) -> Tensor:
-    """L = -(1/|L_b|) sum_{L_b} log H_0 - (1/|L_f|) sum_{L_f} log H_c, H the softmax of the logits.
+    """L = -(1/|L_b|) sum_{L_b} log H_0 - (1/|L_f|) sum_{L_f} log H_c, where H is the softmax of the logits.
 
-    Background and foreground seeds weigh the same however many pixels they have; an image set
-    without one of the two, or with neither, simply lacks that term.
+    L_b are the background pixels of the batch, L_f its foreground pixels. Both kinds have the same weight, whatever
+    their number. A term without pixels is 0.
 
     Parameters
     ----------
     logits : Tensor, (B, K+1, H, W)
-        Class scores, class 0 = background.
+        Class scores; class 0 = background.
     seeds : Tensor, (B, H, W), integer
-        0 background, 1..K foreground class, `unlabelled` elsewhere. |L_b| and |L_f| count the batch.
+        0 background, 1..K foreground class c, or `unlabelled`, which is ignored.
     unlabelled : int
+        Value of pixels without a label.
 
     Returns
     -------
-    Tensor, scalar; 0 with zero gradient when no pixel is labelled.
+    Tensor, scalar
+        0 with zero gradient if no pixel is labelled.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not agree.
     """
     if logits.ndim != 4 or seeds.shape != logits.shape[:1] + logits.shape[2:]:
         raise ValueError(
-            f"seeds must be (B, H, W) of logits (B, K+1, H, W); got {tuple(seeds.shape)}, {tuple(logits.shape)}"
+            f"expected logits (B, K+1, H, W), seeds (B, H, W); got {tuple(logits.shape)}, {tuple(seeds.shape)}"
         )
     losses = F.cross_entropy(logits, seeds.long(), ignore_index=unlabelled, reduction="none")  # 0 where unlabelled
     background = seeds == 0
@@ -47,13 +49,18 @@ def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = UNLABELL
 class BalancedSeedLoss(nn.Module):
     """Module form of `balanced_seed_loss`.
 
+    Parameters
+    ----------
+    unlabelled : int
+        Value of pixels without a label.
+
     Examples
     --------
     >>> import torch
     >>> loss = BalancedSeedLoss()
     >>> seeds = torch.full((1, 4, 4), 255)
     >>> seeds[0, 0], seeds[0, 3] = 0, 2
-    >>> float(loss(torch.zeros(1, 3, 4, 4), seeds).round(decimals=4))
+    >>> round(float(loss(torch.zeros(1, 3, 4, 4), seeds)), 4)  # 2 log 3
     2.1972
     """
 

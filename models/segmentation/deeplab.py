@@ -1,4 +1,4 @@
-"""DeepLab with an atrous spatial pyramid head (Chen et al., TPAMI 2018: DeepLab-ASPP, "v2")."""
+"""DeepLab with atrous spatial pyramid pooling (Chen et al., TPAMI 2018: DeepLab-ASPP, "v2")."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from models.segmentation.multi_scale import averaged_probabilities
 
 
 class DeepLabAspp(nn.Module):
-    """timm CNN followed by parallel dilated 3x3 convolutions whose class scores are summed.
+    """timm CNN with parallel dilated 3x3 convolutions, whose class scores are summed.
 
     Parameters
     ----------
     backbone : nn.Module
-        As from `models.backbones.build_backbone`; stride 8 in the paper, 16 is four times cheaper.
+        From `models.backbones.build_backbone`. The paper has stride 8; stride 16 costs a quarter.
     num_classes : int
         K+1, background included.
     rates : sequence of int
-        Dilation of each branch, in feature cells; (6, 12, 18, 24) at stride 8 in the paper.
+        Dilation of each branch, in feature cells. The paper has (6, 12, 18, 24) at stride 8.
     """
 
     def __init__(self, backbone: nn.Module, num_classes: int, rates: Sequence[int] = (6, 12, 18, 24)):
@@ -36,8 +36,26 @@ class DeepLabAspp(nn.Module):
         self.branches = nn.ModuleList(branches)
 
     @classmethod
-    def build(cls, num_classes: int, backbone: str, output_stride: int, rates: Sequence[float]) -> DeepLabAspp:
-        """The network of K foreground classes on a timm CNN, without weights."""
+    def build(
+        cls, num_classes: int, backbone: str, output_stride: int = 16, rates: Sequence[float] = (6, 12, 18, 24)
+    ) -> DeepLabAspp:
+        """The network on a timm CNN, without pretrained weights.
+
+        Parameters
+        ----------
+        num_classes : int
+            Foreground classes K.
+        backbone : str
+            timm name.
+        output_stride : {8, 16, 32}
+        rates : sequence of numbers
+            Dilation of each branch, in feature cells, converted to integers.
+
+        Raises
+        ------
+        ValueError
+            If timm does not know the backbone or it cannot have this stride.
+        """
         return cls(build_backbone(backbone, output_stride), num_classes + 1, [int(rate) for rate in rates])
 
     def pretrained_network(self) -> nn.Module:
@@ -45,7 +63,7 @@ class DeepLabAspp(nn.Module):
         return self.backbone
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) -> class logits (B, K+1, h, w) at the backbone's stride."""
+        """Images (B, 3, H, W) -> class logits (B, K+1, h, w) at the stride of the backbone."""
         features = dense_features(self.backbone, images)
         return sum(branch(features) for branch in self.branches)
 

@@ -1,4 +1,4 @@
-"""Prediction at several sizes of the image and mirrored."""
+"""Prediction at several scales and on mirror images."""
 
 from __future__ import annotations
 
@@ -16,10 +16,21 @@ def averaged_probabilities(
     Parameters
     ----------
     logits_of : callable
-        Images (B, 3, h, w) -> class logits (B, C, h', w'), resized to the images here.
+        Images (B, 3, h, w) -> class logits (B, C, h', w'). They are resized to the images here.
     images : Tensor, (B, 3, H, W)
     scales : sequence of float
+        Sizes of the image relative to its own.
     flip : bool
+        Use the mirror image at every scale, too.
+
+    Examples
+    --------
+    >>> import torch
+    >>> def logits_of(images):
+    ...     return images[:, :2, ::2, ::2]
+    >>> probabilities = averaged_probabilities(logits_of, torch.zeros(1, 3, 4, 6), scales=(1.0, 0.5), flip=True)
+    >>> probabilities.shape, float(probabilities.mean())
+    (torch.Size([1, 2, 4, 6]), 0.5)
     """
     size = images.shape[-2:]
     total = images.new_zeros(())

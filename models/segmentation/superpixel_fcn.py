@@ -1,10 +1,11 @@
-"""FCN-16 whose scores are upsampled by learned superpixels, or bilinearly (de Jong, Holenderski, arXiv 2510.15756)."""
+"""FCN-16 with upsampling by learned superpixels, or bilinear (de Jong, Holenderski, arXiv 2510.15756)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,24 +15,24 @@ from models.segmentation.multi_scale import averaged_probabilities
 from models.segmentation.superpixel_pooling import assign, upsample
 
 EMBEDDING = 16
-"""Channels in which pixels and cells are compared."""
+"""Channels of the embedding in which pixels and cells are compared."""
 
 STRIDES = (2, 4, 8, 16, 32)
-"""Of the encoder's stages."""
+"""Strides of the stages of the encoder."""
 
-FIRST_TEMPERATURE = 0.1
-"""Of the softmax over the cells, before learning (Suzuki, arXiv 2103.03435)."""
+INITIAL_TEMPERATURE = 0.1
+"""Temperature of the softmax over the cells before training (Suzuki, arXiv 2103.03435)."""
 
 
 class FcnOutput(NamedTuple):
-    """What the network gives for images (B, 3, H, W).
+    """Result of the network on images (B, 3, H, W).
 
     Attributes
     ----------
     logits : Tensor, (B, C, H, W)
     steps : list of Tensor, (B, 9, H', W'), (B, 9, H'/2, W'/2), ...
-        Assignments of the steps from the image to its superpixels of stride 16, the finest first; H' and
-        W' are H and W rounded up to a multiple of 32. Empty with bilinear upsampling.
+        Assignments from the image to its superpixels of stride 16, step by step, the finest first. H' and W' are H
+        and W rounded up to a multiple of 32. Empty with bilinear upsampling.
     """
 
     logits: Tensor
@@ -44,32 +45,34 @@ def build_encoder(name: str) -> nn.Module:
     Raises
     ------
     ValueError
-        If timm does not know it or its stages are others.
+        If timm does not know it or it has no stages of these strides.
     """
-    import timm
-
     check_backbone(name)
     encoder: Any = timm.create_model(name, num_classes=0, global_pool="")
     strides = [info["reduction"] for info in getattr(encoder, "feature_info", [])]
     if not set(STRIDES) <= set(strides) or not hasattr(encoder, "forward_intermediates"):
-        raise ValueError(f"encoder '{name}' has stages of stride {strides}; strides {STRIDES} are needed")
+        raise ValueError(
+            f"backbone '{name}' has stages of stride {strides}, strides {STRIDES} are needed; choose a CNN"
+        )
     return encoder
 
 
 class SuperpixelFcn(nn.Module):
-    """Encoder, class scores at stride 32 and 16, and upsampling by factors of 2.
+    """Encoder, class scores at strides 32 and 16, and upsampling by factors of 2.
 
-    At each step the four times as many finer positions attend to the 3x3 cells around them: Q is the
-    softmax of the cosine similarity of their embeddings over a learned temperature, and the scores are
-    upsampled by Q. The scores of stride 32 are brought to 16 and added to those there (FCN-16); the
-    four steps from there to the image make each cell of 16 pixels a superpixel.
+    At each step every position of the finer grid attends to the 3x3 cells around it. Q is the softmax of the cosine
+    similarity of their embeddings, divided by a learned temperature. The scores are upsampled by Q. The scores of
+    stride 32 are upsampled to stride 16 and added to the scores there (FCN-16). After the four steps from there to the
+    image, each cell of 16 x 16 pixels has become a superpixel.
 
     Parameters
     ----------
     backbone : nn.Module
-        As from `build_encoder`.
+        From `build_encoder`.
     num_classes : int
+        K+1, background included.
     upsampling : {"superpixel", "bilinear"}
+        How class scores reach the pixels.
     """
 
     def __init__(self, backbone: nn.Module, num_classes: int, upsampling: str = "superpixel"):
@@ -77,22 +80,36 @@ class SuperpixelFcn(nn.Module):
         self.backbone = backbone
         self.upsampling = upsampling
         described = cast(Any, backbone).feature_info
-        info = {entry["reduction"]: (number, entry["num_chs"]) for number, entry in enumerate(described)}
+        info = {entry["reduction"]: (index, entry["num_chs"]) for index, entry in enumerate(described)}
         self.stages = [info[stride][0] for stride in STRIDES]
         channels = [info[stride][1] for stride in STRIDES]
         self.score_16, self.score_32 = (nn.Conv2d(count, num_classes, kernel_size=1) for count in channels[-2:])
         if upsampling == "superpixel":
-            # One embedding a grid, compared across a step after a projection of the coarser one of its own.
+            # Each grid has one embedding as the finer and one as the coarser side of a step.
             self.pixels = nn.Sequential(
                 nn.Conv2d(3, EMBEDDING, 3, padding=1), nn.ReLU(), nn.Conv2d(EMBEDDING, EMBEDDING, 3, padding=1)
             )
             self.fine = nn.ModuleList(nn.Conv2d(count, EMBEDDING, kernel_size=1) for count in channels[:-1])
             self.coarse = nn.ModuleList(nn.Conv2d(count, EMBEDDING, kernel_size=1) for count in channels)
-            self.log_temperature = nn.Parameter(torch.full((len(STRIDES),), FIRST_TEMPERATURE).log())
+            self.log_temperature = nn.Parameter(torch.full((len(STRIDES),), INITIAL_TEMPERATURE).log())
 
     @classmethod
-    def build(cls, num_classes: int, backbone: str, upsampling: str) -> SuperpixelFcn:
-        """The network of K foreground classes on a timm CNN, without weights."""
+    def build(cls, num_classes: int, backbone: str, upsampling: str = "superpixel") -> SuperpixelFcn:
+        """The network on a timm CNN, without pretrained weights.
+
+        Parameters
+        ----------
+        num_classes : int
+            Foreground classes K.
+        backbone : str
+            timm name.
+        upsampling : {"superpixel", "bilinear"}
+
+        Raises
+        ------
+        ValueError
+            If timm does not know the backbone or it has other strides than needed.
+        """
         return cls(build_encoder(backbone), num_classes + 1, upsampling)
 
     def pretrained_network(self) -> nn.Module:
@@ -101,12 +118,13 @@ class SuperpixelFcn(nn.Module):
 
     @staticmethod
     def padded(images: Tensor) -> Tensor:
-        """Images to whose size the assignments belong: the lower and right edge repeated up to a multiple of 32."""
+        """Images of the size of the assignments: the lower and right edges are repeated up to a multiple of 32."""
         height, width = images.shape[-2:]
         padding = (0, -width % STRIDES[-1], 0, -height % STRIDES[-1])
         return F.pad(images, padding, mode="replicate") if any(padding) else images
 
     def forward(self, images: Tensor) -> FcnOutput:
+        """Images (B, 3, H, W) -> class logits at their size and the assignments."""
         height, width = images.shape[-2:]
         padded = self.padded(images)
         network: Any = self.backbone
@@ -131,7 +149,7 @@ class SuperpixelFcn(nn.Module):
         return averaged_probabilities(lambda seen: self(seen).logits, images, scales, flip)
 
     def superpixels(self, images: Tensor) -> Tensor:
-        """The superpixel of stride 16 that each pixel belongs to most, (B, H, W) int64."""
+        """The superpixel of stride 16 to which each pixel mainly belongs, (B, H, W), int64."""
         return superpixels_of(self(images).steps)[:, : images.shape[-2], : images.shape[-1]]
 
 
@@ -140,7 +158,7 @@ def _bilinear(values: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def superpixels_of(steps: Sequence[Tensor]) -> Tensor:
-    """The superpixel that each pixel belongs to most, following the largest share from step to step.
+    """The superpixel to which each pixel mainly belongs: the largest share at each step.
 
     Parameters
     ----------
@@ -148,11 +166,12 @@ def superpixels_of(steps: Sequence[Tensor]) -> Tensor:
 
     Returns
     -------
-    Tensor, (B, H, W), int64: the number of the cell, row by row
+    Tensor, (B, H, W), int64
+        Number of the cell, row by row.
     """
     batch, _, height, width = steps[-1].shape
     cells = torch.arange(height * width // 4, device=steps[-1].device).view(1, 1, height // 2, width // 2)
-    numbers = cells.expand(batch, -1, -1, -1).double()  # exact, and one_hot shares pick one of them
+    numbers = cells.expand(batch, -1, -1, -1).double()  # exact in float64; one-hot shares select one of them
     for shares in reversed(steps):
         one_hot = F.one_hot(shares.argmax(1), shares.shape[1]).permute(0, 3, 1, 2).double()
         numbers = upsample(numbers, one_hot)

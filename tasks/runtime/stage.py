@@ -1,62 +1,40 @@
-"""What all stages share: identity, completeness, resume, locking, progress, error lines.
+"""The base of all stages: what they read, their identity, completeness, resume and error lines.
 
-A stage file states its parameters, what it requires, and the work; nothing of this.
+A stage file states its parameters, what it requires, and what it computes; nothing of this.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import difflib
 import json
 import logging
-import platform
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import metadata
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import luigi
-from filelock import FileLock, Timeout
-from luigi.task_register import Register
-from tqdm import tqdm
 
 from data.errors import DamagedArtifactError, SettingError, StoreError
 from data.readers import DATASETS
-from data.sample import DatasetIndex
 from data.store.artifact import Artifact, hash_text, write_json
 from data.store.sharded import ShardedStore
+from tasks.methods import METHODS
 from tasks.presets import PROFILES, preset_of
-from tasks.runtime.memory import peak_memory_mb, reset_peak_memory
+from tasks.runtime.lock import artifact_lock
+from tasks.runtime.luigi_seam import is_set, registered_tasks
+from tasks.runtime.memory import reset_peak_memory
+from tasks.runtime.parameters import matters, nearest, one_of
+from tasks.runtime.progress import track
+from tasks.runtime.record import read_record, write_record
 
 log = logging.getLogger("depthseed")
 
 STAGE_FILE = "stage.json"
-"""In every artifact: stage, version, parameters and the digests of its parents."""
+"""In every artifact: stage, version, parameters and the digests of the artifacts that it was made from."""
 
 COMMON = ("dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "device")
-"""Parameters that every stage hands up to the stages it requires."""
-
-
-METHODS = ("superpixel", "masking", "coarse")
-"""The roads through the DAG; `tasks.methods` says which stage trains the segmentation network on each."""
-
-
-class ScalesParameter(luigi.Parameter):
-    """A comma-separated list of numbers, ``1,0.75,0.5``; the task sees a tuple of floats."""
-
-    def parse(self, text: str) -> tuple[float, ...]:
-        try:
-            return tuple(float(part) for part in text.split(","))
-        except ValueError:
-            raise SettingError(f"'{text}' is not a list of numbers; write them as 1,0.75,0.5") from None
-
-    def serialize(self, value: tuple[float, ...]) -> str:
-        return ",".join(f"{number:g}" for number in value)
-
-    def _warn_on_wrong_param_type(self, name, value):
-        pass  # luigi would warn of the tuple
+"""Parameters that every stage hands to the stages that it requires."""
 
 
 class SettingsParameter(luigi.DictParameter):
@@ -67,7 +45,7 @@ class SettingsParameter(luigi.DictParameter):
             return super().parse(text)
         except ValueError as error:
             raise SettingError(
-                f"settings '{text}' are no JSON ({error}); write "
+                f"settings '{text}' is not valid JSON ({error}); write "
                 '{"Stage": {"parameter": value}} between single quotes'
             ) from None
 
@@ -79,30 +57,33 @@ class SettingsParameter(luigi.DictParameter):
             known = dict(_stage_named(family).get_params())
             for name in values:
                 if name not in known or name in COMMON:
-                    raise SettingError(f"stage {family} has no parameter '{name}'{_nearest(name, known)}")
+                    raise SettingError(f"stage {family} has no parameter '{name}'{nearest(name, known)}")
         return settings
 
 
 class StageTask(luigi.Task):
     """Base of all stages.
 
-    A subclass sets `version` (raise it when the same parameters give other results), declares its
-    parameters, ``requires()``, and ``work()``, which writes into ``self.artifact``. Parameters
-    declared with ``significant=False`` do not enter the identity.
+    A subclass sets `version` (raise it when the same parameters give other results), declares its parameters,
+    ``requires()``, which returns ``{name: stage}``, and ``work()``, which reads ``self.inputs[name]`` and writes into
+    ``self.artifact``. `tasks.runtime.image_stage.ImageStage` has a ``work()`` for stages over images. Parameters that
+    do not change the result are declared with ``significant=False``; those that matter only beside certain values of
+    others are declared by `tasks.runtime.parameters`.
     """
 
     version = 1
-    suffix = ".zarr"
+    artifact_type: type[Artifact] = ShardedStore
+    """What the stage writes: arrays over images, or any files."""
 
     dataset = luigi.Parameter(default="demo", description=f"data set: {', '.join(sorted(DATASETS))}")
-    data_root = luigi.Parameter(default="", description="folder of the data set; demo makes its own", significant=False)
+    data_root = luigi.Parameter(
+        default="", description="folder of the data set; the demo has its own", significant=False
+    )
     artifacts = luigi.Parameter(default="artifacts", description="folder for all results", significant=False)
     profile = luigi.ChoiceParameter(
         default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
     )
-    method = luigi.ChoiceParameter(
-        default="superpixel", choices=METHODS, description="how the segmentation network learns"
-    )
+    method = one_of(METHODS, "superpixel", "how the segmentation network learns")
     settings = SettingsParameter(
         default={}, description='JSON that wins over luigi.cfg for single stages: {"Stage": {"parameter": value}}'
     )
@@ -118,15 +99,11 @@ class StageTask(luigi.Task):
     uses_seed = False
     """True for the stages whose result depends on `seed`."""
 
-    came_later: Mapping[str, object] = {}
-    """Parameters younger than the stage, with the value that means what it always did: at that value they stay
-    out of the identity, so that a new choice does not make old artifacts stale."""
-
     @classmethod
     def get_param_values(cls, params, args, kwargs):
         """Luigi's resolution, with the profile between luigi.cfg and the default in the code, and `settings` above."""
         values = dict(super().get_param_values(params, args, kwargs))
-        if "method" not in kwargs and not _is_set(dict(params)["method"], cls.get_task_family(), "method"):
+        if "method" not in kwargs and not is_set(dict(params)["method"], cls.get_task_family(), "method"):
             values["method"] = PROFILES[values["profile"]].method
         preset = preset_of(cls.__name__, values["profile"], values["method"])
         settings = values["settings"].get(cls.__name__, {})
@@ -135,84 +112,108 @@ class StageTask(luigi.Task):
                 continue
             if name in settings:
                 values[name] = _parsed(param, settings[name])
-            elif name in preset and not _is_set(param, cls.get_task_family(), name):
+            elif name in preset and not is_set(param, cls.get_task_family(), name):
                 values[name] = preset[name]
         return [(name, values[name]) for name, _ in params]
 
+    # What it reads
+
+    def requires(self) -> Mapping[str, StageTask]:
+        """The stages that this one reads, by the name that it uses for each."""
+        return {}
+
     def upstream(self, stage: type[StageTask], **parameters) -> StageTask:
-        """The task of an earlier stage with the same common parameters (never with equal-named stage ones)."""
+        """A stage to require, with the same common parameters (never with equal-named parameters of this stage)."""
         return stage(**{**{name: getattr(self, name) for name in COMMON}, **parameters})
 
-    # Identity and completeness
+    @cached_property
+    def required(self) -> dict[str, StageTask]:
+        """What `requires` returns; the same tasks each time, even when the command line's flags are gone."""
+        return dict(self.requires())
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """What this stage reads, by name: ``self.inputs["cams"]`` is the open artifact of the stage upstream."""
+        return _Inputs(self.required)
+
+    def open(self) -> Any:
+        """What a stage that requires this one reads."""
+        return self.artifact
+
+    # Identity
 
     def parameters(self) -> dict[str, object]:
         """The parameters that the result depends on."""
-        # What they decide shows in other parameters and in the stages above.
-        skipped = {"dataset", "method", "settings", *self.unused(), *(() if self.uses_seed else ("seed",))}
+        # What these decide shows in other parameters and in the stages upstream.
+        skipped = {"dataset", "method", "settings", *(() if self.uses_seed else ("seed",))}
         return {
             name: getattr(self, name)
             for name, param in self.get_params()
-            if param.significant and name not in skipped and not self._is_as_ever(name)
+            if param.significant and name not in skipped and matters(self, name)
         }
 
-    def unused(self) -> tuple[str, ...]:
-        """Parameters that do not matter, the others being what they are."""
-        return ()
-
-    def _is_as_ever(self, name: str) -> bool:
-        return name in self.came_later and getattr(self, name) == self.came_later[name]
-
     def content_identity(self) -> dict[str, str]:
-        """Content hashes of inputs that are no stage: data-set files, weight files."""
+        """Content hashes of inputs that are not a stage: files of the data set, weight files."""
         return {}
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Short hash of stage, version, parameters, contents and the identities of the stages above."""
-        if not hasattr(self, "_identity"):
-            above = sorted((task.label, task.identity) for task in self.stages_above())
-            text = json.dumps(
-                [type(self).__name__, self.version, self.parameters(), self.content_identity(), above], sort_keys=True
-            )
-            self._identity = hash_text(text)[:12]
-        return self._identity
+        """Short hash of stage, version, parameters, contents and the identities of the stages upstream."""
+        above = sorted((name, task.identity) for name, task in self.required.items())
+        text = json.dumps(
+            [type(self).__name__, self.version, self.parameters(), self.content_identity(), above], sort_keys=True
+        )
+        return hash_text(text)[:12]
 
     @property
     def label(self) -> str:
-        """Name of the stage among those that another one requires."""
+        """Name of the stage in logs and tables."""
         return type(self).__name__
 
-    def stages_above(self) -> list[StageTask]:
-        """What `requires` names, as a list; the same tasks each time, even once the command line's flags are gone."""
-        if not hasattr(self, "_stages_above"):
-            self._stages_above = list(luigi.task.flatten(self.requires()))
-        return self._stages_above
-
-    @property
-    def artifact(self) -> Artifact | ShardedStore:
+    @cached_property
+    def artifact(self) -> Any:
         """Where this stage writes: ``<artifacts>/<dataset>/<stage>/<identity>``."""
-        if not hasattr(self, "_artifact"):
-            kind = ShardedStore if self.suffix == ".zarr" else Artifact
-            folder = Path(self.artifacts) / self.dataset / type(self).__name__
-            self._artifact = kind(folder / f"{self.identity}{self.suffix}")
-        return self._artifact
+        folder = Path(self.artifacts) / self.dataset / type(self).__name__
+        return self.artifact_type(folder / f"{self.identity}{self.artifact_type.suffix}")
 
     def output(self):
         return _ArtifactTarget(self.artifact)
 
-    def parent_digests(self) -> dict[str, str | None]:
-        return {f"{task.label} {task.identity}": task.artifact.digest() for task in self.stages_above()}
+    def description(self) -> dict:
+        """What this artifact is: stage, version, parameters, contents read, digests of the artifacts upstream."""
+        described = {
+            "stage": self.label,
+            "version": self.version,
+            "parameters": self.parameters(),
+            "contents": self.content_identity(),
+            "parents": self._parent_digests(),
+        }
+        return json.loads(json.dumps(described))  # as it reads back: tuples are lists
+
+    # Completeness
+
+    def _parent_digests(self) -> dict[str, str | None]:
+        return {f"{name} {task.identity}": task.artifact.digest() for name, task in self.required.items()}
 
     def complete(self) -> bool:
-        """True if this artifact and all above are complete and still have the content that was read.
+        """True if this artifact and all upstream are complete and still have the content that was read.
 
-        A deleted or damaged artifact in the middle thus makes all below it incomplete; where it is
-        rebuilt with the same bytes, they are complete again without any work.
+        A deleted or damaged artifact in the middle thus makes all below it incomplete. Where it is rebuilt with the
+        same bytes, they are complete again without any work.
         """
-        marker = self.artifact.marker
-        if marker is None or not self.artifact.is_complete():
-            return False
-        return marker["parents"] == self.parent_digests() and all(task.complete() for task in self.stages_above())
+        return self.is_current({})
+
+    def is_current(self, known: dict[str, bool]) -> bool:
+        """`complete`; `known` holds the answers of this question so far, so that no stage is visited twice."""
+        key = f"{type(self).__name__} {self.identity}"
+        if key not in known:
+            marker = self.artifact.marker
+            known[key] = (
+                marker is not None
+                and marker.parents == self._parent_digests()
+                and all(task.is_current(known) for task in self.required.values())
+            )
+        return known[key]
 
     # Running
 
@@ -221,9 +222,9 @@ class StageTask(luigi.Task):
         raise NotImplementedError
 
     def run(self):
-        with self._lock():
+        with artifact_lock(Path(self.artifacts) / self.dataset, self.label, f"{type(self).__name__}-{self.identity}"):
             if self.complete():  # by another run, while this one waited
-                log.info("%s: already there, %s", self.label, self.artifact.path)
+                log.info("%s: already complete, %s", self.label, self.artifact.path)
                 return
             self._begin()
             log.info("%s: started, %s", self.label, self.artifact.path)
@@ -232,19 +233,19 @@ class StageTask(luigi.Task):
             try:
                 images = self.work()
             except DamagedArtifactError as error:
-                kind = ShardedStore if error.artifact.suffix == ".zarr" else Artifact
+                kind = ShardedStore if error.artifact.suffix == ShardedStore.suffix else Artifact
                 kind(error.artifact).repair(error)
                 raise
             except OSError as error:
                 raise StoreError(
                     f"{error.filename or self.artifact.path}: {error.strerror or error}; check disk space and rights, "
-                    "then run the same command again: what is finished stays"
+                    "then run the same command again: completed shards are kept"
                 ) from error
-            self.artifact.finish(self.parent_digests())
-            self._record(time.perf_counter() - start, images or 0)
+            self.artifact.finish(self._parent_digests())
+            write_record(self.record_path, self.label, self.artifact, time.perf_counter() - start, images, self.seed)
 
     def _begin(self) -> None:
-        """Make the folder ready: go on where an interrupted run stopped, unless its inputs have changed."""
+        """Make the folder ready: continue where an interrupted run stopped, unless its inputs have changed."""
         described = self.description()
         path = self.artifact.path / STAGE_FILE
         try:
@@ -256,48 +257,9 @@ class StageTask(luigi.Task):
         if not path.exists():
             write_json(path, described)
 
-    def description(self) -> dict:
-        """What this artifact is: stage, version, parameters, contents read, digests of the stages above."""
-        described = {
-            "stage": self.label,
-            "version": self.version,
-            "parameters": self.parameters(),
-            "contents": self.content_identity(),
-            "parents": self.parent_digests(),
-        }
-        return json.loads(json.dumps(described))  # as it reads back: tuples are lists
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """One writer an artifact: a second run waits here until the first is done, or killed."""
-        folder = Path(self.artifacts) / self.dataset / ".locks"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f"{type(self).__name__}-{self.identity}.lock")
-            lock.acquire(timeout=0)
-        except Timeout:  # an OSError, too: it must come first
-            log.info("%s: another run is computing %s; waiting for it", self.label, self.identity)
-            lock.acquire()
-        except OSError as error:
-            raise StoreError(
-                f"{folder}: cannot be written ({error.strerror}); choose another folder with --artifacts"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def map_shards(self, function: Callable, shards: Iterable[tuple], count: int | None = None) -> Iterator:
-        """`tasks.runtime.executors.map_shards` with this task's processes."""
-        from tasks.runtime.executors import map_shards
-
-        return map_shards(function, shards, self.processes, count, self.dask)
-
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
-        """Iterate with a progress bar, and tell Luigi's scheduler."""
-        for number, item in enumerate(tqdm(items, desc=self.label, total=total, unit=unit, dynamic_ncols=True)):
-            yield item
-            self.report_progress(number + 1, total, unit)
+        """Iterate, show the progress, and tell Luigi's scheduler."""
+        return track(items, self.label, total, unit, self.report_progress)
 
     def report_progress(self, done: int, total: int, unit: str) -> None:
         """Progress and status message for Luigi's scheduler."""
@@ -306,40 +268,6 @@ class StageTask(luigi.Task):
         self.set_progress_percentage(round(100 * done / max(total, 1)))
         self.set_status_message(f"{done} of {total} {unit}s")
 
-    def _record(self, seconds: float, images: int) -> None:
-        """Provenance of this run, beside the artifacts: they hold nothing that changes from run to run."""
-        versions = {}
-        for package in ("depthseed", "torch", "timm", "zarr", "numpy", "scikit-image", "luigi"):
-            try:
-                versions[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                versions[package] = "not installed"
-        files, size = self.artifact.size()
-        rate = images / seconds if seconds and images else None
-        write_json(
-            self.record_path,
-            {
-                "seconds": round(seconds, 3),
-                "images": images,
-                "images_per_second": rate and round(rate, 3),
-                "peak_memory_mb": peak_memory_mb(),
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                "host": socket.gethostname(),
-                "python": platform.python_version(),
-                "seed": self.seed,
-                "versions": versions,
-            },
-        )
-        log.info(
-            "%s: %.1f s%s, %.1f MB in %d files, wrote %s",
-            self.label,
-            seconds,
-            f", {rate:.1f} images/s" if rate else "",
-            size / 1e6,
-            files,
-            self.artifact.path,
-        )
-
     @property
     def record_path(self) -> Path:
         """JSON of the run that completed this artifact: seconds, throughput, memory, versions."""
@@ -347,19 +275,32 @@ class StageTask(luigi.Task):
 
     def record(self) -> dict:
         """Content of `record_path`; empty if there is none."""
-        try:
-            return json.loads(self.record_path.read_text())
-        except (OSError, ValueError):
-            return {}
+        return read_record(self.record_path)
 
-    # Data set
+    def __reduce__(self):  # worker processes get the values of the parameters, and resolve nothing
+        return _with_values, (type(self), {name: getattr(self, name) for name, _ in self.get_params()})
 
-    @property
-    def index(self) -> DatasetIndex:
-        """The data set's index, from the IndexDataset stage."""
-        from tasks.index_dataset import IndexDataset
 
-        return self.upstream(IndexDataset).read()
+def _with_values(stage: type[StageTask], values: dict[str, object]) -> StageTask:
+    task = object.__new__(stage)
+    task.__dict__.update(values)
+    return task
+
+
+class _Inputs(Mapping):
+    """Opens what a stage reads, each at its first use."""
+
+    def __init__(self, required: Mapping[str, StageTask]):
+        self.required = required
+
+    def __getitem__(self, name: str) -> Any:
+        return self.required[name].open()
+
+    def __iter__(self):
+        return iter(self.required)
+
+    def __len__(self):
+        return len(self.required)
 
 
 class _ArtifactTarget(luigi.Target):
@@ -370,29 +311,13 @@ class _ArtifactTarget(luigi.Target):
         return self.artifact.is_complete()
 
 
-def _is_set(param: luigi.Parameter, family: str, name: str) -> bool:
-    """True if the command line or luigi.cfg gives the parameter: what luigi finds with the default taken away."""
-    probe = copy.copy(param)
-    probe._default = luigi.parameter._no_value
-    return probe.has_task_value(family, name)
-
-
 def _parsed(param: luigi.Parameter, value: object) -> object:
     """A value of `settings` as from the command line, so that 0 and 0.0 are one setting."""
     return param.parse(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
 
 
 def _stage_named(family: str) -> type[StageTask]:
-    stages = {name: stage for name in Register.task_names() if _is_stage(stage := Register.get_task_cls(name))}
+    stages = {name: task for name, task in registered_tasks().items() if issubclass(task, StageTask)}
     if family not in stages:
-        raise SettingError(f"there is no stage '{family}'{_nearest(family, stages)}")
+        raise SettingError(f"there is no stage '{family}'{nearest(family, stages)}")
     return stages[family]
-
-
-def _is_stage(task: type) -> bool:
-    return isinstance(task, type) and issubclass(task, StageTask)
-
-
-def _nearest(name: str, known) -> str:
-    near = difflib.get_close_matches(name, known, n=3)
-    return f"; did you mean: {', '.join(near)}?" if near else f"; there are: {', '.join(sorted(known))}"

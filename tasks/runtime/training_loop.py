@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,16 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from data.store.artifact import write_bytes, write_json
 from models.backbones import freeze_batch_norm, freeze_early_layers
 from tasks.runtime.memory import keep_freed_memory
+from tasks.runtime.progress import Progress
+from tasks.runtime.trained_model import HISTORY, MODEL
 
 log = logging.getLogger("depthseed")
 
 CHECKPOINT = "checkpoint.pt"
-MODEL = "model.safetensors"
-HISTORY = "history.json"
 
 
 @dataclass(frozen=True)
@@ -37,13 +35,12 @@ class TrainingPlan:
     optimizer : {"adamw", "sgd"}
         sgd has momentum 0.9.
     learning_rate : float
-        Of the backbone, at its peak.
+        Of the backbone, at the peak of the schedule.
     head_factor : float
         The head learns with ``head_factor`` times that.
     weight_decay : float
-    schedule : {"one_cycle", "poly"}
-    warmup_epochs : float
-        poly: linear from 1e-6 over these epochs.
+    schedule : callable
+        (step, total steps, peak learning rate, steps per epoch) -> learning rate (`tasks.runtime.schedules`).
     clip_norm : float
         Limit of the gradient's norm; 0 = none.
     freeze_batch_norm : bool
@@ -62,8 +59,7 @@ class TrainingPlan:
     learning_rate: float
     head_factor: float
     weight_decay: float
-    schedule: str
-    warmup_epochs: float
+    schedule: Callable[[int, int, float, int], float]
     clip_norm: float
     freeze_batch_norm: bool
     frozen_stride: int
@@ -71,17 +67,8 @@ class TrainingPlan:
     seed: int
 
     def rate(self, step: int) -> float:
-        """Learning rate of the backbone at a step; a function of the step alone, so nothing to save."""
-        total = self.epochs * self.steps_per_epoch
-        if self.schedule == "one_cycle":
-            rise = 0.3 * total
-            if step < rise:  # from 1/25 up along a cosine, as in Smith and Topin
-                return self.learning_rate * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rise)) / 2)
-            return self.learning_rate * (1 + math.cos(math.pi * (step - rise) / max(total - rise, 1))) / 2
-        warmup = self.warmup_epochs * self.steps_per_epoch
-        if step < warmup:
-            return 1e-6 + (self.learning_rate - 1e-6) * step / warmup
-        return self.learning_rate * (1 - step / total) ** 0.9
+        """Learning rate of the backbone at a step."""
+        return self.schedule(step, self.epochs * self.steps_per_epoch, self.learning_rate, self.steps_per_epoch)
 
 
 def parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict]:
@@ -138,9 +125,7 @@ def train(
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))
     history = _resume(folder / CHECKPOINT, network, averaged, optimizer, device)
     total = plan.epochs * plan.steps_per_epoch
-    with tqdm(
-        total=total, initial=len(history) * plan.steps_per_epoch, desc=name, unit="step", dynamic_ncols=True
-    ) as bar:
+    with Progress(name, total, "step", initial=len(history) * plan.steps_per_epoch) as progress:
         for epoch in range(len(history), plan.epochs):
             torch.manual_seed(plan.seed * 100_003 + epoch)
             network.train()
@@ -163,8 +148,7 @@ def train(
                 averaged.update_parameters(network)
                 for key, value in losses.items():
                     sums[key] = sums.get(key, 0.0) + float(value.detach())
-                bar.update()
-                bar.set_postfix(epoch=epoch + 1, loss=f"{float(losses['loss'].detach()):.3f}")
+                progress.update(note=f"epoch {epoch + 1}, loss {float(losses['loss'].detach()):.3f}")
             history.append({key: value / plan.steps_per_epoch for key, value in sums.items()})
             network.eval()
             after_epoch(epoch)
@@ -197,7 +181,7 @@ def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimizer, devi
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # the zip reader and the unpickler have many
-        log.warning("%s: checkpoint is damaged (%s); training begins anew", path, type(error).__name__)
+        log.warning("%s: checkpoint is damaged (%s); training starts again", path, type(error).__name__)
         return []
     network.load_state_dict(saved["network"])
     averaged.load_state_dict(saved["averaged"])

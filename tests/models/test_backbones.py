@@ -28,6 +28,15 @@ def test_unknown_names_get_the_nearest_ones():
         check_backbone("resnet5")
 
 
+def test_names_that_timm_has_renamed_are_refused_with_the_new_name():
+    with pytest.raises(ValueError, match=r"'tf_efficientnet_b0_ns'; use 'tf_efficientnet_b0.ns_jft_in1k'"):
+        check_backbone("tf_efficientnet_b0_ns")
+
+
+def test_any_weights_tag_of_a_known_name_is_accepted():
+    check_backbone("resnet50.a1_in1k")
+
+
 def test_a_transformer_is_refused_where_a_map_is_needed():
     with pytest.raises(ValueError, match="choose a CNN"):
         dense_features(build_vit(), torch.zeros(1, 3, 32, 32))
@@ -66,12 +75,12 @@ def test_early_layers_stay_and_later_ones_learn(name, last_frozen, first_learnin
     dense_features(backbone, torch.randn(2, 3, 64, 64)).square().mean().backward()
     learning = {key for key, parameter in backbone.named_parameters() if parameter.grad is not None}
     names = [key for key, _ in backbone.named_parameters()]
-    cut = next(number for number, key in enumerate(names) if key in learning)
+    cut = next(index for index, key in enumerate(names) if key in learning)
     assert names[cut - 1].startswith(last_frozen)
     assert names[cut].startswith(first_learning)
     assert learning == set(names[cut:])
     moved = {key for key, value in backbone.state_dict().items() if not torch.equal(value, before[key])}
-    assert not any(key.startswith(last_frozen) for key in moved)  # the running statistics neither
+    assert not any(key.startswith(last_frozen) for key in moved)  # nor do the running statistics
     assert any(key.startswith(first_learning) for key in moved)
 
 
@@ -96,7 +105,7 @@ def test_vgg_takes_an_output_stride_by_dilation(stride, size):
 
 
 def test_a_dilated_vgg_sees_what_the_plain_one_sees():
-    """On a constant image neither pools nor dilation matter, far from the border."""
+    """On a constant image, far from the border, pooling and dilation have no effect."""
     torch.manual_seed(0)
     plain, dilated = build_backbone("vgg11", 32).eval(), build_backbone("vgg11", 8).eval()
     dilated.load_state_dict(plain.state_dict())

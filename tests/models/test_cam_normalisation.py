@@ -15,16 +15,26 @@ def test_values_lie_between_0_and_1_and_keep_their_order(name):
     assert (found[0, 0].flatten()[order].diff() >= 0).all()
 
 
-@pytest.mark.parametrize("name", ["max", "quantile"])
+@pytest.mark.parametrize("name", sorted(NORMALISATIONS))
 def test_a_map_that_is_nowhere_positive_is_0(name):
     assert not NORMALISATIONS[name](-torch.rand(1, 2, 4, 4)).any()
+
+
+@pytest.mark.parametrize("name", sorted(NORMALISATIONS))
+def test_each_map_is_normalised_by_itself_and_has_a_finite_gradient(name):
+    scores = torch.randn(2, 3, 9, 11, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    found = NORMALISATIONS[name](scores)
+    assert torch.equal(found[1, 2], NORMALISATIONS[name](scores[1, 2]))
+    found.square().sum().backward()
+    assert scores.grad.any()
+    assert torch.isfinite(scores.grad).all()
 
 
 def test_the_maximum_becomes_1():
     assert NORMALISATIONS["max"](torch.tensor([[[[-1.0, 2.0], [4.0, 0.0]]]])).flatten().tolist() == [0, 0.5, 1, 0]
 
 
-def test_one_hot_cell_does_not_set_the_scale_of_the_quantile():
+def test_a_single_very_strong_cell_does_not_set_the_scale_of_the_quantile():
     scores = torch.ones(1, 1, 20, 20)
     scores[..., 3, 3] = 100.0
     assert NORMALISATIONS["quantile"](scores).min() == 1

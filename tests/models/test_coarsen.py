@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from models.coarsen import UNLABELLED, erode_labels, simplify_labels
+from models.coarsen import erode_labels, simplify_labels
+from models.label_values import UNLABELLED
 
 
 def reference_erosion(labels, radius):
-    """A pixel keeps its label if the disk around it, inside the image, has no other one."""
+    """A pixel keeps its label if the disk around it, inside the image, has no other label."""
     height, width = labels.shape
     coarse = np.full_like(labels, UNLABELLED)
     reach = int(np.ceil(radius))
@@ -29,7 +30,7 @@ def test_erosion_equals_the_loops(radius):
     assert np.array_equal(erode_labels(labels, radius), reference_erosion(labels, radius))
 
 
-def test_one_class_keeps_all_and_a_pixel_is_lost():
+def test_one_class_keeps_all_pixels_and_a_single_pixel_is_lost():
     labels = np.full((20, 20), 3, np.uint8)
     assert (erode_labels(labels, 5) == 3).all()
     labels[10, 10] = 1

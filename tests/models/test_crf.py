@@ -3,7 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from models.crf import CRF_PRESETS, CrfConstants, crf_from_labels, crf_from_probabilities
+from models.crf import crf_from_labels, crf_from_probabilities
+from models.crf_constants import CRF_PRESETS, CrfConstants
 
 # Few iterations of strong, local terms: the naive sum below stays small.
 LOCAL = CrfConstants(2, 2, 3, 20, 5, 3, 0.7)
@@ -43,13 +44,13 @@ def reference_mean_field(image, unary, constants):
     for _ in range(constants.iterations):
         energy = unary.astype(float).copy()
         for weight, kernel in kernels:
-            energy -= weight * (q @ kernel)  # Potts: what the same label says counts for it
+            energy -= weight * (q @ kernel)  # Potts: only the same label counts
         q = softmax(energy)
     return q
 
 
 def test_close_to_the_sum_over_all_pairs():
-    """The library filters on a permutohedral lattice, an approximation: the labels agree, the values nearly."""
+    """The library filters on a permutohedral lattice, an approximation: labels agree, values nearly agree."""
     rng = np.random.default_rng(0)
     image = two_colours()
     probabilities = rng.dirichlet((1, 1, 1), 120).T
@@ -83,12 +84,7 @@ def test_one_label_needs_no_crf():
     assert (crf_from_probabilities(image, np.ones((1, 10, 12)), LOCAL) == 1).all()
 
 
-def test_the_presets_are_those_of_the_sources():
-    assert CRF_PRESETS["kim"] == CrfConstants(10, 10, 20, 5, 10, 20, 0.7)
-    assert CRF_PRESETS["irn"] == CrfConstants(3, 3, 50, 5, 10, 10, 0.7)
-
-
-def test_a_missing_package_is_said(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
     monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
     with pytest.raises(ImportError, match="needs the package pydensecrf2"):

@@ -6,7 +6,7 @@ from models.depth_edges import inverse_depth_curvature
 from models.depth_estimation import DepthEstimator, depth_of_disparity
 
 
-def test_quantiles_become_near_and_far_and_order_turns_round():
+def test_quantiles_become_near_and_far_and_the_order_is_reversed():
     disparity = torch.linspace(3.0, 7.0, 1001).reshape(7, 143)
     depth = depth_of_disparity(disparity, near=0.5, far=2.0)
     flat = depth.flatten()

@@ -7,7 +7,7 @@ from models.depth_saliency import depth_saliency, height_above_plane, support_pl
 
 
 def tilted_table(height=60, width=80, object_height=0.04):
-    """Depth of a plane seen at an angle, with a block on it; and the block's mask."""
+    """Depth of a plane seen at an angle with a block on it, and the mask of the block."""
     rows, columns = np.mgrid[:height, :width]
     depth = 1 / (0.8 + 0.008 * rows + 0.002 * columns)  # inverse depth of a plane is affine
     mask = np.zeros((height, width), bool)
@@ -27,7 +27,7 @@ def test_what_stands_on_a_tilted_table_is_salient_in_spite_of_noise_and_holes():
     rng = np.random.default_rng(0)
     valid = rng.random(mask.shape) > 0.2
     noisy = depth + rng.normal(0, 0.002, mask.shape)
-    noisy[~valid] = 0.3  # what fills a hole finds no plane
+    noisy[~valid] = 0.3  # filled holes are not used for the plane
     found = depth_saliency(np.where(valid, noisy, depth), valid) > 0
     assert (found & mask).sum() / (found | mask).sum() > 0.9
 
@@ -43,7 +43,7 @@ def test_without_a_plane_there_is_no_support():
     assert not support_plane(np.ones((4, 4)), np.zeros((4, 4), bool)).any()
 
 
-def test_an_empty_table_has_next_to_nothing_salient():
+def test_an_empty_table_has_nothing_salient():
     depth, mask = tilted_table(object_height=0.0)
     assert not depth_saliency(depth, np.ones_like(mask)).any()
 
@@ -55,7 +55,7 @@ def test_small_parts_are_noise():
     assert depth_saliency(depth, np.ones_like(mask), least_part=0.01)[6, 6] == 1
 
 
-def test_next_to_no_measurement_is_no_plane():
+def test_two_measured_pixels_are_not_a_plane():
     depth, mask = tilted_table()
     valid = np.zeros_like(mask)
     valid[0, :2] = True

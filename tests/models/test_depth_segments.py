@@ -31,7 +31,7 @@ def test_a_tilted_plane_is_one_region():
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.001])
-def test_a_box_on_it_is_another_to_the_pixel(noise):
+def test_a_box_on_it_is_another_region_at_pixel_resolution(noise):
     depth = tilted_table(noise)
     segments = segments_of(image(), depth, np.ones(depth.shape, bool), threshold=0.02)
     inside = np.bincount(segments[BOX].ravel()).argmax()
@@ -57,7 +57,7 @@ def test_a_region_thinner_than_the_band_stays():
     assert refined[50, 80] == 1
 
 
-def test_unknown_depth_is_no_edge_and_none_at_all_is_one_segment():
+def test_unknown_depth_is_not_an_edge_and_without_depth_there_is_one_segment():
     depth = tilted_table()
     valid = np.ones(depth.shape, bool)
     valid[:, :20] = False
@@ -70,7 +70,7 @@ def test_edges_everywhere_are_one_region():
     assert not depth_segments(np.ones((5, 6)), threshold=0.02).any()
 
 
-def test_sizes_that_are_no_multiple_of_the_cell():
+def test_sizes_that_are_not_a_multiple_of_the_cell():
     depth = np.ones((FACTOR * 3 + 1, FACTOR * 2 + 3), np.float32)
     segments = segments_of(np.zeros((*depth.shape, 3), np.uint8), depth, np.ones(depth.shape, bool), 0.02)
     assert segments.shape == depth.shape

@@ -15,7 +15,7 @@ def test_region_means_equal_the_loops():
 
 
 def scene(valid=True):
-    """Depth and what was measured: a box, 30 cm nearer than the table it stands on."""
+    """Depth of a box 30 cm nearer than its table, and the measured pixels."""
     depth = np.ones((240, 320), np.float32)
     depth[80:160, 120:200] = 0.7
     return depth, np.full(depth.shape, valid)
@@ -27,7 +27,7 @@ def test_an_object_gets_one_class_and_the_table_keeps_its_own():
     values = np.zeros((3, 240, 320), np.float32)
     values[0] = 1.0
     values[:, 80:160, 120:200] = np.array([0.1, 0.6, 0.3])[:, None, None]
-    values[:, 80:104, 120:200] = np.array([0.1, 0.3, 0.6])[:, None, None]  # the lid is called by another name
+    values[:, 80:104, 120:200] = np.array([0.1, 0.3, 0.6])[:, None, None]  # the lid has another class
     values[:, 200:220, 20:36] = np.array([0.2, 0.0, 0.8])[:, None, None]  # a spot on the table
     found = vote_by_depth(values, image, *scene()).argmax(0)
     assert (found[86:154, 126:194] == 1).all()

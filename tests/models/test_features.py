@@ -76,7 +76,7 @@ def test_a_vit_is_known_by_its_family(name):
 
 
 def test_a_stride_that_no_stage_has_is_named():
-    with pytest.raises(ValueError, match="has stages of stride"):
+    with pytest.raises(ValueError, match="has no stage of stride 5; choose one of"):
         CnnFeatures("tf_efficientnet_lite0", 5)
 
 

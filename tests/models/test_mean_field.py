@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.crf import CRF_PRESETS, CrfConstants, crf_from_probabilities
+from models.crf import crf_from_probabilities
+from models.crf_constants import CRF_PRESETS, CrfConstants
 from models.mean_field import PermutohedralLattice
 
 
 def scene(height=40, width=52, labels=3):
-    """Smooth colours with an edge, and unary terms that are often wrong."""
+    """Smooth colours with an edge, and probabilities that are often wrong."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:height, :width]
     image = np.stack([rows * 3, columns * 2, (columns > width // 2) * 120], 2) + rng.integers(0, 9, (height, width, 3))
@@ -36,7 +37,7 @@ def test_the_lattice_filters_nearly_as_the_sum_over_all_pairs(dim):
     assert float(ratio.std() / ratio.mean()) < 0.12  # up to a constant factor
 
 
-def test_a_weight_of_one_a_point_is_spread_over_the_corners_of_its_simplex():
+def test_each_point_spreads_a_weight_of_one_over_the_corners_of_its_simplex():
     lattice = PermutohedralLattice(torch.randn(50, 4, generator=torch.Generator().manual_seed(0)))
     assert lattice.weights.sum(1) == pytest.approx(np.ones(50), abs=1e-5)
     assert lattice.weights.min() >= -1e-6

@@ -38,7 +38,7 @@ def test_map_has_the_images_size_and_the_networks_values():
     assert torch.allclose(found[:, 25:], torch.tensor(0.9))
 
 
-def test_mean_and_deviation_are_applied_and_the_result_is_cut():
+def test_mean_and_deviation_are_applied_and_the_result_is_clipped():
     found = OnnxSaliency(brightness_network(), mean=(0.2,) * 3, std=(0.5,) * 3)(half_bright())
     assert torch.allclose(found[:, :15], torch.tensor(0.0), atol=1e-6)
     assert torch.allclose(found[:, 25:], torch.tensor(1.0))
@@ -50,7 +50,7 @@ def test_normalise_stretches_to_the_whole_range():
     assert float(found.max()) == pytest.approx(1, abs=1e-5)
 
 
-def test_an_open_size_is_that_of_the_setting():
+def test_a_size_that_the_file_does_not_fix_is_that_of_the_setting():
     network = OnnxSaliency(brightness_network("side"), size=48, mean=(0, 0, 0))
     assert network.size == (48, 48)
     assert network(half_bright()).shape == (24, 40)
@@ -63,8 +63,8 @@ def test_it_takes_as_many_threads_as_torch(monkeypatch):
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
-def test_what_is_no_such_network_is_refused():
-    with pytest.raises(ValueError, match="is no ONNX network"):
+def test_bytes_that_are_not_such_a_network_are_refused():
+    with pytest.raises(ValueError, match="is not an ONNX network"):
         OnnxSaliency(b"something else")
     with pytest.raises(ValueError, match="an image .* is needed"):
         OnnxSaliency(brightness_network(channels=1))

@@ -2,7 +2,8 @@
 
 import torch
 
-from models.saliency import UNLABELLED, refine_saliency
+from models.label_values import UNLABELLED
+from models.saliency import refine_saliency
 
 
 def reference(salient, cam, sure, doubtful):
@@ -30,6 +31,6 @@ def test_equals_the_loops():
     assert set(one.flatten().tolist()) == {0, 1, UNLABELLED}
 
 
-def test_without_a_class_what_is_salient_is_left_open():
+def test_without_a_class_salient_pixels_become_unlabelled():
     salient = torch.tensor([[True, False]])
     assert refine_saliency(salient, torch.zeros(0, 1, 2)).tolist() == [[UNLABELLED, 0]]

@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from models.seeds import BACKGROUND, UNLABELLED, grow_seeds, initial_seed
+from models.label_values import UNLABELLED
+from models.seeds import BACKGROUND, grow_seeds, initial_seed
 
 
 def reference_initial(cam, classes, superpixels, alpha, gamma):
-    """Eqs. 3.4 and 3.5 in loops, and the limit gamma."""
+    """Eqs. 3.4 and 3.5 in loops, and the threshold gamma."""
     height, width = superpixels.shape
     means = {}
     for number in sorted(set(superpixels.flatten().tolist())):
@@ -23,7 +24,7 @@ def reference_initial(cam, classes, superpixels, alpha, gamma):
     return seed
 
 
-def reference_grow(probabilities, seeds, superpixels, labels, beta_bg, beta_fg):
+def reference_grow(probabilities, seeds, superpixels, tags, beta_bg, beta_fg):
     """Eqs. 3.6 and 3.7 in loops."""
     grown = seeds.clone()
     for b in range(len(seeds)):
@@ -31,7 +32,7 @@ def reference_grow(probabilities, seeds, superpixels, labels, beta_bg, beta_fg):
             pixels = ((superpixels[b] == number) & (seeds[b] == 255)).nonzero().tolist()
             if not pixels:
                 continue
-            allowed = [0, *(k + 1 for k in range(labels.shape[1]) if labels[b, k])]
+            allowed = [0, *(k + 1 for k in range(tags.shape[1]) if tags[b, k])]
             means = {c: sum(float(probabilities[b, c, i, j]) for i, j in pixels) / len(pixels) for c in allowed}
             best = max(means, key=means.get)
             if means[best] > (beta_bg if best == 0 else beta_fg):
@@ -51,7 +52,7 @@ def test_initial_seed_equals_the_loops(seed, gamma):
     assert torch.equal(initial_seed(cam, classes, superpixels, 0.8, gamma), expected)
 
 
-def test_background_that_is_known_wins_over_the_cam_and_no_superpixel_is_asked():
+def test_known_background_wins_over_the_cam_and_superpixels_are_not_used():
     cam = torch.tensor([[[0.9, 0.9, 0.0, 0.0]]])
     known = torch.tensor([[True, False, True, False]])  # the first against its CAM
     seed = initial_seed(cam, torch.tensor([3]), torch.zeros(1, 4, dtype=torch.int64), 0.5, 0.02, known)
@@ -79,8 +80,8 @@ def test_growing_equals_the_loops(seed):
     probabilities = (3 * torch.randn(2, 4, 6, 6, generator=generator)).softmax(1)
     seeds = torch.tensor([0, 2, 255, 255, 255])[torch.randint(5, (2, 6, 6), generator=generator)]
     superpixels = torch.randint(-1, 9, (2, 6, 6), generator=generator)
-    labels = torch.tensor([[0, 1, 0], [1, 1, 1]])
-    arguments = (probabilities, seeds, superpixels, labels, 0.5, 0.4)
+    tags = torch.tensor([[0, 1, 0], [1, 1, 1]])
+    arguments = (probabilities, seeds, superpixels, tags, 0.5, 0.4)
     grown = grow_seeds(*arguments)
     assert torch.equal(grown, reference_grow(*arguments))
     assert not torch.equal(grown, seeds)
@@ -88,7 +89,7 @@ def test_growing_equals_the_loops(seed):
 
 def test_growing_keeps_the_seed_and_the_absent_classes_out():
     probabilities = torch.zeros(1, 3, 2, 2)
-    probabilities[:, 2] = 1.0  # the network is sure of class 2, which the tags do not name
+    probabilities[:, 2] = 1.0  # the network is certain of class 2, which is not in the tags
     seeds = torch.tensor([[[1, 255], [255, 255]]])
     grown = grow_seeds(probabilities, seeds, torch.zeros(1, 2, 2, dtype=torch.int64), torch.tensor([[1, 0]]), 0.7, 0.7)
     assert torch.equal(grown, seeds)

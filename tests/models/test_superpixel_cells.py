@@ -50,14 +50,14 @@ def test_affinity_equals_its_definition():
             assert float(found[p, q]) == pytest.approx(expected)
 
 
-def test_one_colour_on_two_surfaces_parts_and_two_colours_on_one_surface_stay():
+def test_surfaces_are_separated_and_colours_of_one_surface_are_not():
     image, segments = picture()
     keys = torch.zeros(12, 16, 2)
     keys[..., 0] = 1.0
     parted = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, tau=0.3)
     assert len(np.unique(parted)) == 2
     assert len(np.unique(parted[segments == 1])) == 1
-    keys[:, 8:] = torch.tensor([0.0, 1.0])  # the object's right half looks quite different
+    keys[:, 8:] = torch.tensor([0.0, 1.0])  # the right half of the object looks different
     whole = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, tau=0.3)
     assert len(np.unique(whole[segments == 1])) == 1
     split = discover_on_cells(image, keys, segments, 30, depth_weight=0.0, tau=0.3)

@@ -15,7 +15,7 @@ from models.superpixels import (
 
 
 def reference(features, tau, rule="lowest"):
-    """Table 3.1 as it stands: degrees are recomputed over the patches left, for every superpixel."""
+    """Table 3.1 literally: the degrees are recomputed over the patches left, for every superpixel."""
     features = features.double()
     count = len(features)
     norms = [float(vector.norm()) for vector in features]
@@ -56,7 +56,7 @@ def test_equals_the_pseudocode_on_clustered_features():
 
 def test_any_affinity_may_be_given():
     affinity = torch.tensor([[1.0, 0.8, -0.5], [0.8, 1.0, 0.1], [-0.5, 0.1, 1.0]])
-    # degrees 2, 3, 2: patch 0 is first, takes 1; then 2 is alone
+    # degrees 2, 3, 2: patch 0 is first and takes patch 1; patch 2 remains
     assert discover_by_affinity(affinity[None], 0.3).tolist() == [[0, 0, 1]]
 
 
@@ -66,7 +66,7 @@ def test_one_patch_is_one_superpixel(rule):
 
 
 def groups(sizes, noise, seed=0):
-    """Features of groups that point in nearly orthogonal directions, shuffled, and the group of each."""
+    """Features of groups in nearly orthogonal directions, shuffled, and the group of each."""
     generator = torch.Generator().manual_seed(seed)
     member = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     member = member[torch.randperm(len(member), generator=generator)]

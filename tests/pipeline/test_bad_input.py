@@ -44,7 +44,7 @@ def test_unknown_class_id(command_line):
 def test_no_image_with_a_label(command_line):
     for path in command_line.data_root.glob("*/*/scene_gt.json"):
         path.write_text(json.dumps({key: [] for key in json.loads(path.read_text())}))
-    expect_error(command_line.luigi("LoadDepth"), "no training image has a label")
+    expect_error(command_line.luigi("LoadDepth"), "no training image has a tag")
 
 
 def test_wrong_data_root(command_line, tmp_path):

@@ -69,7 +69,7 @@ def test_a_folder_of_depth_files_gives_what_the_sensor_gives(common, tmp_path):
     assert LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity != task.identity
     last[0].unlink()
     luigi.task_register.Register.clear_instance_cache()
-    with pytest.raises(ImageError, match="no depth map of"):
+    with pytest.raises(ImageError, match="add the depth map of"):
         LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity  # noqa: B018
 
 

@@ -89,7 +89,7 @@ def test_a_missing_map_and_one_of_another_size_are_named(common, tmp_path):
     with pytest.raises(DatasetError, match=f"{samples[0].image_id}.png: file is missing"):
         LoadSaliency(**parameters).identity  # noqa: B018
     write_folder(tmp_path / "maps", samples, (8, 8))
-    with pytest.raises(ImageError, match=r"saliency is \(8, 8\), image .* they must agree"):
+    with pytest.raises(ImageError, match=r"saliency has shape \(8, 8\), but image .* the same size"):
         LoadSaliency(**parameters).run()
 
 

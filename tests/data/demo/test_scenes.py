@@ -36,12 +36,12 @@ def test_frames_have_one_to_three_objects_depth_with_holes_and_exact_masks(rende
             assert depth.dtype == np.uint16
             assert 0 < (depth == 0).mean() < 0.2
             assert 200 < np.median(depth[depth > 0]) < 2000  # [mm]
-            for number in range(len(objects)):
-                name = f"{int(frame):06d}_{number:06d}.png"
+            for index in range(len(objects)):
+                name = f"{int(frame):06d}_{index:06d}.png"
                 visible = np.asarray(Image.open(scene / "mask_visib" / name)) > 0
                 whole = np.asarray(Image.open(scene / "mask" / name)) > 0
                 assert not (visible & ~whole).any()
-                assert visible.sum() == info[frame][number]["px_count_visib"]
+                assert visible.sum() == info[frame][index]["px_count_visib"]
 
 
 def test_poses_project_the_centre_into_the_silhouette(rendered):
@@ -51,9 +51,9 @@ def test_poses_project_the_centre_into_the_silhouette(rendered):
     checked = 0
     for frame, objects in truth.items():
         matrix = np.array(cameras[frame]["cam_K"]).reshape(3, 3)
-        for number, item in enumerate(objects):
+        for index, item in enumerate(objects):
             u, v, w = matrix @ np.array(item["cam_t_m2c"])
-            mask = np.asarray(Image.open(scene / f"mask/{int(frame):06d}_{number:06d}.png")) > 0
+            mask = np.asarray(Image.open(scene / f"mask/{int(frame):06d}_{index:06d}.png")) > 0
             row, column = int(v / w), int(u / w)
             if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]:
                 assert mask[row, column]

@@ -25,14 +25,14 @@ def test_png_has_a_unit_and_npy_is_in_metres(tmp_path, sample):
 
 
 def test_bad_files_are_named(tmp_path, sample):
-    with pytest.raises(ImageError, match=r"0001.png: no depth map of room/0001"):
+    with pytest.raises(ImageError, match=r"0001.png: file is missing.* add the depth map of room/0001"):
         depth_file(tmp_path, sample)
     path = tmp_path / "a.npy"
-    path.write_bytes(b"no array")
+    path.write_bytes(b"not an array")
     with pytest.raises(ImageError, match=r"a.npy: is not a readable npy"):
         read_depth_file(path, sample, 1)
     np.save(path, np.ones((3, 3)))
-    with pytest.raises(ImageError, match=r"has shape \(3, 3\), image room/0001 \(4, 6\)"):
+    with pytest.raises(ImageError, match=r"has shape \(3, 3\), but image room/0001 has \(4, 6\)"):
         read_depth_file(path, sample, 1)
     np.save(path, np.zeros((4, 6)))
     with pytest.raises(ImageError, match="zero everywhere"):

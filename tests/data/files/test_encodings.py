@@ -1,4 +1,4 @@
-"""Label files of every kind, each written here as its data set writes it."""
+"""Label files of every encoding, each written here as its data set writes it."""
 
 import json
 
@@ -19,7 +19,7 @@ def test_cityscapes_ids_become_train_ids(tmp_path):
     assert len(set(CITYSCAPES_IDS)) == 19
 
 
-def test_suim_colours_become_their_place(tmp_path):
+def test_suim_colours_become_class_numbers(tmp_path):
     Image.fromarray(np.array([SUIM_COLOURS], np.uint8)).save(tmp_path / "a.bmp")
     assert ENCODINGS["suim"](tmp_path / "a.bmp", "", (1, 8)).tolist() == [list(range(8))]
 
@@ -39,15 +39,15 @@ def test_sbd_is_a_matlab_structure(tmp_path):
     labels = np.array([[0, 5], [20, 0]], np.uint8)
     savemat(tmp_path / "a.mat", {"GTcls": {"Segmentation": labels, "CategoriesPresent": [5, 20]}})
     assert np.array_equal(ENCODINGS["sbd"](tmp_path / "a.mat", "", (2, 2)), labels)
-    (tmp_path / "b.mat").write_bytes(b"no matlab")
-    with pytest.raises(ImageError, match="b.mat: is no SBD annotation"):
+    (tmp_path / "b.mat").write_bytes(b"not matlab")
+    with pytest.raises(ImageError, match="b.mat: is not an SBD annotation"):
         ENCODINGS["sbd"](tmp_path / "b.mat", "", (2, 2))
 
 
 def coco_file(path, annotations):
     categories = [{"id": 3, "name": "car"}, {"id": 1, "name": "person"}, {"id": 90, "name": "toothbrush"}]
-    for number, item in enumerate(annotations):
-        item.update(id=number, image_id=item.get("image_id", 7))
+    for annotation_id, item in enumerate(annotations):
+        item.update(id=annotation_id, image_id=item.get("image_id", 7))
     path.write_text(json.dumps({"images": [], "categories": categories, "annotations": annotations}))
     return path
 
@@ -56,7 +56,7 @@ def box(left, top, right, bottom):
     return [[left, top, right, top, right, bottom, left, bottom]]
 
 
-def test_coco_draws_small_instances_upon_large_ones_and_numbers_without_gaps(tmp_path):
+def test_coco_draws_small_instances_over_large_ones_and_numbers_classes_without_gaps(tmp_path):
     path = coco_file(
         tmp_path / "instances.json",
         [
@@ -73,7 +73,7 @@ def test_coco_draws_small_instances_upon_large_ones_and_numbers_without_gaps(tmp
     assert ENCODINGS["coco"](path, "99", (10, 12)).max() == 0
 
 
-def test_coco_crowds_are_void_beneath_the_instances(tmp_path):
+def test_coco_crowds_are_unlabelled_and_below_the_instances(tmp_path):
     counts = [0, 30, 70]  # run lengths down the columns: the first three columns of ten rows
     path = coco_file(
         tmp_path / "instances.json",
@@ -88,7 +88,7 @@ def test_coco_crowds_are_void_beneath_the_instances(tmp_path):
     assert (found[:, 3:] == 0).all()
 
 
-def test_labelme_polygons_are_drawn_in_order_and_the_rest_is_void(tmp_path):
+def test_labelme_polygons_are_drawn_in_order_and_the_rest_is_unlabelled(tmp_path):
     shapes = [
         {"label": "road", "points": [[0, 0], [9, 0], [9, 9], [0, 9]]},
         {"label": "car", "points": [[2, 2], [4, 2], [4, 4], [2, 4]]},
@@ -98,11 +98,11 @@ def test_labelme_polygons_are_drawn_in_order_and_the_rest_is_void(tmp_path):
     assert found[0, 0] == 0
     assert found[3, 3] == 1
     assert found[11, 11] == UNLABELLED
-    with pytest.raises(ImageError, match="a.json: class 'car' is unknown; there are road"):
+    with pytest.raises(ImageError, match="a.json: class 'car' is unknown; use one of: road"):
         ENCODINGS["labelme"](tmp_path / "a.json", "road", (12, 12))
 
 
-def test_coarse_polygons_of_a_coco_file_leave_the_rest_open(tmp_path):
+def test_coarse_polygons_of_a_coco_file_leave_the_rest_unlabelled(tmp_path):
     path = coco_file(tmp_path / "coarse.json", [{"category_id": 3, "segmentation": box(1, 1, 4, 4)}])
     content = json.loads(path.read_text())
     content["images"] = [{"id": 7, "file_name": "a.jpg"}]
@@ -113,5 +113,5 @@ def test_coarse_polygons_of_a_coco_file_leave_the_rest_open(tmp_path):
     assert found[7, 7] == UNLABELLED
     with pytest.raises(ImageError, match="named.json: has no image 'b.jpg'"):
         ENCODINGS["coco_polygons"](path, "b.jpg|background|car", (8, 8))
-    with pytest.raises(ImageError, match="class 'car' is unknown; there are background, bus"):
+    with pytest.raises(ImageError, match="class 'car' is unknown; use one of: background, bus"):
         ENCODINGS["coco_polygons"](path, "a.jpg|background|bus", (8, 8))

@@ -12,13 +12,13 @@ def test_a_known_file_is_not_read_again_until_it_changes(tmp_path):
     first = FileFacts(cache)
     assert first.fact(path, "key", path.read_text) == "one"
     first.save()
-    assert FileFacts(cache).fact(path, "key", lambda: "asked again") == "one"
+    assert FileFacts(cache).fact(path, "key", lambda: "read again") == "one"
     path.write_text("two")
     os.utime(path, ns=(1, 1))
     assert FileFacts(cache).fact(path, "key", path.read_text) == "two"
 
 
-def test_a_broken_or_unwritable_cache_only_costs_time(tmp_path):
+def test_a_damaged_or_unwritable_cache_only_costs_time(tmp_path):
     path = tmp_path / "a"
     path.write_text("one")
     cache = tmp_path / "facts.json"

@@ -17,11 +17,11 @@ def test_hashes_are_remembered(tmp_path, monkeypatch):
     first = FileHashes(cache)
     digest = first(path)
     first.save()
-    monkeypatch.setattr("data.files.fingerprint.hash_file", lambda path: pytest.fail("was read again"))
+    monkeypatch.setattr("data.files.fingerprint.hash_file", lambda path: pytest.fail("the file was read again"))
     assert FileHashes(cache)(path) == digest
 
 
-def test_an_item_of_an_array_has_the_hash_of_the_file_and_its_number(tmp_path):
+def test_an_item_of_an_array_has_the_hash_of_the_file_and_its_index(tmp_path):
     path = tmp_path / "images.npy"
     path.write_bytes(b"x")
     assert FileHashes(tmp_path / "cache")(path / "3") == f"{hash_file(path)}/3"

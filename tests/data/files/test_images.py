@@ -3,10 +3,9 @@ import pytest
 from PIL import Image
 
 from data.errors import ImageError
-from data.files.images import read_depth, read_image
-from data.files.labels import read_truth
+from data.files.images import read_depth, read_image, read_saliency
 from data.files.pixels import image_size
-from data.sample import TRAIN, LabelLayer, Sample
+from data.sample import TRAIN, Sample
 
 
 def sample(path, **more):
@@ -54,8 +53,10 @@ def test_colour_as_depth_is_named(tmp_path):
         read_depth(sample(tmp_path, depth=tmp_path / "d.png"))
 
 
-def test_a_mask_of_another_size_is_named(tmp_path):
+def test_a_saliency_map_is_scaled_to_one_and_has_the_size_of_its_image(tmp_path):
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "a.png")
-    Image.fromarray(np.zeros((5, 6), np.uint8)).save(tmp_path / "m.png")
-    with pytest.raises(ImageError, match="mask is"):
-        read_truth(sample(tmp_path, truth=(LabelLayer(tmp_path / "m.png", 1),)), 1)
+    Image.fromarray(np.full((4, 6), 51, np.uint8)).save(tmp_path / "s.png")
+    assert read_saliency(tmp_path / "s.png", sample(tmp_path)) == pytest.approx(np.full((4, 6), 0.2))
+    Image.fromarray(np.zeros((5, 6), np.uint8)).save(tmp_path / "s.png")
+    with pytest.raises(ImageError, match=r"s.png: saliency has shape \(5, 6\), but image a has \(4, 6\)"):
+        read_saliency(tmp_path / "s.png", sample(tmp_path))

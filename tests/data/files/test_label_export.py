@@ -1,4 +1,4 @@
-"""Exported labels opened again by the tools that they are meant for."""
+"""Exported labels, opened again by the tools they are for."""
 
 import io
 import json
@@ -18,17 +18,17 @@ def labels():
     return found
 
 
-def test_indexed_png_keeps_the_numbers_and_shows_vocs_colours(labels):
+def test_an_indexed_png_keeps_the_class_numbers_and_shows_the_colours_of_voc(labels):
     image = Image.open(io.BytesIO(indexed_png(labels)))
     assert image.mode == "P"
     assert np.array_equal(np.asarray(image), labels)
     assert np.array_equal(np.asarray(image.convert("RGB"))[4, 5], voc_palette()[1])
 
 
-def test_the_palette_is_vocs():
+def test_the_palette_is_that_of_voc():
     table = voc_palette()
     known = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
-    assert {number: tuple(int(v) for v in table[number]) for number in known} == known
+    assert {class_number: tuple(int(v) for v in table[class_number]) for class_number in known} == known
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -14,7 +14,7 @@ def test_an_item_of_an_array_is_read_like_a_file(tmp_path):
     assert np.array_equal(read_file(path), images[1])
 
 
-def test_an_item_beyond_the_array_and_a_missing_array_are_named(tmp_path):
+def test_an_item_after_the_end_and_a_missing_array_are_named(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((2, 4, 6, 3)))
     with pytest.raises(ImageError, match="images.npy: has no readable item 7"):
         read_file(tmp_path / "images.npy" / "7")

@@ -1,4 +1,4 @@
-"""Fetching from a server of our own on this machine; no address of a data set is ever asked."""
+"""Downloads from a server on this machine; no test connects to the address of a data set."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ CONTENT = bytes(range(256)) * 5000
 
 @pytest.fixture
 def server():
-    """Serves CONTENT as /file.zip, with ranges; `broken` makes it hang up half-way; keeps the ranges asked for."""
+    """Serves CONTENT as /file.zip, with ranges. `broken` makes it stop half-way; `ranges` lists what was requested."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self):
@@ -30,10 +30,10 @@ def server():
             if self.path != "/file.zip":
                 self.send_error(404)
                 return
-            asked = self.headers.get("Range", "")
-            state["ranges"].append(asked)
-            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-            self.send_response(206 if asked else 200)
+            requested = self.headers.get("Range", "")
+            state["ranges"].append(requested)
+            start = int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
+            self.send_response(206 if requested else 200)
             self.send_header("Content-Length", str(len(CONTENT) - start))
             self.end_headers()
             if body:
@@ -53,7 +53,7 @@ def server():
     thread.join()
 
 
-def test_size_is_told_before_and_the_file_is_whole(server, tmp_path):
+def test_the_size_is_known_before_the_download_and_the_file_is_complete(server, tmp_path):
     download = Download(server["url"], hashlib.md5(CONTENT).hexdigest())
     offer = ask(download)
     assert offer == Offer(len(CONTENT), "")
@@ -63,10 +63,10 @@ def test_size_is_told_before_and_the_file_is_whole(server, tmp_path):
     assert sum(seen) == len(CONTENT)
 
 
-def test_a_broken_connection_goes_on_where_it_stopped(server, tmp_path):
+def test_a_broken_download_continues_where_it_stopped(server, tmp_path):
     download = Download(server["url"], hashlib.md5(CONTENT).hexdigest())
     server["broken"] = True
-    with pytest.raises(DatasetError, match=r"(the connection ended after|cannot be fetched).*same command again"):
+    with pytest.raises(DatasetError, match=r"download failed .*same command again"):
         fetch(download, tmp_path / "file.zip", Offer(len(CONTENT), ""), lambda count: None)
     half = (tmp_path / "file.zip.partial").stat().st_size
     assert 0 < half <= len(CONTENT) // 2
@@ -78,23 +78,23 @@ def test_a_broken_connection_goes_on_where_it_stopped(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "known", "told"),
+    ("kind", "known", "reported"),
     [
         ("md5", {"md5": "0" * 32}, ""),
         ("sha256", {"sha256": "0" * 64}, ""),
-        ("sha256", {"sha256": "0" * 64}, hashlib.sha256(CONTENT).hexdigest()),  # what is known outweighs the server
+        ("sha256", {"sha256": "0" * 64}, hashlib.sha256(CONTENT).hexdigest()),  # our checksum takes precedence
         ("sha256", {}, "0" * 64),
     ],
 )
-def test_a_wrong_checksum_is_named_and_the_file_deleted(server, tmp_path, kind, known, told):
-    download, offer = Download(server["url"], **known), Offer(len(CONTENT), told)
+def test_a_wrong_checksum_is_named_and_the_file_deleted(server, tmp_path, kind, known, reported):
+    download, offer = Download(server["url"], **known), Offer(len(CONTENT), reported)
     with pytest.raises(DatasetError, match=f"{kind} is .* not 000"):
         fetch(download, tmp_path / "file.zip", offer, lambda count: None)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_there_is_named(server, tmp_path):
-    with pytest.raises(DatasetError, match="nothing.zip: cannot be fetched .*404"):
+def test_a_missing_file_is_named(server, tmp_path):
+    with pytest.raises(DatasetError, match="nothing.zip: download failed .*404"):
         ask(Download(server["url"].replace("file", "nothing")))
 
 
@@ -108,7 +108,7 @@ def test_archives_are_unpacked_and_damaged_ones_named(tmp_path):
     for name in ("a.zip", "b.tgz"):
         unpack(tmp_path / name, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out/folder").iterdir()) == ["a.txt", "b.txt"]
-    (tmp_path / "c.zip").write_bytes(b"no archive")
+    (tmp_path / "c.zip").write_bytes(b"not an archive")
     with pytest.raises(DatasetError, match="c.zip: cannot be unpacked"):
         unpack(tmp_path / "c.zip", tmp_path / "out")
 

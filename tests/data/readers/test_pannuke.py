@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from reader_contract import SIZE, check_layout, check_wrong_root, read
+from reader_contract import SIZE, check_layout, read
 
 from data.errors import DatasetError
 
@@ -18,10 +18,6 @@ def make_pannuke(root):
 def test_the_official_layout_is_indexed(tmp_path):
     make_pannuke(tmp_path)
     check_layout("pannuke", tmp_path, (4, 2), 5, (3,), 3)
-
-
-def test_a_wrong_root_is_named(tmp_path):
-    check_wrong_root("pannuke", tmp_path)
 
 
 def test_arrays_of_different_length_are_named(tmp_path):

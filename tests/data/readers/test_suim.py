@@ -1,5 +1,5 @@
 import numpy as np
-from reader_contract import SIZE, check_layout, check_wrong_root, picture, save
+from reader_contract import SIZE, check_layout, picture, save
 
 
 def make_suim(root):
@@ -13,7 +13,3 @@ def make_suim(root):
 def test_the_official_layout_is_indexed(tmp_path):
     make_suim(tmp_path)
     check_layout("suim", tmp_path, (1, 1), 7, (6,), 6)
-
-
-def test_a_wrong_root_is_named(tmp_path):
-    check_wrong_root("suim", tmp_path)

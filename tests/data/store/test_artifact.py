@@ -101,3 +101,18 @@ def test_json_is_the_same_text_whatever_the_order(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert hash_text("a") != hash_text("b")
     assert (tmp_path / "a").name != MARKER
+
+
+def test_the_files_of_a_marker_are_looked_at_once_until_the_marker_changes(tmp_path, monkeypatch):
+    artifact = Artifact(tmp_path / "model")
+    write_bytes(artifact.path / "model.bin", b"weights")
+    artifact.finish({})
+    looked = []
+    getsize = os.path.getsize
+    monkeypatch.setattr(os.path, "getsize", lambda path: looked.append(path) or getsize(path))
+    assert [Artifact(artifact.path).digest() for _ in range(3)].count(None) == 0
+    assert len(looked) == 1
+    write_bytes(artifact.path / "more.bin", b"more")
+    artifact.finish({})
+    assert artifact.marker is not None
+    assert len(looked) == 3

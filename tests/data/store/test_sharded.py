@@ -1,5 +1,6 @@
 import errno
 import json
+import pickle
 import resource
 import shutil
 import subprocess
@@ -44,6 +45,12 @@ def fill(store):
     return store
 
 
+def read_shard(path, array, shard):
+    store = ShardedStore(path)
+    for index in store.images_of(shard):
+        store.read_image(array, index)
+
+
 def bytes_of(path):
     return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
@@ -57,7 +64,29 @@ def test_what_is_written_is_read(tmp_path):
         expected = values(number // 4, len(store.images_of(number // 4)))
         for name in ARRAYS:
             np.testing.assert_array_equal(again.read_image(name, number), expected[name][number % 4])
-    assert [int(n) for n in again.read_shard("count", 2)] == [int(again.read_image("count", i)) for i in (8, 9)]
+
+
+def test_an_image_is_read_without_padding_in_cells_of_the_arrays_stride(tmp_path):
+    specs = {
+        "label": ArraySpec(("y", "x"), (6, 8), "uint8", 255, {}),
+        "cam": ArraySpec(("slot", "y", "x"), (2, 2, 2), "float32", float("nan"), {}, stride=4),
+    }
+    store = ShardedStore(tmp_path / "a.zarr").create(["a"], specs, {}, shard_size=4)
+    label, cam = np.arange(15).reshape(3, 5), np.arange(4.0).reshape(2, 1, 2)
+    store.write_shard(0, {"label": [label], "cam": [cam]})
+    image = store.image(0, (3, 5))
+    assert np.array_equal(image.read("label"), label)
+    assert np.array_equal(image.read("cam"), cam)
+    assert store.read_image("label", 0).shape == (6, 8)
+    assert store.read_image("cam", 0, (5, 3)).shape == (2, 2, 1)
+
+
+def test_what_is_sent_to_a_worker_is_the_path_alone(tmp_path):
+    store = fill(make(tmp_path / "a.zarr"))
+    store.read_image("label", 3)
+    sent = pickle.loads(pickle.dumps(store))
+    assert vars(sent) == {"path": store.path}
+    assert np.array_equal(sent.read_image("label", 3), store.read_image("label", 3))
 
 
 def test_few_files_one_a_shard_and_array(tmp_path):
@@ -137,8 +166,8 @@ def test_every_flipped_byte_is_found_and_named(tmp_path, array):
         spoilt[position] ^= 1 << rng.integers(8)
         file.write_bytes(spoilt)
         with pytest.raises(DamagedShardError, match=f"a.zarr: shard 1 of array '{array}' is damaged"):
-            ShardedStore(store.path).read_shard(array, 1)
-        ShardedStore(store.path).read_shard(array, 0)
+            read_shard(store.path, array, 1)
+        read_shard(store.path, array, 0)
         assert store.damaged_files() == [file]
     file.write_bytes(good)
     assert store.damaged_files() == []

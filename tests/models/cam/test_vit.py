@@ -76,7 +76,7 @@ def test_attention_that_is_exactly_zero_gives_no_infinite_gradient():
     head = small()
     with torch.no_grad():
         for block in head.backbone.blocks:
-            block.attn.qkv.weight.mul_(1000)  # each token sees one other alone
+            block.attn.qkv.weight.mul_(1000)  # each token attends to a single one
     head(torch.randn(1, 3, 64, 64)).cams.sum().backward()
     assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
 

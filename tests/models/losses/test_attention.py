@@ -10,7 +10,7 @@ from models.losses.attention import attention_loss, masked_images
 
 
 def colour_scores(images):
-    """A classifier that looks for red, green and blue: (B, 3, H, W) -> (B, 3), differentiable."""
+    """A classifier that detects red, green and blue: (B, 3, H, W) -> (B, 3), differentiable."""
     return images.mean(dim=(2, 3)) * 20
 
 
@@ -108,5 +108,5 @@ def test_an_image_without_a_class_counts_nothing():
 
 
 def test_wrong_shapes_are_named():
-    with pytest.raises(ValueError, match="must belong together"):
+    with pytest.raises(ValueError, match="expected logits"):
         AttentionLoss()(torch.zeros(2, 4, 2, 2), torch.zeros(2, 3, 2, 2), torch.zeros(2, 4), colour_scores)

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.depth_edges import sobel_magnitude
 from models.losses import DepthEdgeAlignmentLoss
 from models.losses.deal import DEPTH_EDGES, EPSILON, cam_edge_strength, edge_strength, gate
 
@@ -14,7 +15,7 @@ def reference_gate(e, mu):
 
 
 def reference_loss(cam_edges, depth_edges, known, tags, mu):
-    """Equation of METHODS section 1, step 4, in loops over pixels and classes."""
+    """The equation of the class in loops over pixels and classes."""
     batch, classes, height, width = cam_edges.shape
     total = 0.0
     for b in range(batch):
@@ -46,7 +47,7 @@ def reference_strength(edges, known, floor, span, noise_factor):
 
 
 def scene(shift=0, dtype=torch.float64):
-    """A box 10 cm high on a table seen from 0.6 m above, and a CAM of the same outline moved by `shift` cells."""
+    """A box 10 cm high on a table, seen from 0.6 m above, and a CAM with its outline, moved by `shift` cells."""
     depth = torch.full((1, 1, 96, 128), 0.6, dtype=dtype)
     depth[..., 32:64, 40:88] = 0.5
     cam = torch.full((1, 2, 24, 32), -1.0, dtype=dtype)
@@ -88,7 +89,7 @@ def test_tilted_plane_has_no_curvature_edge():
 
 
 def test_floor_rises_with_the_noise_of_each_image():
-    """A noisy table is all edges under one floor for all; a floor of its own leaves it bare and keeps the box."""
+    """With one floor for all images a noisy table is full of edges. With its own floor only the box has edges."""
     generator = torch.Generator().manual_seed(0)
     depth = scene()[1].expand(2, -1, -1, -1).clone()
     depth[1] += 0.01 * torch.randn(depth[1].shape, generator=generator, dtype=depth.dtype)
@@ -160,8 +161,6 @@ def test_gradcheck():
     target = gate(strength, 2.5)
 
     def smooth(values):
-        from models.depth_edges import sobel_magnitude
-
         edges = sobel_magnitude(F.interpolate(values, size=(5, 6), mode="bilinear", align_corners=False))
         return -(gate(edges / 4, 2.5) * target * tags[:, :, None, None]).mean()
 
@@ -192,8 +191,6 @@ def test_gradient_of_the_whole_loss_by_differences():
 
 
 def _edge_maximum(cam):
-    from models.depth_edges import sobel_magnitude
-
     return sobel_magnitude(F.relu(cam) / F.relu(cam).amax()).amax()
 
 

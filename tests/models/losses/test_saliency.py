@@ -55,7 +55,7 @@ def test_nothing_labelled_is_zero():
     assert not logits.grad.any()
 
 
-def test_absent_classes_are_no_foreground():
+def test_absent_classes_are_not_foreground():
     logits = torch.zeros(1, 3, 1, 1)
     salient = torch.ones(1, 1, 1)
     wrong = saliency_loss(logits + torch.tensor([0.0, 0, 9]).view(1, 3, 1, 1), salient, torch.tensor([[1, 0]]))
@@ -71,5 +71,5 @@ def test_half_precision(dtype):
 
 
 def test_wrong_shapes_are_named():
-    with pytest.raises(ValueError, match=r"saliency must be \(B, H, W\)"):
+    with pytest.raises(ValueError, match=r"expected logits .* saliency \(B, H, W\)"):
         saliency_loss(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 3), torch.zeros(1, 2))

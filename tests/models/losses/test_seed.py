@@ -71,6 +71,6 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda x: balanced_seed_loss(x, seeds), logits.requires_grad_())
 
 
-def test_shapes_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match=r"seeds must be \(B, H, W\)"):
+def test_shapes_that_do_not_agree_are_named():
+    with pytest.raises(ValueError, match=r"expected logits .* seeds \(B, H, W\)"):
         balanced_seed_loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 5))

@@ -10,7 +10,7 @@ from models.segmentation.superpixel_pooling import assign
 
 
 def reference(colours, shares, compactness):
-    """One step of 2 x 2 pixels a cell, pixel after pixel and cell after cell."""
+    """One step of 2 x 2 pixels per cell, pixel after pixel and cell after cell."""
     batch, channels, height, width = colours.shape
     total = 0.0
     for image in range(batch):
@@ -71,5 +71,5 @@ def test_a_constant_image_has_a_finite_gradient():
 
 
 def test_steps_of_another_size_are_refused():
-    with pytest.raises(ValueError, match="the first step must have the image's size"):
+    with pytest.raises(ValueError, match="the first step must have the size of the images"):
         SuperpixelSlicLoss()(torch.zeros(1, 3, 4, 4), [torch.zeros(1, 9, 8, 8)])

@@ -95,6 +95,6 @@ def test_one_cell_takes_everything():
     assert torch.equal(assign(torch.randn(1, 2, 2, 2), torch.randn(1, 2, 1, 1), 0.1)[:, 4], torch.ones(1, 2, 2))
 
 
-def test_a_grid_that_does_not_fit_is_refused():
+def test_a_grid_that_is_not_a_multiple_is_refused():
     with pytest.raises(ValueError, match="must be a multiple of the cells"):
         assign(torch.randn(1, 2, 5, 4), torch.randn(1, 2, 2, 2), 0.1)

@@ -1,0 +1,39 @@
+"""Parameters of the losses on the classifier's maps, made from their registry: a new loss needs no line in a stage."""
+
+from __future__ import annotations
+
+import luigi
+
+from models.losses import MAP_LOSSES
+from models.losses.map_loss import Setting
+from tasks.runtime.luigi_seam import add_parameter
+from tasks.runtime.parameters import nonzero, one_of, only
+
+
+def with_map_losses(stage: type[luigi.Task]) -> type[luigi.Task]:
+    """Give a stage ``<loss>_weight`` and ``<loss>_<setting>`` for every loss of `MAP_LOSSES`."""
+    for name, loss in MAP_LOSSES.items():
+        how = "its share in the classification loss" if loss.replaces_classification else "its weight"
+        weight = luigi.FloatParameter(default=loss.weight, description=f"{loss.title}: {how}, 0 = off")
+        add_parameter(stage, f"{name}_weight", weight)
+        for keyword, setting in loss.settings.items():
+            add_parameter(stage, f"{name}_{keyword}", only(_parameter(setting), **{f"{name}_weight": nonzero}))
+    return stage
+
+
+def active_losses(stage: luigi.Task) -> dict[str, float]:
+    """The losses that a stage uses, with their weights, in the order of the registry."""
+    weights = {name: getattr(stage, f"{name}_weight") for name in MAP_LOSSES}
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def loss_settings(stage: luigi.Task, name: str) -> dict[str, object]:
+    """The values of a loss's settings."""
+    return {keyword: getattr(stage, f"{name}_{keyword}") for keyword in MAP_LOSSES[name].settings}
+
+
+def _parameter(setting: Setting) -> luigi.Parameter:
+    if setting.choices:
+        return one_of(setting.choices, str(setting.default), setting.description)
+    kinds = {int: luigi.IntParameter, float: luigi.FloatParameter, str: luigi.Parameter}
+    return kinds[type(setting.default)](default=setting.default, description=setting.description)

@@ -1,0 +1,65 @@
+"""Provenance of runs. It lies beside the artifacts, which hold nothing that changes from run to run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import socket
+import time
+from importlib import metadata
+from pathlib import Path
+
+from data.store.artifact import Artifact, write_json
+from tasks.runtime.memory import peak_memory_mb
+
+log = logging.getLogger("depthseed")
+
+PACKAGES = ("depthseed", "torch", "timm", "zarr", "numpy", "scikit-image", "luigi")
+
+
+def write_record(path: Path, label: str, artifact: Artifact, seconds: float, images: int, seed: int) -> None:
+    """Write how an artifact was computed, and log it.
+
+    Parameters
+    ----------
+    path : Path
+    label : str
+        Stage, for the log.
+    artifact : Artifact
+    seconds : float
+    images : int
+        Computed in this run; 0 if the work is not counted in images.
+    seed : int
+    """
+    files, size = artifact.size()
+    rate = images / seconds if seconds and images else None
+    content = {
+        "seconds": round(seconds, 3),
+        "images": images,
+        "images_per_second": rate and round(rate, 3),
+        "peak_memory_mb": peak_memory_mb(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "seed": seed,
+        "versions": {package: _version(package) for package in PACKAGES},
+    }
+    write_json(path, content)
+    rate_text = f", {rate:.1f} images/s" if rate else ""
+    log.info("%s: %.1f s%s, %.1f MB in %d files, wrote %s", label, seconds, rate_text, size / 1e6, files, artifact.path)
+
+
+def read_record(path: Path) -> dict:
+    """What `write_record` wrote; empty if there is nothing."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,72 @@
+"""Samples as tensors: images, tags, batches of one size, and the normalisation that a network expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.files.images import read_image
+from data.sample import Sample
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Channel mean and standard deviation (RGB, of values in [0, 1]) that a network's weights expect."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(..., 3, H, W) in [0, 1] -> normalised."""
+        shape = (3, 1, 1)
+        return (images - images.new_tensor(self.mean).view(shape)) / images.new_tensor(self.std).view(shape)
+
+    def undo(self, images: Tensor) -> Tensor:
+        """Normalised (..., 3, H, W) -> colours, cut to [0, 1]."""
+        shape = (3, 1, 1)
+        return (images * images.new_tensor(self.std).view(shape) + images.new_tensor(self.mean).view(shape)).clamp(0, 1)
+
+
+def tags_of(samples: Sequence[Sample], num_classes: int) -> Tensor:
+    """Image-level tags, (B, K) float32 in {0, 1}."""
+    tags = torch.zeros(len(samples), num_classes)
+    for row, sample in zip(tags, samples, strict=True):
+        row[[label - 1 for label in sample.tags]] = 1
+    return tags
+
+
+def rgb_tensor(image: np.ndarray) -> Tensor:
+    """RGB image (H, W, 3) uint8 -> (3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
+
+
+def image_tensor(sample: Sample) -> Tensor:
+    """RGB image, (3, H, W) float32 in [0, 1]."""
+    return rgb_tensor(read_image(sample.image))
+
+
+def image_batch(samples: Sequence[Sample]) -> Tensor:
+    """RGB images of one size, (B, 3, H, W) float32 in [0, 1]."""
+    return torch.stack([image_tensor(sample) for sample in samples])
+
+
+def batches_of_one_size(samples: Sequence[Sample], batch_size: int) -> Iterator[list[int]]:
+    """Positions of the samples in groups of equal image size, so that each group is one tensor."""
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for index, sample in enumerate(samples):
+        by_size.setdefault(sample.size, []).append(index)
+    for indices in by_size.values():
+        for start in range(0, len(indices), batch_size):
+            yield indices[start : start + batch_size]
+
+
+def map_images(samples: Sequence[Sample], batch_size: int, compute: Callable[[list[Sample]], Iterable]) -> list:
+    """One result per image, in the order of the samples; `compute` gets images of equal size, a batch at a time."""
+    found: dict[int, object] = {}
+    for indices in batches_of_one_size(samples, batch_size):
+        found.update(zip(indices, compute([samples[index] for index in indices]), strict=True))
+    return [found[index] for index in range(len(samples))]

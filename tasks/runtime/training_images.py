@@ -1,0 +1,169 @@
+"""Training images as augmented batches, together with arrays of the artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data.sample import Sample
+from data.store.sharded import ShardedStore
+from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
+from tasks.runtime.copy_paste import Pasting, pasted
+from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """An array of an artifact that is augmented along with the images.
+
+    Attributes
+    ----------
+    store : ShardedStore
+        Over the same samples.
+    array : str
+    padding : float
+        Value outside the image.
+    numbers_regions : bool
+        The values number the regions of an image: the images of a mosaic must not share them.
+    """
+
+    store: ShardedStore
+    array: str
+    padding: float
+    numbers_regions: bool = False
+
+
+class TrainingImages(Dataset):
+    """Augmented training images; item (epoch, index) is the same whoever asks, and whenever.
+
+    Each item has its own generator seeded by (seed, epoch, index): neither the order of asking, nor
+    the number of loader processes, nor an interruption changes what an epoch shows.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        num_classes: int,
+        normalisation: Normalisation,
+        augmentation: Augmentation,
+        seed: int,
+        maps: Mapping[str, MapSource],
+        pasting: Pasting | None = None,
+    ):
+        self.samples, self.num_classes, self.normalisation = samples, num_classes, normalisation
+        self.augmentation, self.seed, self.maps, self.pasting = augmentation, seed, maps, pasting
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = key
+        settings = self.augmentation
+        rng = np.random.default_rng([self.seed, epoch, index])
+        if rng.random() >= settings.mosaic:
+            return self._composed(index, settings.crop, 1.0, rng)
+        others = rng.integers(len(self.samples), size=3)
+        top, left = settings.crop[0] // 2, settings.crop[1] // 2
+        heights, widths = (top, settings.crop[0] - top), (left, settings.crop[1] - left)
+        tiles = [
+            self._composed(int(n), (heights[place // 2], widths[place % 2]), 0.5, rng)
+            for place, n in enumerate((index, *others))
+        ]
+        self._make_distinct(tiles)
+        whole = {
+            name: torch.cat([torch.cat([tiles[row][name], tiles[row + 1][name]], -1) for row in (0, 2)], -2)
+            for name in ("image", *self.maps)
+        }
+        return {**whole, "tags": torch.stack([tile["tags"] for tile in tiles]).amax(0)}
+
+    def _make_distinct(self, items: Sequence[Mapping[str, Tensor]]) -> None:
+        """Renumber the regions of each item after those of the items before it, in place."""
+        for name, source in self.maps.items():
+            if not source.numbers_regions:
+                continue
+            start = 0
+            for item in items:
+                inside = item[name] != source.padding
+                if inside.any():
+                    item[name][inside] += start
+                    start = int(item[name][inside].max()) + 1
+
+    def _composed(self, index: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
+        """An item, with the objects of another one on top of it where chance says so."""
+        item = self._item(index, crop, zoom, rng)
+        if self.pasting is None or rng.random() >= self.pasting.share:
+            return item
+        other, centre = self._item(int(rng.integers(len(self))), crop, zoom, rng), rng.random(2)
+        objects = self.pasting.objects_of(other)
+        if not objects.any():
+            return item
+        self._make_distinct([item, other])
+        tags = torch.maximum(item.pop("tags"), other.pop("tags"))
+        return {**pasted(item, other, objects, centre), "tags": tags}
+
+    def _item(self, index: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
+        sample = self.samples[index]
+        layers = {name: self._read_map(source, index, sample.size) for name, source in self.maps.items()}
+        image, layers = self._augment(image_tensor(sample), layers, crop, zoom, rng)
+        return {"image": image, "tags": tags_of([sample], self.num_classes)[0], **layers}
+
+    def whole(self, index: int) -> dict[str, Tensor]:
+        """An item as it is in the data set: normalised, but neither resized nor cut, mirrored or jittered."""
+        plain = Augmentation(crop=self.samples[index].size, flip=False)
+        images = TrainingImages(self.samples, self.num_classes, self.normalisation, plain, self.seed, self.maps)
+        return images[0, index]
+
+    def _read_map(self, source: MapSource, index: int, size: tuple[int, int]) -> Tensor:
+        values = source.store.read_image(source.array, index, size)
+        return torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values.copy())
+
+    def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
+        settings = self.augmentation
+        # Draw all numbers first, so that the geometry does not depend on what is switched off.
+        scale = zoom * float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
+        mirrored = bool(rng.random() < 0.5) and settings.flip
+        place = rng.random(2)
+        brightness, contrast, saturation = 1 + settings.jitter * rng.uniform(-1, 1, 3)
+        hue = settings.hue * float(rng.uniform(-1, 1)) if settings.hue else 0.0
+        if settings.jitter or settings.hue:
+            image = jitter_colours(image, brightness, contrast, saturation, hue)
+        image = self.normalisation(image)
+        if scale != 1.0:
+            size = [max(1, round(side * scale)) for side in image.shape[1:]]
+            image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
+            layers = {name: resize_nearest(values, size) for name, values in layers.items()}
+        corner = [int(part * (abs(have - want) + 1)) for part, have, want in zip(place, image.shape[1:], crop)]
+        image = crop_or_pad(image, crop, corner, 0.0)
+        layers = {name: crop_or_pad(values, crop, corner, self.maps[name].padding) for name, values in layers.items()}
+        if mirrored:
+            image = image.flip(-1)
+            layers = {name: values.flip(-1) for name, values in layers.items()}
+        return image, layers
+
+
+def epoch_batches(images: TrainingImages, epoch: int, batch_size: int, loader_processes: int = 0) -> DataLoader:
+    """Batches of one epoch in an order drawn from (seed, epoch); the last short batch is left out.
+
+    A set smaller than a batch is one batch.
+    """
+    order = np.random.default_rng([images.seed, epoch]).permutation(len(images))
+    size = min(batch_size, len(images))
+    batches = [[(epoch, int(index)) for index in order[i : i + size]] for i in range(0, len(images) - size + 1, size)]
+    return DataLoader(
+        images,
+        batch_sampler=batches,
+        num_workers=loader_processes,
+        # zarr keeps a thread: a forked loader process could hang in its lock
+        multiprocessing_context="spawn" if loader_processes else None,
+    )
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Number of batches that `epoch_batches` gives."""
+    return count // min(batch_size, count)
