@@ -6,8 +6,8 @@ Prints medians and ratios of one run on rendered images of 320x240 with random c
 
 - present classes only, as in the stages, against all 21 classes of PASCAL VOC;
 - the torch engine against pydensecrf;
-- shards of 32 images with 1 and 2 processes, as in the stages, with probabilities in 16 bits. The time for starting
-  the processes is subtracted and printed separately.
+- shards of 32 images with 1 and 2 processes, as in the stages, with probabilities in 16 bits. The start of the
+  processes is measured separately.
 """
 
 from __future__ import annotations
@@ -58,6 +58,18 @@ def seconds_of(function) -> float:
     return time.perf_counter() - start
 
 
+def seconds_of_processes(count: int, shards: list) -> tuple[float, float]:
+    """Seconds until the processes have answered empty shards, and seconds from there to the last result."""
+    begun = time.perf_counter()
+    results = DaskWorkers(count).map(refine, [[]] * count + shards)
+    for _ in range(count):
+        next(results)
+    started = ended = time.perf_counter()
+    for _ in results:
+        ended = time.perf_counter()
+    return started - begun, ended - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
@@ -87,10 +99,10 @@ def main() -> None:
     alone, pair, starts = [], [], []
     for _ in range(arguments.repeats):
         alone.append(seconds_of(lambda: list(ThisProcess().map(refine, shards))))
-        starts.append(seconds_of(lambda: list(DaskWorkers(2).map(refine, [[], []]))))  # start and imports
-        pair.append(seconds_of(lambda: list(DaskWorkers(2).map(refine, shards))))
-    one, start = statistics.median(alone), statistics.median(starts)
-    two = statistics.median(pair) - start
+        start, computed = seconds_of_processes(2, shards)
+        starts.append(start)
+        pair.append(computed)
+    one, two, start = (statistics.median(seconds) for seconds in (alone, pair, starts))
     print(
         f"{arguments.shards * SHARD_SIZE} images of 4 classes: 1 process {one:.2f} s, 2 processes {two:.2f} s, "
         f"ratio {one / two:.2f}; start of the processes {start:.2f} s"

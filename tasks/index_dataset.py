@@ -31,6 +31,7 @@ log = logging.getLogger("depthseed")
 class IndexDataset(StageTask):
     """Writes ``index.json``; its identity is the content of images, depth and tags, not their place."""
 
+    version = 2
     artifact_type = Artifact
 
     train_folder = luigi.Parameter(default="", description="folder of the train split; default: the data set's own")
@@ -122,7 +123,8 @@ class IndexDataset(StageTask):
         return super().is_current(known) and self.root.is_dir()
 
     def open(self) -> DatasetIndex:
-        return self.read()
+        """The index as written, with the files where the data set lies now."""
+        return self._written
 
     def work(self) -> int:
         if self.is_rendered and not self.root.is_dir():
@@ -136,18 +138,14 @@ class IndexDataset(StageTask):
         write_json(self.artifact.path / "index.json", dataclasses.replace(found, samples=samples).to_json())
         return len(samples)
 
-    def read(self) -> DatasetIndex:
-        """The index as written, with the files where the data set lies now."""
-        return self._read
-
     @cached_property
-    def _read(self) -> DatasetIndex:
+    def _written(self) -> DatasetIndex:
         return DatasetIndex.from_json(self.root, json.loads(self.artifact.read("index.json")))
 
     def read_with_truth(self) -> DatasetIndex:
-        """The same with the ground-truth files as the data set lists them now: for scores and pictures alone."""
+        """`open`, with the ground-truth files as the data set lists them now: for scores and pictures alone."""
         truth = {sample.image_id: sample.truth for sample in self.scanned.samples}
-        dataset = self.read()
+        dataset = self.open()
         samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in dataset.samples)
         return dataclasses.replace(dataset, samples=samples)
 

@@ -1,22 +1,58 @@
 """A tiny RGB-D set and the real command line, for all tests."""
 
+import os
 import shutil
 from pathlib import Path
 
 import luigi
 import pytest
 import torch
-from support import TINY_SETTINGS, CommandLine, tiny_config
+from filelock import FileLock
+from support import TINY_SETTINGS, CommandLine, CommandLineHere, tiny_config
 
 from data.demo.scenes import render_demo
+from tasks.runtime.luigi_seam import forget_instances
 
 
 @pytest.fixture(scope="session")
-def rendered(tmp_path_factory) -> Path:
+def shared_folder(tmp_path_factory) -> Path:
+    """One folder for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def rendered(shared_folder) -> Path:
     """10 training and 5 evaluation frames in BOP layout, rendered once. Not to be changed."""
-    root = tmp_path_factory.mktemp("rendered") / "tiny"
-    render_demo(root, {"train_pbr": (2, 5), "test": (1, 5)})
+    root = shared_folder / "rendered" / "tiny"
+    with FileLock(shared_folder / "rendered.lock"):
+        if not root.exists():
+            render_demo(root, {"train_pbr": (2, 5), "test": (1, 5)})
     return root
+
+
+@pytest.fixture(scope="session")
+def finished_once(shared_folder, rendered) -> CommandLine:
+    """A finished RunAll, computed once for all tests and processes. Not to be changed; `finished` is a copy."""
+    line = CommandLine(shared_folder / "finished", rendered)
+    log = line.folder / "log.txt"
+    with FileLock(shared_folder / "finished.lock"):
+        if not log.exists():
+            line.folder.mkdir()
+            (line.folder / "luigi.cfg").write_text(tiny_config())
+            result = line.luigi("RunAll", "--processes", 1)
+            assert result.returncode == 0, result.stderr
+            log.write_text(result.stderr)
+    line.log = log.read_text()
+    return line
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path) -> CommandLine:
+    """A copy of the finished RunAll that a test may spoil."""
+    folder = tmp_path / "finished"
+    shutil.copytree(finished_once.folder, folder)
+    return CommandLine(folder, finished_once.data_root)
 
 
 @pytest.fixture
@@ -43,11 +79,17 @@ def in_process(tiny_settings):
     for section, values in TINY_SETTINGS.items():
         for name, value in values.items():
             config.set(section, name, value)
-    luigi.task_register.Register.clear_instance_cache()
+    forget_instances()
     yield
     for section in TINY_SETTINGS:
         config.remove_section(section)
-    luigi.task_register.Register.clear_instance_cache()
+    forget_instances()
+
+
+@pytest.fixture
+def here(in_process, tiny_settings, bop_root, monkeypatch, capsys) -> CommandLineHere:
+    """The command line in the test's own process: no start-up, and no second torch."""
+    return CommandLineHere(tiny_settings.parent, bop_root, capsys)
 
 
 @pytest.fixture

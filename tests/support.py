@@ -1,10 +1,16 @@
 """Helpers of the tests that run the pipeline: tiny settings, the real command line, comparing artifacts."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from luigi.retcodes import run_with_retcodes
+from luigi.setup_logging import InterfaceLogging
+
+from tasks.runtime.luigi_seam import forget_instances
 
 # Networks of some thousand parameters: what is tested is the pipeline, not what it learns.
 TINY_SETTINGS = {
@@ -72,6 +78,31 @@ class CommandLine:
         return subprocess.run(
             command, cwd=self.folder, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=600
         )
+
+
+class CommandLineHere(CommandLine):
+    """Runs the same commands in this process, through the functions that the scripts call."""
+
+    def __init__(self, folder: Path, data_root: Path, capsys):
+        super().__init__(folder, data_root)
+        self.capsys = capsys
+
+    def luigi(self, stage: str, *arguments) -> subprocess.CompletedProcess:
+        forget_instances()
+        command = luigi_command(stage, *self.flags(), *arguments)
+        log = logging.getLogger("depthseed")
+        handlers, log.handlers = log.handlers, [logging.StreamHandler(sys.stderr)]
+        try:
+            run_with_retcodes(command[1:])
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            log.handlers = handlers
+            logging.getLogger("luigi-interface").handlers.clear()  # they hold this test's captured stream
+            InterfaceLogging._configured = False
+        captured = self.capsys.readouterr()
+        return subprocess.CompletedProcess(command, code, captured.out, captured.err)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from models.backbones import (
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "test_efficientnet"])
 @pytest.mark.parametrize("stride", [8, 16])
-def test_the_stride_is_the_one_asked_for(name, stride):
+def test_the_stride_is_the_requested_one(name, stride):
     backbone = build_backbone(name, stride).eval()
     with torch.no_grad():
         features = dense_features(backbone, torch.zeros(1, 3, 64, 96))

@@ -47,7 +47,7 @@ def test_simplified_outlines_stay_within_the_tolerance():
     assert np.array_equal(simplify_labels(circle, 0), circle)
 
 
-def test_a_small_region_lies_upon_the_large_one_and_void_stays():
+def test_a_small_region_is_drawn_over_the_large_one_and_void_stays():
     labels = np.zeros((40, 40), np.uint8)
     labels[10:20, 10:20] = 2
     labels[:, :3] = UNLABELLED

@@ -60,7 +60,7 @@ def test_the_paper_profiles_network_is_a_known_architecture():
         assert extractor(torch.zeros(1, 3, 24, 32)).shape == (1, 3, 4, 768)
 
 
-def test_cnn_features_have_the_grid_they_announce():
+def test_cnn_features_have_the_stated_grid():
     for stride in (8, 16):
         extractor = build_key_extractor("tf_efficientnet_lite0", stride).eval()
         assert isinstance(extractor, CnnFeatures)

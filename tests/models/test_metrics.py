@@ -128,7 +128,7 @@ def test_boundary_score_of_a_moved_square():
     for shift, expected in ((0, 1.0), (3, 1.0)):
         assert boundary_f_score(boundary_counts(truth, np.roll(truth, shift, 1), 2))[1] == expected
     moved = boundary_f_score(boundary_counts(truth, np.roll(truth, 8, 1), 2))[1]
-    assert 0.3 < moved < 0.7  # upper and lower edges still lie upon each other
+    assert 0.3 < moved < 0.7  # upper and lower edges still coincide
     scores = boundary_f_score(boundary_counts(truth, np.zeros_like(truth), 3))
     assert np.isnan(scores[0])
     assert scores[1] == 0

@@ -16,57 +16,57 @@ def expect_error(result, *words):
     assert lines, result.stderr
 
 
-def test_truncated_image(command_line):
-    path = command_line.data_root / "train_pbr/000001/rgb/000002.jpg"
+def test_truncated_image(here):
+    path = here.data_root / "train_pbr/000001/rgb/000002.jpg"
     path.write_bytes(path.read_bytes()[:2000])
-    expect_error(command_line.luigi("IndexDataset"), "000002.jpg: cannot be decoded", "replace the file")
+    expect_error(here.luigi("IndexDataset"), "000002.jpg: cannot be decoded", "replace the file")
 
 
-def test_missing_depth_file(command_line):
-    (command_line.data_root / "train_pbr/000001/depth/000002.png").unlink()
-    expect_error(command_line.luigi("LoadDepth"), "000002.png: depth file is missing")
+def test_missing_depth_file(here):
+    (here.data_root / "train_pbr/000001/depth/000002.png").unlink()
+    expect_error(here.luigi("LoadDepth"), "000002.png: depth file is missing")
 
 
-def test_depth_of_another_size(command_line):
-    path = command_line.data_root / "train_pbr/000001/depth/000002.png"
+def test_depth_of_another_size(here):
+    path = here.data_root / "train_pbr/000001/depth/000002.png"
     Image.open(path).resize((96, 72)).save(path)
-    expect_error(command_line.luigi("LoadDepth"), "000002.png: depth is 96x72", "is 192x144")
+    expect_error(here.luigi("LoadDepth"), "000002.png: depth is 96x72", "is 192x144")
 
 
-def test_unknown_class_id(command_line):
-    path = command_line.data_root / "train_pbr/000001/scene_gt.json"
+def test_unknown_class_id(here):
+    path = here.data_root / "train_pbr/000001/scene_gt.json"
     content = json.loads(path.read_text())
     content["1"][0]["obj_id"] = 99
     path.write_text(json.dumps(content))
-    expect_error(command_line.luigi("LoadDepth"), "scene_gt.json: frame 1 has the unknown class id 99")
+    expect_error(here.luigi("LoadDepth"), "scene_gt.json: frame 1 has the unknown class id 99")
 
 
-def test_no_image_with_a_label(command_line):
-    for path in command_line.data_root.glob("*/*/scene_gt.json"):
+def test_no_image_with_a_label(here):
+    for path in here.data_root.glob("*/*/scene_gt.json"):
         path.write_text(json.dumps({key: [] for key in json.loads(path.read_text())}))
-    expect_error(command_line.luigi("LoadDepth"), "no training image has a tag")
+    expect_error(here.luigi("LoadDepth"), "no training image has a tag")
 
 
-def test_wrong_data_root(command_line, tmp_path):
-    command_line.data_root = tmp_path / "nowhere"
-    expect_error(command_line.luigi("LoadDepth"), "nowhere: no such folder", "--data-root")
+def test_wrong_data_root(here, tmp_path):
+    here.data_root = tmp_path / "nowhere"
+    expect_error(here.luigi("LoadDepth"), "nowhere: the folder does not exist", "--data-root")
 
 
-def test_artifacts_that_cannot_be_written(command_line, tmp_path):
+def test_artifacts_that_cannot_be_written(here, tmp_path):
     (tmp_path / "file").write_text("")
-    command_line.artifacts = tmp_path / "file" / "artifacts"
-    expect_error(command_line.luigi("IndexDataset"), "cannot be written", "--artifacts")
+    here.artifacts = tmp_path / "file" / "artifacts"
+    expect_error(here.luigi("IndexDataset"), "cannot be written", "--artifacts")
 
 
-def test_all_zero_depth_loses_nothing_that_is_finished(command_line):
-    path = command_line.data_root / "train_pbr/000002/depth/000004.png"
+def test_all_zero_depth_loses_nothing_that_is_finished(here):
+    path = here.data_root / "train_pbr/000002/depth/000004.png"
     good = path.read_bytes()
     Image.fromarray(np.zeros((144, 192), np.uint16)).save(path)
-    result = command_line.luigi("LoadDepth", "--processes", 1)
+    result = here.luigi("LoadDepth", "--processes", 1)
     expect_error(result, "000004.png: depth of train_pbr/000002/000004 is zero everywhere")
-    assert [name for name in contents(command_line.artifacts) if name.endswith("depth/c/0/0/0")]
+    assert [name for name in contents(here.artifacts) if name.endswith("depth/c/0/0/0")]
     path.write_bytes(good)
-    assert command_line.luigi("LoadDepth", "--processes", 1).returncode == 0
+    assert here.luigi("LoadDepth", "--processes", 1).returncode == 0
 
 
 def test_a_full_disk_is_one_line_and_what_was_written_stays(command_line, tmp_path):
@@ -84,13 +84,13 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(command_line, tmp_pa
     assert "IndexDataset: started" not in result.stderr
 
 
-def test_weights_that_cannot_be_had(command_line):
-    result = command_line.luigi("TrainClassifier", "--TrainClassifier-weights", "/no/such.pth")
+def test_weights_that_are_not_available(here):
+    result = here.luigi("TrainClassifier", "--TrainClassifier-weights", "/no/such.pth")
     expect_error(result, "/no/such.pth does not exist. Three ways: (1)", "(2)", "--profile small")
 
 
-def test_unknown_backbone(command_line):
-    result = command_line.luigi("ExtractKeys", "--ExtractKeys-backbone", "resnet5")
+def test_unknown_backbone(here):
+    result = here.luigi("ExtractKeys", "--ExtractKeys-backbone", "resnet5")
     expect_error(result, "timm has no backbone 'resnet5'; did you mean: resnet")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import xarray
-from support import CommandLine, contents, tiny_config
+from support import CommandLine, contents
 
 from models.depth_saliency import support_plane
 
@@ -19,21 +19,10 @@ def stages_run(result) -> list[str]:
     return STARTED.findall(result.stderr)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, rendered) -> CommandLine:
-    """A finished RunAll that the tests of this module share; each leaves it complete."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "luigi.cfg").write_text(tiny_config())
-    line = CommandLine(folder, rendered)
-    line.first = line.luigi("RunAll", "--processes", 1)
-    assert line.first.returncode == 0, line.first.stderr
-    return line
-
-
 @pytest.mark.pipeline
-def test_the_first_run_does_all_stages_and_says_where_things_are(finished):
-    assert len(stages_run(finished.first)) == 12
-    last = finished.first.stderr
+def test_the_first_run_does_all_stages_and_says_where_things_are(finished_once):
+    last = finished_once.log
+    assert len(STARTED.findall(last)) == 12
     assert re.search(r"report +\S+report.html", last)
     assert re.search(r"model +\S+model.safetensors", last)
     assert "images/s" in last
@@ -123,7 +112,7 @@ def test_a_flipped_byte_names_artifact_and_shard_and_a_rerun_redoes_that_shard_o
 
 
 @pytest.mark.pipeline
-def test_damaged_weights_are_not_used_but_learnt_anew(finished):
+def test_damaged_weights_are_not_used_but_learned_again(finished):
     (path,) = (finished.artifacts / "bop/TrainClassifier").glob("*")
     model = path / "model.safetensors"
     good = model.read_bytes()
@@ -189,8 +178,8 @@ def test_status_show_and_scores(finished):
 
 
 @pytest.mark.pipeline
-def test_every_store_opens_in_xarray(finished):
-    paths = list(finished.artifacts.glob("bop/*/*.zarr"))
+def test_every_store_opens_in_xarray(finished_once):
+    paths = list(finished_once.artifacts.glob("bop/*/*.zarr"))
     assert len(paths) >= 7
     for path in paths:
         with warnings.catch_warnings():
@@ -203,8 +192,8 @@ def test_every_store_opens_in_xarray(finished):
 
 
 @pytest.mark.pipeline
-def test_the_report_is_self_contained(finished):
-    path = next(finished.artifacts.glob("bop/WriteReport/*/report.html"))
+def test_the_report_is_self_contained(finished_once):
+    path = next(finished_once.artifacts.glob("bop/WriteReport/*/report.html"))
     text = path.read_text()
     assert "http" not in text.replace("http://www.w3.org", "")  # names of XML dialects, never fetched
     assert text.count("<img") >= 2 * 7 + 2 * 3

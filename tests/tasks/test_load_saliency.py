@@ -96,5 +96,5 @@ def test_a_missing_map_and_one_of_another_size_are_named(common, tmp_path):
 def test_a_file_that_is_no_network_is_named(common, tmp_path):
     pytest.importorskip("onnxruntime")
     (tmp_path / "network.onnx").write_bytes(b"nothing")
-    with pytest.raises(SettingError, match=r"network.onnx: is no ONNX network"):
+    with pytest.raises(SettingError, match=r"network.onnx: is not an ONNX network"):
         LoadSaliency(**common, source="onnx", model=str(tmp_path / "network.onnx")).run()

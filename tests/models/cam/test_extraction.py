@@ -7,7 +7,7 @@ from models.cam.extraction import extract_cams
 
 
 class Channels(nn.Module):
-    """Stands for a classifier: its maps are the image's channels at stride 2."""
+    """Replaces a classifier: its maps are the channels of the image at stride 2."""
 
     def forward(self, images):
         maps = F.avg_pool2d(images, 2)
@@ -42,7 +42,7 @@ def test_scales_are_averaged_before_the_maximum_is_taken():
     assert torch.allclose(cams, total / total.amax((2, 3), keepdim=True), atol=1e-6)
 
 
-def test_the_maximum_over_scales_and_mirror_images_where_asked():
+def test_fusion_by_the_maximum_over_scales_and_mirror_images():
     images = torch.rand(1, 3, 8, 12, generator=torch.Generator().manual_seed(2))
     size = (4, 6)
     expected = torch.zeros(1, 3, *size)

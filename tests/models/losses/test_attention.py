@@ -61,7 +61,7 @@ def test_nothing_erased_leaves_the_image_as_it_is():
 
 def test_erasing_exactly_the_object_is_better_than_erasing_beside_it():
     images = torch.zeros(1, 3, 4, 8)
-    images[:, 0, :, :4] = 2.0  # the red object lies left
+    images[:, 0, :, :4] = 2.0  # the red object is on the left
     exact = torch.full((1, 4, 4, 8), -9.0)
     exact[:, 1, :, :4] = exact[:, 0, :, 4:] = 9.0
     erased, tags = torch.tensor([[[1, 0, 0]]]), torch.tensor([[1, 0, 0]])

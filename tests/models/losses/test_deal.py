@@ -156,7 +156,7 @@ def test_gradcheck():
     cam = torch.rand(1, 2, 5, 6, generator=generator, dtype=torch.float64) + 0.2
     depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
     tags = torch.tensor([[1, 1]])
-    # The two maxima divide as constants or have a kink; the check runs on the smooth rest.
+    # One maximum gets no gradient and the other has a kink. The check uses the rest, which is smooth.
     strength = edge_strength(*DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.04, 0.3, 0.0)
     target = gate(strength, 2.5)
 

@@ -5,7 +5,7 @@ from models.segmentation.superpixel_fcn import SuperpixelFcn, build_encoder, sup
 
 
 @pytest.mark.parametrize("upsampling", ["superpixel", "bilinear"])
-def test_logits_have_the_images_size_whatever_it_is(upsampling):
+def test_logits_have_the_size_of_the_images(upsampling):
     torch.manual_seed(0)
     network = SuperpixelFcn(build_encoder("test_efficientnet"), 4, upsampling)
     output = network(torch.randn(2, 3, 45, 70))
