@@ -1,6 +1,9 @@
 """A tiny RGB-D set and the real command line, for all tests."""
 
 import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two test processes on two cores, and the commands that they start
+
 import shutil
 from pathlib import Path
 
@@ -48,11 +51,11 @@ def finished_once(shared_folder, rendered) -> CommandLine:
 
 
 @pytest.fixture
-def finished(finished_once, tmp_path) -> CommandLine:
+def finished(finished_once, in_process, tmp_path, capsys) -> CommandLineHere:
     """A copy of the finished RunAll that a test may spoil."""
     folder = tmp_path / "finished"
     shutil.copytree(finished_once.folder, folder)
-    return CommandLine(folder, finished_once.data_root)
+    return CommandLineHere(folder, finished_once.data_root, capsys)
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def in_process(tiny_settings):
 
 
 @pytest.fixture
-def here(in_process, tiny_settings, bop_root, monkeypatch, capsys) -> CommandLineHere:
+def here(in_process, tiny_settings, bop_root, capsys) -> CommandLineHere:
     """The command line in the test's own process: no start-up, and no second torch."""
     return CommandLineHere(tiny_settings.parent, bop_root, capsys)
 

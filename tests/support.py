@@ -10,6 +10,7 @@ from pathlib import Path
 from luigi.retcodes import run_with_retcodes
 from luigi.setup_logging import InterfaceLogging
 
+from pipeline.__main__ import main
 from tasks.runtime.luigi_seam import forget_instances
 
 # Networks of some thousand parameters: what is tested is the pipeline, not what it learns.
@@ -86,6 +87,17 @@ class CommandLineHere(CommandLine):
     def __init__(self, folder: Path, data_root: Path, capsys):
         super().__init__(folder, data_root)
         self.capsys = capsys
+
+    def apart(self) -> CommandLine:
+        """The same in processes of their own: where luigi.cfg has changed, or for two at once."""
+        return CommandLine(self.folder, self.data_root)
+
+    def inspect(self, *arguments) -> subprocess.CompletedProcess:
+        forget_instances()
+        self.capsys.readouterr()
+        code = main([*map(str, arguments), *self.flags()])
+        captured = self.capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
     def luigi(self, stage: str, *arguments) -> subprocess.CompletedProcess:
         forget_instances()

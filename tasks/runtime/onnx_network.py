@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.segmentation.multi_scale import averaged_probabilities
-from tasks.runtime.batches import Normalisation
+from tasks.runtime.tensors import Normalisation
 
 
 class ImageNetwork(nn.Module):

@@ -13,14 +13,14 @@ GRID = ["--losses", "none,all", "--heads", "gap,vit", "--seeds", "0,1", "--resul
 
 
 @pytest.mark.pipeline
-def test_a_grid_is_computed_once_and_tabled(command_line):
-    first = command_line.luigi("Ablation", *GRID, "--processes", 1)
+def test_a_grid_is_computed_once_and_tabled(here):
+    first = here.luigi("Ablation", *GRID, "--processes", 1)
     assert first.returncode == 0, first.stderr
     started = re.findall(r"(\S+): started", first.stderr)
     assert started.count("IndexDataset") == started.count("LoadDepth") == started.count("Ablation") == 1
     assert started.count("TrainClassifier") == started.count("ExtractCams") == 8
     assert "TrainSegmenter" not in started
-    (folder,) = (command_line.artifacts / "bop/Ablation").iterdir()
+    (folder,) = (here.artifacts / "bop/Ablation").iterdir()
     with open(folder / "ablation.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
@@ -34,9 +34,9 @@ def test_a_grid_is_computed_once_and_tabled(command_line):
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 2
     assert page.count("data:image/") == 2 * (1 + 4 + 1)
-    again = command_line.luigi("Ablation", *GRID, "--processes", 1)
+    again = here.luigi("Ablation", *GRID, "--processes", 1)
     assert "started" not in again.stderr
-    wider = command_line.luigi("Ablation", *[g.replace("none,all", "none,all,deal") for g in GRID], "--processes", 1)
+    wider = here.luigi("Ablation", *[g.replace("none,all", "none,all,deal") for g in GRID], "--processes", 1)
     assert re.findall(r"(\S+): started", wider.stderr).count("TrainClassifier") == 4
 
 
@@ -68,11 +68,11 @@ def test_axes_are_left_out_where_told_and_where_there_is_no_classifier(parameter
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"losses": "deal,fancy"}, "losses 'fancy' is unknown; there are: none, deal"),
-        ({"heads": "cnn"}, "head 'cnn' is unknown"),
+        ({"losses": "deal,fancy"}, "losses 'fancy' is unknown; use none, isl, deal"),
+        ({"heads": "cnn"}, "heads 'cnn' is unknown"),
         ({"seeds": "0;1"}, "write them as 0,1,2"),
         ({"vary": "LoadDepth.nois=1"}, "no parameter 'nois'; did you mean: noise"),
-        ({"grid": "none.toml"}, "none.toml: is no grid"),
+        ({"grid": "none.toml"}, "none.toml: is not a grid"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused(in_process, parameters, message):

@@ -25,23 +25,23 @@ def camvid_root(tmp_path):
 
 
 @pytest.mark.pipeline
-def test_coarse_labels_teach_a_network_that_is_scored(command_line, camvid_root):
+def test_coarse_labels_teach_a_network_that_is_scored(here, camvid_root):
     flags = ["--dataset", "camvid", "--data-root", camvid_root, "--method", "coarse", "--processes", 1]
     flags += ["--IndexDataset-train-folder", "train", "--IndexDataset-evaluation-folder", "val"]
     settings = ["--settings", json.dumps({"CoarsenMasks": {"radius": 4}})]
-    first = command_line.luigi("RunAll", *flags, *settings)
+    first = here.luigi("RunAll", *flags, *settings)
     assert first.returncode == 0, first.stderr
     started = re.findall(r"(\S+): started", first.stderr)
     assert {"CoarsenMasks", "TrainCoarse", "PredictMasks-evaluation"} < set(started)
     assert not {"TrainClassifier", "ExtractCams", "DiscoverSuperpixels"} & set(started)
-    (scores,) = (command_line.artifacts / "camvid/EvaluateMasks").glob("*/scores.json")
+    (scores,) = (here.artifacts / "camvid/EvaluateMasks").glob("*/scores.json")
     found = json.loads(scores.read_text())
     assert set(found) == {"coarse_labels", "predictions"}
     assert found["coarse_labels"]["miou_of_labelled"] == 100
     assert 10 < found["coarse_labels"]["labelled"] < 90
     assert 0 <= found["predictions"]["boundary_recall"] <= 100
-    (report,) = (command_line.artifacts / "camvid/WriteReport").glob("*/report.html")
+    (report,) = (here.artifacts / "camvid/WriteReport").glob("*/report.html")
     for title in ("coarse label", "learned superpixels", "prediction"):
         assert f"<figcaption>{title}</figcaption>" in report.read_text()
-    again = command_line.luigi("RunAll", *flags, *settings)
+    again = here.luigi("RunAll", *flags, *settings)
     assert "nothing was run" in again.stderr

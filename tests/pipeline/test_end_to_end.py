@@ -64,7 +64,7 @@ def test_a_single_stage_by_its_name_and_settings_from_luigi_cfg(finished):
     settings = finished.folder / "luigi.cfg"
     text = settings.read_text()
     settings.write_text(text.replace("[GenerateSeeds]\n", "[GenerateSeeds]\nalpha=0.31\n"))
-    result = finished.luigi("GenerateSeeds")
+    result = finished.apart().luigi("GenerateSeeds")
     settings.write_text(text)
     assert stages_run(result) == ["GenerateSeeds"]
 

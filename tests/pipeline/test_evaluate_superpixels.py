@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import luigi
 import numpy as np
@@ -31,16 +32,18 @@ def test_a_table_of_plain_depth_aware_and_slic(common):
 
 def test_one_kind_alone(common):
     task = EvaluateSuperpixels(kinds=("slic",), counts=(20.0,), **common)
-    assert list(task.variants()) == [("slic", "20 asked")]
+    assert list(task.variants) == [("slic", "20 requested")]
 
 
 def test_each_split_has_its_own_artifacts(common):
     train, other = DiscoverSuperpixels(**common), DiscoverSuperpixels(split="evaluation", **common)
     assert train.identity != other.identity
     assert (train.label, other.label) == ("DiscoverSuperpixels", "DiscoverSuperpixels-evaluation")
-    assert {stage.split for stage in other.stages_above()[1:]} == {"evaluation"}
-    assert {type(stage) for stage in other.stages_above()[1:]} == {ExtractKeys, LoadDepth}
-    assert not DiscoverSuperpixels(units="slic", **common).stages_above()[1:]
+    assert {(name, type(stage), stage.split) for name, stage in other.required.items() if name != "dataset"} == {
+        ("keys", ExtractKeys, "evaluation"),
+        ("depth", LoadDepth, "evaluation"),
+    }
+    assert set(DiscoverSuperpixels(units="slic", **common).required) == {"dataset"}
 
 
 def test_a_row_of_the_table():
@@ -50,4 +53,21 @@ def test_a_row_of_the_table():
     assert row["ue"] == 0.1
     assert row["asa"] == 0.9
     assert row["best_foreground_iou"] == 30 / 40
-    assert "| slic | 25 asked | 4.0 | 0.100 | 0.900 |" in markdown({("slic", "25 asked"): row})
+    assert "| slic | 25 requested | 4.0 | 0.100 | 0.900 |" in markdown({("slic", "25 requested"): row})
+
+
+def kinds(**parameters):
+    return {kind for kind, _ in EvaluateSuperpixels(**parameters).variants}
+
+
+def test_a_demo_that_is_still_to_be_rendered_can_be_planned(in_process, tmp_path):
+    task = EvaluateSuperpixels(dataset="demo", artifacts=str(tmp_path))
+    assert kinds(dataset="demo", artifacts=str(tmp_path)) == {"patches", "cells", "depth-aware", "slic"}
+    assert not task.complete()
+
+
+def test_depth_that_is_not_the_sensors_is_used_too(common, bop_root):
+    for path in bop_root.glob("*/*/depth"):
+        shutil.rmtree(path)
+    assert "depth-aware" not in kinds(**common)
+    assert "depth-aware" in kinds(**common, settings={"LoadDepth": {"source": "estimate"}})

@@ -18,21 +18,21 @@ def artifact_of(line, stage):
 
 @pytest.mark.pipeline
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_labels_and_model_leave_the_house(command_line, tmp_path):
+def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     from pycocotools.coco import COCO
 
-    first = command_line.luigi("ExportLabels", "--formats", "png,coco,bop", "--processes", 1)
+    first = here.luigi("ExportLabels", "--formats", "png,coco,bop", "--processes", 1)
     assert first.returncode == 0, first.stderr
-    labels = ShardedStore(artifact_of(command_line, "PredictMasks"))
-    exported = artifact_of(command_line, "ExportLabels")
+    labels = ShardedStore(artifact_of(here, "PredictMasks"))
+    exported = artifact_of(here, "ExportLabels")
     names = json.loads((exported / "classes.json").read_text())
     coco = COCO(exported / "coco.json")
     assert len(coco.getImgIds()) == 10
-    for number, image_id in enumerate(labels.image_ids):
-        label = labels.read_image("label", number)
+    for index, image_id in enumerate(labels.image_ids):
+        label = labels.read_image("label", index)
         assert np.array_equal(np.asarray(Image.open(exported / "png" / f"{image_id}.png")), label)
-        annotations = coco.loadAnns(coco.getAnnIds(imgIds=[number + 1]))
+        annotations = coco.loadAnns(coco.getAnnIds(imgIds=[index + 1]))
         assert {item["category_id"] for item in annotations} == set(np.unique(label)) - {0}
         for item in annotations:
             assert np.array_equal(coco.annToMask(item), label == item["category_id"])
@@ -41,14 +41,14 @@ def test_labels_and_model_leave_the_house(command_line, tmp_path):
         for place, item in enumerate(truth):
             mask = np.asarray(Image.open(exported / "bop" / scene / "mask_visib" / f"{frame}_{place:06d}.png"))
             assert np.array_equal(mask > 0, label == item["obj_id"])
-    result = command_line.luigi("ExportModel", "--processes", 1)
+    result = here.luigi("ExportModel", "--processes", 1)
     assert result.returncode == 0, result.stderr
-    folder = artifact_of(command_line, "ExportModel")
+    folder = artifact_of(here, "ExportModel")
     described = json.loads((folder / "labels.json").read_text())
     assert described["classes"] == names
     assert described["difference"] < 1e-4
     session = onnxruntime.InferenceSession(folder / "model.onnx")
-    image = np.asarray(Image.open(next(command_line.data_root.glob("test/*/rgb/*.jpg"))), np.float32) / 255
+    image = np.asarray(Image.open(next(here.data_root.glob("test/*/rgb/*.jpg"))), np.float32) / 255
     (found,) = session.run(None, {"image": image.transpose(2, 0, 1)[None]})
     assert found.shape == (1, len(names), *image.shape[:2])
     assert np.allclose(found.sum(1), 1, atol=1e-4)
@@ -56,12 +56,12 @@ def test_labels_and_model_leave_the_house(command_line, tmp_path):
     # New images by the model alone: the data set is out of reach.
     new = tmp_path / "new images"
     new.mkdir()
-    for number, path in enumerate(sorted(command_line.data_root.glob("test/*/rgb/*.jpg"))[:3]):
+    for number, path in enumerate(sorted(here.data_root.glob("test/*/rgb/*.jpg"))[:3]):
         (new / f"{number}.jpg").write_bytes(path.read_bytes())
-    command_line.data_root.rename(tmp_path / "elsewhere")
-    model = artifact_of(command_line, "TrainSegmenter")
+    here.data_root.rename(tmp_path / "elsewhere")
+    model = artifact_of(here, "TrainSegmenter")
     flags = ["--model", model, "--images", new, "--output", tmp_path / "out"]
-    result = command_line.plain("PredictFolder", *flags, "--flip", "false")
+    result = here.apart().plain("PredictFolder", *flags, "--flip", "false")
     assert result.returncode == 0, result.stderr
     written = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in written] == [f"{n}{end}" for n in range(3) for end in (".png", "_overlay.jpg")]
@@ -69,9 +69,12 @@ def test_labels_and_model_leave_the_house(command_line, tmp_path):
     (found,) = session.run(None, {"image": image.transpose(2, 0, 1)[None]})
     assert (np.asarray(Image.open(tmp_path / "out" / "0.png")) == found[0].argmax(0)).mean() > 0.999
     os.utime(new / "1.jpg")
-    again = command_line.plain("PredictFolder", *flags, "--flip", "false")
-    assert "1/1" in again.stderr
+    first_time = (tmp_path / "out" / "0.png").stat().st_mtime_ns
+    again = here.apart().plain("PredictFolder", *flags, "--flip", "false")
+    assert "PredictFolder: wrote" in again.stderr
+    assert (tmp_path / "out" / "0.png").stat().st_mtime_ns == first_time
+    assert (tmp_path / "out" / "1.png").stat().st_mtime >= (new / "1.jpg").stat().st_mtime
     assert Artifact(model).is_complete()
-    wrong = command_line.plain("PredictFolder", "--model", exported, "--images", new, "--output", tmp_path / "no")
+    wrong = here.apart().plain("PredictFolder", "--model", exported, "--images", new, "--output", tmp_path / "no")
     assert wrong.returncode != 0
-    assert "is of ExportLabels; a model of TrainSegmenter" in wrong.stderr
+    assert "is not a complete artifact of a training stage" in wrong.stderr

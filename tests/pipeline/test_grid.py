@@ -1,7 +1,9 @@
 import pytest
 
 from data.errors import SettingError
-from pipeline.grid import HEADS, LOSSES, merged, parse_vary, read_grid, variants
+from models.cam import HEADS
+from models.losses import MAP_LOSSES
+from pipeline.grid import head_settings, loss_settings, merged, parse_vary, read_grid, variants
 
 
 def test_the_last_axis_runs_fastest_and_settings_are_merged():
@@ -42,20 +44,34 @@ def test_axes_from_a_file(tmp_path):
     with pytest.raises(SettingError, match=r"grid.toml: axis 'size'"):
         read_grid(path)
     path.write_text("[size")
-    with pytest.raises(SettingError, match=r"grid.toml: is no grid"):
+    with pytest.raises(SettingError, match=r"grid.toml: is not a grid"):
         read_grid(path)
-    with pytest.raises(SettingError, match=r"none.toml: is no grid"):
+    with pytest.raises(SettingError, match=r"none.toml: is not a grid"):
         read_grid(tmp_path / "none.toml")
 
 
-def test_the_named_axes_set_parameters_that_exist():
+def test_losses_that_are_named_have_the_stages_weight_or_the_papers():
+    weights = dict.fromkeys(MAP_LOSSES, 0.0) | {"deal": 3.0}
+    assert loss_settings("deal", weights) == {
+        "TrainClassifier": {f"{name}_weight": 3.0 if name == "deal" else 0.0 for name in MAP_LOSSES}
+    }
+    assert set(loss_settings("none", weights)["TrainClassifier"].values()) == {0.0}
+    assert all(loss_settings("all", weights)["TrainClassifier"].values())
+    both = loss_settings("isl+fsl", weights)["TrainClassifier"]
+    assert both == {"isl_weight": 0.2, "deal_weight": 0.0, "fsl_weight": 1.0}
+    with pytest.raises(SettingError, match="losses 'fancy' is unknown; use none, isl, deal"):
+        loss_settings("deal+fancy", weights)
+
+
+@pytest.mark.parametrize("text", ["none", "all", *MAP_LOSSES])
+def test_every_loss_of_the_registry_is_an_axis_value(text):
     from pipeline import TrainClassifier
 
-    for settings in (*LOSSES.values(), *HEADS.values()):
-        TrainClassifier(settings=settings)  # raises at an unknown one
+    TrainClassifier(settings=loss_settings(text, dict.fromkeys(MAP_LOSSES, 0.0)))  # raises at an unknown parameter
 
 
-def test_every_head_of_the_registry_is_an_axis_value():
-    from models.cam import HEADS as REGISTRY
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_of_the_registry_is_an_axis_value(head):
+    from pipeline import TrainClassifier
 
-    assert set(HEADS) == set(REGISTRY)
+    assert TrainClassifier(settings=head_settings(head)).head == head

@@ -7,22 +7,22 @@ import pytest
 
 
 @pytest.mark.pipeline
-def test_masking_runs_beside_superpixels_and_compare_tables_both(command_line):
-    first = command_line.luigi("RunAll", "--method", "masking", "--processes", 1)
+def test_masking_runs_beside_superpixels_and_compare_tables_both(here):
+    first = here.luigi("RunAll", "--method", "masking", "--processes", 1)
     assert first.returncode == 0, first.stderr
     started = re.findall(r"(\S+): started", first.stderr)
     assert {"LoadSaliency", "RefineSaliency", "TrainByMasking"} < set(started)
     assert not {"DiscoverSuperpixels", "GenerateSeeds", "TrainSegmenter"} & set(started)
     assert re.search(r"saliency +mIoU [\d.]+ %", first.stderr)
-    (report,) = (command_line.artifacts / "bop/WriteReport").glob("*/report.html")
+    (report,) = (here.artifacts / "bop/WriteReport").glob("*/report.html")
     for title in ("saliency", "refined saliency", "erased", "pseudo-label"):
         assert f"<figcaption>{title}</figcaption>" in report.read_text()
-    both = command_line.luigi("Compare", "--seeds", "0", "--images", "2", "--processes", 1)
+    both = here.luigi("Compare", "--seeds", "0", "--images", "2", "--processes", 1)
     assert both.returncode == 0, both.stderr
     started = re.findall(r"(\S+): started", both.stderr)
     assert not {"TrainClassifier", "TrainByMasking"} & set(started)
     assert started.count("TrainSegmenter") == 1
-    (folder,) = (command_line.artifacts / "bop/Compare").iterdir()
+    (folder,) = (here.artifacts / "bop/Compare").iterdir()
     with open(folder / "compare.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["method"], row["result"]) for row in rows] == [
@@ -30,5 +30,5 @@ def test_masking_runs_beside_superpixels_and_compare_tables_both(command_line):
         for method in ("superpixel", "masking")
         for result in ("cam_seed", "pseudo_labels", "predictions")
     ]
-    again = command_line.luigi("RunAll", "--method", "masking", "--processes", 1)
+    again = here.luigi("RunAll", "--method", "masking", "--processes", 1)
     assert "nothing was run" in again.stderr

@@ -5,7 +5,8 @@ from PIL import Image
 from data.sample import TRAIN, LabelLayer, Sample
 from data.store.sharded import ArraySpec, ShardedStore
 from models.metrics import border_counts, boundary_counts, confusion_matrix
-from tasks.evaluate_masks import count_shard, summary
+from tasks.evaluate_masks import MAPS, CountCams, CountLabels, summary
+from tasks.runtime.shards import jobs_over, sum_over_shard
 
 
 @pytest.fixture
@@ -13,12 +14,12 @@ def case(tmp_path):
     """Three images, the last without ground truth, with label maps and CAMs of two classes."""
     rng = np.random.default_rng(0)
     samples, truths = [], []
-    for number in range(3):
-        Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    for index in range(3):
+        Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / f"{index}.png")
         truth = rng.choice([0, 1, 2, 255], (8, 12)).astype(np.uint8)
-        Image.fromarray(truth).save(tmp_path / f"truth{number}.png")
-        layers = (LabelLayer(tmp_path / f"truth{number}.png"),) if number < 2 else ()
-        samples.append(Sample(str(number), TRAIN, tmp_path / f"{number}.png", (1, 2), size=(8, 12), truth=layers))
+        Image.fromarray(truth).save(tmp_path / f"truth{index}.png")
+        layers = (LabelLayer(tmp_path / f"truth{index}.png"),) if index < 2 else ()
+        samples.append(Sample(str(index), TRAIN, tmp_path / f"{index}.png", (1, 2), size=(8, 12), truth=layers))
         truths.append(truth)
     labels = rng.choice([0, 1, 2], (3, 9, 12)).astype(np.uint8)
     cams = rng.random((3, 2, 3, 3)).astype(np.float16)
@@ -29,12 +30,19 @@ def case(tmp_path):
     }
     store = ShardedStore(tmp_path / "a.zarr").create(["0", "1", "2"], specs, {}, 4)
     store.write_shard(0, {"label": labels, "cam": cams, "slot_class": np.tile(np.int16([1, 2]), (3, 1))})
-    return store.path, samples, truths, labels
+    return ShardedStore(store.path), samples, truths, labels
+
+
+def counted(store, samples, counter, key):
+    """The counts of the one shard of a store."""
+    (job,) = jobs_over(store, MAPS, samples, counter, 2, key)
+    return sum_over_shard(job)
 
 
 def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
-    path, samples, truths, labels = case
-    result, confusions, boundaries, borders, count = count_shard("pseudo_labels", path, range(3), samples, 2, [])
+    store, samples, truths, labels = case
+    result, counts = counted(store, samples, CountLabels("label"), "pseudo_labels")
+    confusions, boundaries, borders, count = counts
     assert (result, count) == ("pseudo_labels", 2)
     assert np.array_equal(borders, [sum(border_counts(truths[i], labels[i, :8]) for i in range(2))])
     for found, counting in ((confusions, confusion_matrix), (boundaries, boundary_counts)):
@@ -42,8 +50,8 @@ def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
 
 
 def test_cams_are_counted_at_every_threshold(case):
-    path, samples, truths, _ = case
-    _, confusions, boundaries, _, count = count_shard("cam_seed", path, range(3), samples, 2, [0.0, 0.5, 1.0])
+    store, samples, truths, _ = case
+    _, (confusions, boundaries, _, count) = counted(store, samples, CountCams((0.0, 0.5, 1.0)), "cam_seed")
     assert confusions.shape == boundaries.shape == (3, 3, 4)
     assert confusions[2][:, 1:].sum() == 0  # above 1 all is background
     assert confusions[0][:, 0].sum() < confusions[1][:, 0].sum() < confusions[2][:, 0].sum()
@@ -75,7 +83,7 @@ def test_saliency_is_scored_without_classes(case, tmp_path):
         ["0", "1", "2"], {"salient": ArraySpec(("y", "x"), (9, 12), "uint8", 255, {})}, {}, 4
     )
     store.write_shard(0, {"salient": salient})
-    _, confusions, boundaries, _, count = count_shard("saliency", store.path, range(3), samples, 2, [])
+    _, (confusions, boundaries, _, count) = counted(store, samples, CountLabels("salient", is_saliency=True), "saliency")
     binary = [np.where(truth == 255, 255, truth > 0) for truth in truths[:2]]
     assert count == 2
     assert boundaries.shape == (1, 2, 4)

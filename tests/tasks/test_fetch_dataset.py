@@ -25,6 +25,6 @@ def test_archives_are_fetched_unpacked_and_remembered(tmp_path, monkeypatch):
     assert (tmp_path / "data/coco/train2014/a.txt").read_text() == "a"
 
 
-def test_a_set_behind_a_login_is_said(tmp_path):
-    with pytest.raises(SettingError, match="'cityscapes' is not fetched; voc, coco"):
+def test_a_set_behind_a_login_is_named(tmp_path):
+    with pytest.raises(SettingError, match="'cityscapes' cannot be fetched; voc, coco"):
         FetchDataset(dataset="cityscapes", data_root=str(tmp_path)).run()

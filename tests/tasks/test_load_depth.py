@@ -10,7 +10,9 @@ from data.readers.bop import read_bop
 from data.sample import TRAIN
 from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset
-from tasks.load_depth import LoadDepth, prepare_depth, read_sensor
+from tasks.load_depth import LoadDepth
+from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.shards import ImageInputs
 
 
 @pytest.fixture
@@ -18,28 +20,29 @@ def sample(bop_root):
     return dataclasses.replace(read_bop(bop_root, {TRAIN: "train_pbr"}).samples[0], size=(144, 192))
 
 
-def test_depth_validity_and_edges(sample):
-    loaded = prepare_depth(read_sensor(0, sample), sample, 0.05, 20.0, 3)
+def loaded_depth(sample, **parameters):
+    """What the stage computes for one image."""
+    return LoadDepth(**parameters).compute(sample, ImageInputs({}, 0, sample.size, 1))
+
+
+def test_depth_and_its_validity(sample):
+    loaded = loaded_depth(sample)
     assert loaded["depth"].shape == loaded["valid"].shape == (144, 192)
     assert np.isfinite(loaded["depth"]).all()
     assert 0.7 < loaded["valid"].mean() < 1
-    assert loaded["depth_edge"].shape == (72, 96)
-    edges = loaded["depth_edge"][np.isfinite(loaded["depth_edge"])]
-    assert edges.max() == 1
-    assert (edges == 0).mean() > 0.5  # the table is a plane, however it is tilted
 
 
 def test_without_a_depth_file_nothing_is_valid(sample):
-    loaded = prepare_depth(read_sensor(0, dataclasses.replace(sample, depth=None)), sample, 0.05, 20.0, 3)
+    loaded = loaded_depth(dataclasses.replace(sample, depth=None))
     assert np.isnan(loaded["depth"]).all()
     assert not loaded["valid"].any()
 
 
 def test_a_range_that_holds_nothing_is_named(sample):
     with pytest.raises(
-        ImageError, match=r"no depth of train_pbr/000001/000000 lies between 50 and 60 m.*--LoadDepth-near"
+        ImageError, match=r"no depth of train_pbr/000001/000000 lies between 50.0 and 60.0 m.*--LoadDepth-near"
     ):
-        prepare_depth(read_sensor(0, sample), sample, 50, 60, 3)
+        loaded_depth(sample, near=50.0, far=60.0)
 
 
 @pytest.fixture
@@ -54,21 +57,21 @@ def computed(task):
 
 def test_a_folder_of_depth_files_gives_what_the_sensor_gives(common, tmp_path):
     sensor = computed(LoadDepth(**common))
-    for number, sample in enumerate(IndexDataset(**common).read().split(TRAIN)):
+    for index, sample in enumerate(IndexDataset(**common).open().split(TRAIN)):
         path = tmp_path / f"depth/{sample.image_id}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, read_depth(sample))
-        last = path, number
+        last = path, index
     task = LoadDepth(source="files", folder=str(tmp_path / "depth"), **common)
     folder = computed(task)
     assert task.identity != LoadDepth(**common).identity
-    for name in ("depth", "valid", "depth_edge"):
+    for name in ("depth", "valid"):
         assert np.array_equal(folder.read_image(name, 3), sensor.read_image(name, 3), equal_nan=True)
     np.save(last[0], np.full((144, 192), 0.7))
-    luigi.task_register.Register.clear_instance_cache()
+    forget_instances()
     assert LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity != task.identity
     last[0].unlink()
-    luigi.task_register.Register.clear_instance_cache()
+    forget_instances()
     with pytest.raises(ImageError, match="add the depth map of"):
         LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity  # noqa: B018
 
@@ -89,11 +92,11 @@ def test_estimated_depth_has_its_own_stage(common, tiny_depth_network):
     assert EstimateDepth(**common).identity != estimate.identity
 
 
-def test_a_depth_network_that_cannot_be_had_says_how_to_get_it(common, monkeypatch):
+def test_a_depth_network_that_is_not_available_says_how_to_get_it(common, monkeypatch):
     pytest.importorskip("transformers")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # its variable is read at import
     with pytest.raises(WeightsError, match="--EstimateDepth-model /path/to/folder"):
-        EstimateDepth(model="nobody/nothing", **common)._estimator()
+        EstimateDepth(model="nobody/nothing", **common).estimator()
 
 
 def test_noise_depends_on_the_seed_and_clean_depth_does_not(common):

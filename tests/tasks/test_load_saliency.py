@@ -31,7 +31,7 @@ def write_folder(folder, samples, size=None):
 
 
 def test_a_folder_of_maps_and_its_cut_without_refinement(common, tmp_path):
-    samples = IndexDataset(**common).read().split("train")
+    samples = IndexDataset(**common).open().split("train")
     write_folder(tmp_path / "maps", samples)
     settings = {
         "LoadSaliency": {"source": "files", "folder": str(tmp_path / "maps")},
@@ -43,12 +43,12 @@ def test_a_folder_of_maps_and_its_cut_without_refinement(common, tmp_path):
     assert np.allclose(saliency[:30, 0], [1.0] * 20 + [0.2] * 10, atol=1e-3)
     refined = RefineSaliency(**common, settings=settings)
     refined.run()
-    assert [task.label for task in refined.stages_above()] == ["IndexDataset", "LoadSaliency"]
+    assert [task.label for task in refined.required.values()] == ["IndexDataset", "LoadSaliency"]
     assert np.array_equal(refined.artifact.read_image("salient", 3), (saliency > 0.5).astype(np.uint8))
 
 
 def test_another_map_is_another_identity(common, tmp_path):
-    samples = IndexDataset(**common).read().split("train")
+    samples = IndexDataset(**common).open().split("train")
     write_folder(tmp_path / "maps", samples)
     parameters = {**common, "source": "files", "folder": str(tmp_path / "maps")}
     before = LoadSaliency(**parameters).identity
@@ -84,7 +84,7 @@ def test_a_missing_setting_is_named(common, parameters, message):
 
 
 def test_a_missing_map_and_one_of_another_size_are_named(common, tmp_path):
-    samples = IndexDataset(**common).read().split("train")
+    samples = IndexDataset(**common).open().split("train")
     parameters = {**common, "source": "files", "folder": str(tmp_path / "maps")}
     with pytest.raises(DatasetError, match=f"{samples[0].image_id}.png: file is missing"):
         LoadSaliency(**parameters).identity  # noqa: B018

@@ -4,6 +4,13 @@ from tasks.predict_masks import PredictMasks
 def test_a_vote_needs_depth_of_the_same_split_and_is_another_artifact(in_process, bop_root, tmp_path):
     common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
     plain, voted = (PredictMasks(**common, split="evaluation", vote=vote) for vote in ("none", "depth"))
-    assert "vote" not in plain.parameters()
     assert plain.identity != voted.identity
-    assert [task.label for task in voted.stages_above()][-1] == "LoadDepth-evaluation"
+    assert voted.required["depth"].label == "LoadDepth-evaluation"
+
+
+def test_the_scales_of_one_split_do_not_concern_the_other(in_process, bop_root):
+    common = {"dataset": "bop", "data_root": str(bop_root)}
+    train, other = (PredictMasks(**common, train_scales=scales, split="train") for scales in ((1.0,), (2.0,)))
+    assert train.identity != other.identity
+    first, second = (PredictMasks(**common, train_scales=scales, split="evaluation") for scales in ((1.0,), (2.0,)))
+    assert first.identity == second.identity

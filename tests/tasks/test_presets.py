@@ -2,9 +2,9 @@ import pytest
 
 import pipeline
 from tasks.index_dataset import IndexDataset
+from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.presets import METHOD_DEFAULTS, PROFILES
-from tasks.runtime.stage import METHODS
 from tasks.train_by_masking import TrainByMasking
 
 SOURCES = {**{name: profile.settings for name, profile in PROFILES.items()}, **METHOD_DEFAULTS}
@@ -40,6 +40,6 @@ def test_a_profile_brings_its_method_unless_another_is_named(in_process, bop_roo
     common = {"dataset": "bop", "data_root": str(bop_root)}
     prediction = PredictMasks(**common, profile="voc-masking")
     assert prediction.method == "masking"
-    assert list(map(type, prediction.stages_above())) == [IndexDataset, TrainByMasking]
+    assert list(map(type, prediction.required.values())) == [IndexDataset, TrainByMasking]
     assert PredictMasks(**common, profile="voc-masking", method="superpixel").method == "superpixel"
     assert PredictMasks(**common).method == "superpixel"

@@ -5,7 +5,8 @@ import torch
 
 from data.errors import ImageError, SettingError, WorkerError
 from data.sample import TRAIN, Sample
-from tasks.runtime.executors import map_shards, process_count, slurm_cluster
+from tasks.runtime.executors import executor_for, process_count, slurm_cluster
+from tasks.runtime.shards import ShardJob
 
 
 def shard_facts(number):
@@ -20,19 +21,31 @@ def fail_on_three(number):
 
 def test_one_process_is_this_one_with_one_thread():
     before = torch.get_num_threads()
-    results = list(map_shards(shard_facts, [(i,) for i in range(3)], 1))
+    results = list(executor_for(1, 3).map(shard_facts, range(3)))
     assert results == [(i, 1, os.getpid()) for i in range(3)]
     assert torch.get_num_threads() == before
 
 
 @pytest.mark.pipeline
 def test_processes_do_every_shard_once_and_hand_errors_back():
-    results = list(map_shards(shard_facts, ((i,) for i in range(9)), 2, count=9))
+    results = list(executor_for(2, 9).map(shard_facts, (i for i in range(9))))
     assert sorted(number for number, _, _ in results) == list(range(9))
     assert {threads for _, threads, _ in results} == {1}
     assert os.getpid() not in {pid for _, _, pid in results}
     with pytest.raises(ImageError, match="picture 3"):
-        list(map_shards(fail_on_three, [(i,) for i in range(5)], 2))
+        list(executor_for(2, 5).map(fail_on_three, range(5)))
+
+
+def test_jobs_are_taken_one_by_one_and_results_come_at_once():
+    taken = []
+
+    def jobs():
+        for number in range(3):
+            taken.append(number)
+            yield number
+
+    for number, _, _ in executor_for(1, 3).map(shard_facts, jobs()):
+        assert taken == list(range(number + 1))
 
 
 def test_never_more_processes_than_shards():
@@ -41,8 +54,9 @@ def test_never_more_processes_than_shards():
     assert process_count(2, 0) == 1
 
 
-def die_once(number, folder):
+def die_once(job):
     """Ends the process the first time that it gets number 2."""
+    number, folder = job
     mark = folder / "died"
     if number == 2 and not mark.exists():
         mark.touch()
@@ -50,22 +64,25 @@ def die_once(number, folder):
     return number
 
 
-def always_die(number, samples):
-    if number == 1:
+def always_die(job):
+    if job.shard == 1:
         os._exit(1)
-    return number
+    return job.shard
 
 
 @pytest.mark.pipeline
 def test_the_shard_of_a_dead_worker_is_tried_again(tmp_path):
-    assert sorted(map_shards(die_once, [(i, tmp_path) for i in range(4)], 2)) == [0, 1, 2, 3]
+    assert sorted(executor_for(2, 4).map(die_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
 
 
 @pytest.mark.pipeline
 def test_images_that_kill_their_worker_are_named(tmp_path):
-    shards = [(i, [Sample(f"{i}/{j}", TRAIN, tmp_path, (1,)) for j in range(3)]) for i in range(3)]
-    with pytest.raises(WorkerError, match=r"images 1/0 to 1/2: the process at work on them died 3 times"):
-        list(map_shards(always_die, shards, 2))
+    jobs = [
+        ShardJob(len, range(3), [Sample(f"{i}/{j}", TRAIN, tmp_path, (1,)) for j in range(3)], {}, 1, shard=i)
+        for i in range(3)
+    ]
+    with pytest.raises(WorkerError, match=r"images 1/0 to 1/2: the worker process died 3 times on them"):
+        list(executor_for(2, 3).map(always_die, jobs))
 
 
 @pytest.mark.pipeline
@@ -74,7 +91,7 @@ def test_a_running_dask_cluster_by_its_address():
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
         address = cluster.scheduler_address
-        results = list(map_shards(shard_facts, [(i,) for i in range(3)], 1, dask=address))
+        results = list(executor_for(1, 3, address).map(shard_facts, range(3)))
         assert sorted(number for number, _, _ in results) == [0, 1, 2]
         assert os.getpid() not in {pid for _, _, pid in results}
         assert len(cluster.scheduler.workers) == 1  # it stays
@@ -88,7 +105,7 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
 
     monkeypatch.setattr(distributed, "Client", refuse)
     with pytest.raises(SettingError, match="no Dask scheduler answers at 'tcp://127.0.0.1:1'"):
-        list(map_shards(shard_facts, [(1,)], 1, dask="tcp://127.0.0.1:1"))
+        list(executor_for(1, 1, "tcp://127.0.0.1:1").map(shard_facts, [1]))
 
 
 def test_slurm_jobs_are_described_by_luigi_cfg():

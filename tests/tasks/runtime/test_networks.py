@@ -1,45 +1,44 @@
-import luigi
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from data.errors import SettingError
-from tasks.predict_masks import PredictMasks
-from tasks.runtime.networks import build_classifier, build_segmenter, start_from_classifier
-from tasks.train_classifier import TrainClassifier
-from tasks.train_segmenter import TrainSegmenter
+from models.backbones import normalisation
+from models.cam import HEADS
+from models.segmentation import NETWORKS
+from tasks.runtime.networks import CLASSIFIER, build_network, normalisation_of, pretrained
+
+BACKBONE = "test_efficientnet"
 
 
-@pytest.fixture
-def common(in_process, bop_root, tmp_path):
-    return {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
+@pytest.mark.parametrize("head", HEADS)
+def test_a_classifier_by_its_head(head):
+    network = build_network(CLASSIFIER, 3, {"head": head, "backbone": BACKBONE, "output_stride": 16}).eval()
+    assert network(torch.zeros(1, 3, 64, 96)).scores.shape == (1, 3)
 
 
-@pytest.mark.parametrize("head", ["gap", "seam", "vit", "dilated"])
-def test_the_segmenter_begins_with_the_classifiers_backbone(common, head, monkeypatch, tmp_path):
-    trained = TrainClassifier(**common, head=head)
-    classifier = build_classifier(trained, 3, pretrained=False)
-    save_file(classifier.state_dict(), tmp_path / "model.safetensors")
-    monkeypatch.setattr(TrainClassifier, "network", lambda stage: build_classifier(stage, 3, pretrained=False))
-    monkeypatch.setattr(type(trained.artifact), "read", lambda self, name: (tmp_path / name).read_bytes())
-    segmenter = build_segmenter(TrainSegmenter(**common), 3, pretrained=False)
-    start_from_classifier(segmenter, trained)
-    learnt = classifier.pretrained_network().state_dict()
-    assert all(torch.equal(value, learnt[name]) for name, value in segmenter.backbone.state_dict().items())
-    luigi.configuration.get_config().set("TrainSegmenter", "backbone", "test_resnet")
-    luigi.task_register.Register.clear_instance_cache()
-    other = build_segmenter(TrainSegmenter(**common), 3, pretrained=False)
-    with pytest.raises(SettingError, match="--TrainSegmenter-start pretrained"):
-        start_from_classifier(other, trained)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_segmentation_network_by_its_name(name):
+    network = build_network(name, 3, {"backbone": BACKBONE}).eval()
+    assert network.predict(torch.zeros(1, 3, 64, 96), (1.0,), flip=False).shape == (1, 4, 64, 96)
+    state = {key: values.clone() for key, values in network.state_dict().items()}
+    assert pretrained(network, BACKBONE, "random") is network
+    assert all(torch.equal(values, state[key]) for key, values in network.state_dict().items())
 
 
-def test_where_it_begins_says_what_it_requires(common):
-    assert TrainClassifier in map(type, TrainSegmenter(**common, start="classifier").stages_above())
-    assert TrainClassifier not in map(type, TrainSegmenter(**common, start="pretrained").stages_above())
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        (CLASSIFIER, {"head": "gap", "backbone": "test_eficientnet", "output_stride": 16}),
+        (CLASSIFIER, {"head": "nothing", "backbone": BACKBONE, "output_stride": 16}),
+        ("deeplab_aspp", {"backbone": BACKBONE, "output_stride": 7}),
+        ("nothing", {"backbone": BACKBONE}),
+    ],
+)
+def test_a_wrong_setting_is_the_users_error(name, settings):
+    with pytest.raises(SettingError):
+        build_network(name, 3, settings)
 
 
-def test_the_scales_of_one_split_do_not_concern_the_other(common):
-    train, other = (PredictMasks(**common, train_scales=scales, split="train") for scales in ((1.0,), (2.0,)))
-    assert train.identity != other.identity
-    first, second = (PredictMasks(**common, train_scales=scales, split="evaluation") for scales in ((1.0,), (2.0,)))
-    assert first.identity == second.identity
+def test_what_the_weights_expect_of_images():
+    found = normalisation_of("tf_efficientnet_lite0")
+    assert (found.mean, found.std) == normalisation("tf_efficientnet_lite0") == ((0.5,) * 3, (0.5,) * 3)

@@ -8,8 +8,8 @@ import torch
 from models.backbones import build_backbone
 from models.segmentation import DeepLabAspp, SuperpixelFcn
 from models.segmentation.superpixel_fcn import build_encoder
-from tasks.runtime.batches import Normalisation
 from tasks.runtime.onnx_network import ImageNetwork, largest_difference, onnx_bytes
+from tasks.runtime.tensors import Normalisation
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -1,12 +1,16 @@
+import pickle
+
 import luigi
 import pytest
 
-from data.errors import SettingError
+from data.errors import DamagedArtifactError, SettingError
+from data.store.artifact import Artifact, write_bytes
 from tasks.extract_cams import ExtractCams
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
-from tasks.runtime.stage import ScalesParameter, StageTask
+from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.stage import StageTask
 from tasks.train_classifier import TrainClassifier
 from tasks.train_segmenter import TrainSegmenter
 
@@ -22,7 +26,7 @@ def test_identity_follows_parameters_and_what_lies_above(common):
     assert GenerateSeeds(**common, alpha=0.6).upstream(ExtractCams).identity == base.upstream(ExtractCams).identity
     config = luigi.configuration.get_config()
     config.set("ExtractKeys", "image_scale", "0.75")
-    luigi.task_register.Register.clear_instance_cache()
+    forget_instances()
     again = GenerateSeeds(**common)
     assert again.identity != base.identity
     assert again.upstream(ExtractCams).identity == base.upstream(ExtractCams).identity
@@ -42,12 +46,12 @@ def test_the_seed_counts_where_chance_does(common):
 
 def test_data_version_and_weights_count(common, bop_root, monkeypatch):
     before = TrainClassifier(**common).identity
-    monkeypatch.setattr(LoadDepth, "version", 2)
-    luigi.task_register.Register.clear_instance_cache()
+    monkeypatch.setattr(LoadDepth, "version", LoadDepth.version + 1)
+    forget_instances()
     raised = TrainClassifier(**common).identity
     assert raised != before
     (bop_root / "train_pbr/000001/rgb/000000.jpg").write_bytes(b"another image")
-    luigi.task_register.Register.clear_instance_cache()
+    forget_instances()
     assert TrainClassifier(**common).identity not in (before, raised)
 
 
@@ -81,7 +85,7 @@ def test_runs_leave_a_record_beside_the_artifact_and_none_in_it(common):
     assert {path.name for path in task.artifact.path.iterdir()} == {"COMPLETE.json", "stage.json", "index.json"}
 
 
-def test_an_artifact_whose_inputs_have_changed_is_begun_anew(common):
+def test_an_artifact_whose_inputs_have_changed_is_recomputed(common):
     index = IndexDataset(**common)
     index.run()
     depth = LoadDepth(**common, processes=1)
@@ -95,16 +99,8 @@ def test_an_artifact_whose_inputs_have_changed_is_begun_anew(common):
     assert depth.artifact.digest() != before  # its stage.json names the parent's new digest
 
 
-def test_scales_parameter():
-    parameter = ScalesParameter()
-    assert parameter.parse("1,0.75,0.5") == (1.0, 0.75, 0.5)
-    assert parameter.parse(parameter.serialize((1.0, 1.5))) == (1.0, 1.5)
-    with pytest.raises(SettingError, match="write them as 1,0.75,0.5"):
-        parameter.parse("one")
-
-
-def test_settings_that_are_no_json_are_one_line():
-    with pytest.raises(SettingError, match=r"settings '\{bad' are no JSON"):
+def test_settings_that_are_not_json_are_one_line():
+    with pytest.raises(SettingError, match=r"settings '\{bad' is not valid JSON"):
         StageTask.settings.parse("{bad")
 
 
@@ -143,5 +139,92 @@ def test_settings_of_unknown_names_are_refused(common, settings, message):
 
 
 def test_a_classifier_without_deal_does_not_wait_for_depth(common):
-    assert LoadDepth in map(type, TrainClassifier(**common).stages_above())
-    assert LoadDepth not in map(type, TrainClassifier(**common, deal_weight=0.0).stages_above())
+    assert type(TrainClassifier(**common).required["depth"]) is LoadDepth
+    assert LoadDepth not in map(type, TrainClassifier(**common, deal_weight=0.0).required.values())
+
+
+class Rung(StageTask):
+    """A ladder: two stages on each level, each of which reads both of the level below."""
+
+    artifact_type = Artifact
+    level = luigi.IntParameter()
+    side = luigi.IntParameter(default=0)
+
+    def requires(self):
+        return {side: self.upstream(Rung, level=self.level - 1, side=i) for i, side in enumerate("lr") if self.level}
+
+    def open(self):
+        return self.artifact.read("text")
+
+    def work(self):
+        text = b"".join(self.inputs[side] for side in self.inputs) or b"."
+        write_bytes(self.artifact.path / "text", text)
+        return 0
+
+
+@pytest.fixture
+def ladder(in_process, tmp_path):
+    """A stage with 8 levels below it, all complete."""
+    common = {"artifacts": str(tmp_path / "artifacts")}
+    for level in range(9):
+        for side in (0, 1):
+            Rung(level=level, side=side, **common).run()
+    return Rung(level=8, **common)
+
+
+def test_completeness_visits_each_stage_once(ladder, monkeypatch):
+    visited = []
+    digests = StageTask._parent_digests
+    monkeypatch.setattr(StageTask, "_parent_digests", lambda stage: visited.append(stage.identity) or digests(stage))
+    assert ladder.complete()
+    assert len(visited) == len(set(visited)) == 2 * 8 + 1
+
+
+def test_inputs_are_opened_by_name_at_their_use(ladder, monkeypatch):
+    assert ladder.open() == b"." * 2**8
+    opened = []
+    monkeypatch.setattr(Rung, "open", lambda stage: opened.append(stage.side))
+    inputs = ladder.inputs
+    assert list(inputs) == ["l", "r"]
+    assert len(inputs) == 2
+    assert not opened
+    _ = inputs["r"]
+    assert opened == [1]
+
+
+def test_what_lies_below_a_deleted_artifact_is_not_complete_until_it_is_rebuilt(ladder):
+    middle = ladder.required["l"].required["r"]
+    middle.artifact.discard()
+    assert not ladder.complete()
+    middle.run()
+    assert ladder.complete()
+
+
+def test_a_damaged_input_is_taken_out_for_the_next_run(ladder):
+    below = ladder.required["l"]
+    (below.artifact.path / "text").write_bytes(b"#" * 2**7)
+    ladder.artifact.discard()
+    with pytest.raises(DamagedArtifactError, match="its hash is not the recorded one"):
+        ladder.run()
+    assert not below.complete()
+    below.run()
+    ladder.run()
+    assert ladder.open() == b"." * 2**8
+
+
+def test_a_worker_process_gets_the_values_and_resolves_nothing(common, monkeypatch):
+    task = TrainClassifier(**common, epochs=7)
+    packed = pickle.dumps(task)
+    monkeypatch.setattr(StageTask, "get_param_values", None)
+    found = pickle.loads(packed)
+    assert type(found) is TrainClassifier
+    assert {name: getattr(found, name) for name, _ in task.get_params()} == task.param_kwargs
+
+
+def test_the_description_is_what_the_identity_is_made_of(common):
+    task = LoadDepth(**common)
+    described = task.description()
+    assert described["stage"] == "LoadDepth"
+    assert described["version"] == LoadDepth.version
+    assert described["parameters"] == task.parameters()
+    assert list(described["parents"]) == [f"dataset {IndexDataset(**common).identity}"]

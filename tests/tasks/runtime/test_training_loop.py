@@ -1,3 +1,4 @@
+import functools
 import logging
 import math
 
@@ -6,12 +7,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tasks.runtime.training_loop import CHECKPOINT, MODEL, TrainingPlan, train
+from tasks.runtime.schedules import one_cycle, poly
+from tasks.runtime.trained_model import MODEL
+from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, train
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
-    schedule="one_cycle", warmup_epochs=0.0, clip_norm=5.0, freeze_batch_norm=False, frozen_stride=0,
-    average_decay=0.9, seed=0,
+    schedule=one_cycle, clip_norm=5.0, freeze_batch_norm=False, frozen_stride=0, average_decay=0.9, seed=0,
 )  # fmt: skip
 
 
@@ -119,9 +121,8 @@ def test_another_seed_gives_another_model(tmp_path):
 
 
 def test_the_poly_rate_is_the_papers():
-    plan = TrainingPlan(
-        **{**PLAN.__dict__, "schedule": "poly", "learning_rate": 1e-3, "warmup_epochs": 1.0, "epochs": 15}
-    )
+    schedule = functools.partial(poly, warmup_epochs=1.0)
+    plan = TrainingPlan(**{**PLAN.__dict__, "schedule": schedule, "learning_rate": 1e-3, "epochs": 15})
     total = 15 * 3
     assert plan.rate(0) == pytest.approx(1e-6)
     assert plan.rate(1) == pytest.approx(1e-6 + (1e-3 - 1e-6) / 3)

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from data.errors import WeightsError
 from models.backbones import build_backbone
 from models.features import CnnFeatures
-from tasks.runtime.weights import load_weights, weights_identity
+from tasks.runtime.weights import load_weights
 
 
 def test_the_packaged_weights_are_real_ones():
@@ -35,7 +35,7 @@ def test_a_local_file(tmp_path, suffix):
     assert torch.equal(features.network.conv_stem.weight, source.conv_stem.weight)
 
 
-def test_what_cannot_be_had_lists_the_three_ways(monkeypatch):
+def test_what_is_not_available_lists_the_three_ways(monkeypatch):
     network = build_backbone("resnet18", 16)
     with pytest.raises(WeightsError, match=r"Three ways: \(1\).*\(2\).*\(3\) --profile small"):
         load_weights(network, "resnet18", "package")
@@ -66,12 +66,3 @@ def test_pickled_code_is_never_run(tmp_path):
     torch.save({"w": Evil()}, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="is not a file of weights"):
         load_weights(build_backbone("test_efficientnet", 16), "test_efficientnet", str(tmp_path / "w.pth"))
-
-
-def test_identity_is_the_content_and_not_the_path(tmp_path):
-    state = timm.create_model("test_efficientnet").state_dict()
-    for name in ("a", "b"):
-        save_file(state, tmp_path / f"{name}.safetensors")
-    one, two = (weights_identity(str(tmp_path / f"{name}.safetensors"), "test_efficientnet") for name in ("a", "b"))
-    assert one == two
-    assert weights_identity("hub", "resnet18") != weights_identity("hub", "resnet50")

@@ -7,21 +7,10 @@ from PIL import Image
 
 from data.sample import TRAIN, Sample
 from data.store.sharded import ArraySpec, ShardedStore
-from tasks.runtime.batches import (
-    Augmentation,
-    MapSource,
-    Normalisation,
-    TrainingImages,
-    batches_of_one_size,
-    crop_or_pad,
-    epoch_batches,
-    jitter_colours,
-    map_images,
-    resize_nearest,
-    steps_per_epoch,
-    tags_of,
-)
+from tasks.runtime.augmentation import Augmentation
 from tasks.runtime.copy_paste import Pasting
+from tasks.runtime.tensors import Normalisation
+from tasks.runtime.training_images import MapSource, TrainingImages, epoch_batches, steps_per_epoch
 
 PLAIN = Normalisation((0.0,) * 3, (1.0,) * 3)
 
@@ -31,18 +20,18 @@ def samples(tmp_path):
     """Images whose red channel is their label map times 20, in two sizes."""
     rng = np.random.default_rng(0)
     found, maps = [], []
-    for number, size in enumerate([(20, 30), (20, 30), (24, 16)]):
+    for index, size in enumerate([(20, 30), (20, 30), (24, 16)]):
         labels = rng.integers(0, 4, (size[0] // 4, size[1] // 4)).repeat(4, 0).repeat(4, 1)
         labels = np.pad(labels, [(0, size[0] - labels.shape[0]), (0, size[1] - labels.shape[1])], mode="edge")
         image = np.zeros((*size, 3), np.uint8)
         image[..., 0] = labels * 20
-        Image.fromarray(image).save(tmp_path / f"{number}.png")
-        found.append(Sample(str(number), TRAIN, tmp_path / f"{number}.png", (1,), size=size))
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+        found.append(Sample(str(index), TRAIN, tmp_path / f"{index}.png", (1,), size=size))
         maps.append(np.pad(labels, [(0, 24 - size[0]), (0, 30 - size[1])], constant_values=255).astype(np.uint8))
     spec = {"label": ArraySpec(("y", "x"), (24, 30), "uint8", 255, {})}
     store = ShardedStore(tmp_path / "maps.zarr").create([s.image_id for s in found], spec, {}, 4)
     store.write_shard(0, {"label": np.stack(maps)})
-    return found, MapSource(store.path, "label", 255)
+    return found, MapSource(ShardedStore(store.path), "label", 255)
 
 
 def images_of(samples, augmentation, seed=0):
@@ -54,8 +43,8 @@ def images_of(samples, augmentation, seed=0):
 def test_image_and_map_are_moved_alike(samples, scales):
     images = images_of(samples, Augmentation((16, 18), *scales))
     for epoch in range(3):
-        for number in range(3):
-            item = images[epoch, number]
+        for index in range(3):
+            item = images[epoch, index]
             inside = item["label"] != 255
             shown = (item["image"][0] * 255 / 20).round().long()
             agree = shown[inside] == item["label"].long()[inside]
@@ -131,55 +120,23 @@ def test_loader_processes_change_nothing(samples):
 def test_an_epoch_shows_each_image_once_in_an_order_of_its_own(samples):
     images = images_of(samples, Augmentation((8, 8)))
     orders = [[key for batch in epoch_batches(images, epoch, 1).batch_sampler for key in batch] for epoch in range(4)]
-    assert all(sorted(number for _, number in order) == [0, 1, 2] for order in orders)
-    assert len({tuple(number for _, number in order) for order in orders}) > 1
+    assert all(sorted(index for _, index in order) == [0, 1, 2] for order in orders)
+    assert len({tuple(index for _, index in order) for order in orders}) > 1
     assert steps_per_epoch(3, 100) == 1
 
 
-def test_batches_of_one_size_hold_every_sample_once(samples):
-    groups = list(batches_of_one_size(samples[0], 1))
-    assert sorted(number for group in groups for number in group) == [0, 1, 2]
-    assert list(batches_of_one_size(samples[0], 8)) == [[0, 1], [2]]
+def test_hue_changes_colours_and_nothing_else(samples):
+    plain, turned = (images_of(samples, Augmentation((16, 16), 0.5, 2.0, True, 0.3, hue=hue)) for hue in (0.0, 0.4))
+    changed = []
+    for index in range(3):
+        first, second = plain[0, index], turned[0, index]
+        assert torch.equal(first["label"], second["label"])
+        changed.append(not torch.equal(first["image"], second["image"]))
+    assert any(changed)
 
 
-def test_labels():
-    sample = Sample("a", TRAIN, None, (1, 3))
-    assert tags_of([sample, dataclasses.replace(sample, tags=())], 3).tolist() == [[1, 0, 1], [0, 0, 0]]
-
-
-def test_crop_or_pad_along_each_axis():
-    values = torch.arange(6).view(2, 3)
-    assert crop_or_pad(values, (2, 2), (0, 1), -1).tolist() == [[1, 2], [4, 5]]
-    assert crop_or_pad(values, (4, 3), (1, 0), -1)[:, 0].tolist() == [-1, 0, 3, -1]
-
-
-def test_nearest_resizing_keeps_every_value_it_can():
-    values = torch.tensor([[1, 2], [3, 65535]], dtype=torch.int32)
-    assert resize_nearest(values, (4, 4)).tolist() == [[1, 1, 2, 2]] * 2 + [[3, 3, 65535, 65535]] * 2
-    assert resize_nearest(values, (1, 1)).tolist() == [[65535]]
-
-
-def test_neutral_jitter_changes_nothing_and_grey_has_no_saturation():
-    image = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(jitter_colours(image, 1, 1, 1), image, atol=1e-6)
-    grey = jitter_colours(image, 1, 1, 0)
-    assert torch.allclose(grey[0], grey[1])
-
-
-def test_results_come_in_the_order_of_the_samples_whatever_their_sizes(samples):
-    mixed = [samples[0][2], samples[0][0], samples[0][2], samples[0][1]]
-    seen = []
-
-    def compute(batch):
-        seen.append({sample.size for sample in batch})
-        return [sample.image_id for sample in batch]
-
-    assert map_images(mixed, 2, compute) == ["2", "0", "2", "1"]
-    assert all(len(sizes) == 1 for sizes in seen)
-
-
-def test_normalisation_can_be_undone():
-    normalisation = Normalisation((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
-    images = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(normalisation.undo(normalisation(images)), images, atol=1e-6)
-    assert normalisation.undo(torch.full((3, 1, 1), 9.0)).max() == 1
+def test_a_whole_item_is_the_image_as_it_is(samples):
+    item = images_of(samples, Augmentation((8, 8), 0.5, 2.0, True, 0.3, mosaic=1.0)).whole(2)
+    assert item["image"].shape == (3, 24, 16)
+    assert (item["label"] != 255).all()
+    assert torch.equal((item["image"][0] * 255 / 20).round().long(), item["label"].long())
