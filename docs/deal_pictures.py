@@ -2,8 +2,8 @@
 
     python docs/deal_pictures.py --dataset demo [the Ablation's other flags] [--output docs/deal.png]
 
-A row an image: the image, Sobel edges of depth (the paper's), second differences of inverse depth (ours),
-the CAM and its edges without the loss, the CAM and its edges with it.
+One row per image: the image, Sobel edges of depth (the paper's), second differences of inverse depth (ours),
+the CAM and its edges without the loss, the CAM and its edges with the loss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from data.files.images import read_image
 from data.sample import TRAIN, spread
 from models.losses.deal import DEPTH_EDGES, cam_edge_strength, edge_strength
-from pipeline import Ablation, ExtractCams, IndexDataset, LoadDepth
+from pipeline import Ablation, ExtractCams, LoadDepth
 from pipeline.__main__ import task_of
 from pipeline.report.colours import colour_heat, save_sheet
 from tasks.extract_cams import read_cam
@@ -32,11 +32,10 @@ def enlarged(cells: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
     return colour_heat(torch.nn.functional.interpolate(cells, size=size, mode="nearest")[0, 0].numpy())
 
 
-def row(ablation: Ablation, number: int) -> list[np.ndarray]:
-    index = ablation.upstream(IndexDataset).read()
-    sample = index.split(TRAIN)[number]
+def row(ablation: Ablation, index: int) -> list[np.ndarray]:
+    sample = ablation.inputs["dataset"].split(TRAIN)[index]
     size, image = sample.size, read_image(sample.image)
-    surface = read_surface(ablation.upstream(LoadDepth).artifact, number, size)
+    surface = read_surface(ablation.upstream(LoadDepth).artifact.image(index, size))
     depth, valid = (torch.from_numpy(values.copy())[None, None] for values in surface)
     panels = [image]
     for name, floor, span, noise_factor in (("sobel", 0.0, FULL_STEP, 0.0), ("curvature", 0.04, 0.3, 2.0)):
@@ -45,7 +44,7 @@ def row(ablation: Ablation, number: int) -> list[np.ndarray]:
     grid = (-(-size[0] // 8), -(-size[1] // 8))
     for variant in ablation.variants:
         cams = ablation.of_variant(ExtractCams, variant, ablation.seed_list()[0]).artifact
-        cam = read_cam(cams, number, size)[0].amax(0)
+        cam = read_cam(cams.image(index, size))[0].amax(0)
         panels += [colour_heat(cam.numpy(), image), enlarged(cam_edge_strength(cam[None, None], grid), size)]
     return panels
 
@@ -56,8 +55,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4)
     options, flags = parser.parse_known_args()
     ablation = task_of("Ablation", [*flags, "--losses", "none,deal"])
-    samples = ablation.upstream(IndexDataset).read().split(TRAIN)
-    pictures = [panel for number in spread(samples, options.images) for panel in row(ablation, number)]
+    samples = ablation.inputs["dataset"].split(TRAIN)
+    pictures = [panel for index in spread(samples, options.images) for panel in row(ablation, index)]
     save_sheet(options.output, pictures, columns=len(pictures) // options.images)
     print(f"picture: {options.output}")
 

@@ -2,7 +2,7 @@
 
     python docs/strip_pictures.py --split train --output docs/superpixels.png --dataset demo [RunAll's other flags]
 
-A row an image; prints the titles of the columns. Only of data that may be shown: the demo's own, for one.
+One row per image. Prints the titles of the columns. Use it only for data that may be shown, such as the demo's own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import argparse
 from pathlib import Path
 
 from data.sample import EVALUATION, TRAIN, spread
-from pipeline import IndexDataset, WriteReport
+from pipeline import WriteReport
 from pipeline.__main__ import task_of
 from pipeline.report.colours import save_sheet
 from pipeline.report.strips import evaluation_strip, training_strip
+from tasks.runtime.shards import ImageInputs, open_stores
 
 STRIPS = {TRAIN: training_strip, EVALUATION: evaluation_strip}
 
@@ -26,11 +27,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options, flags = parser.parse_known_args()
     report: WriteReport = task_of("WriteReport", flags)
-    index = report.upstream(IndexDataset).read_with_truth()
-    stores = {stage.label: stage.artifact for stage in report.stages_above()}
-    samples = index.split(options.split)
+    dataset, stores = report.required["dataset"].read_with_truth(), open_stores(report.inputs)
+    samples = dataset.split(options.split)
     strips = [
-        STRIPS[options.split](index, samples[number], number, stores) for number in spread(samples, options.images)
+        STRIPS[options.split](
+            dataset, samples[index], ImageInputs(stores, index, samples[index].size, dataset.num_classes)
+        )
+        for index in spread(samples, options.images)
     ]
     titles = list(strips[0])
     save_sheet(options.output, [strip[title] for strip in strips for title in titles], columns=len(titles))

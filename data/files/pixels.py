@@ -6,6 +6,7 @@ images in one file.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def is_member(path: Path) -> bool:
     >>> is_member(Path("fold1/images.npy/17")), is_member(Path("fold1/images.npy"))
     (True, False)
     """
-    return path.parent.suffix == ".npy"
+    return os.path.dirname(path).endswith(".npy")
 
 
 def _member(path: Path) -> np.ndarray:

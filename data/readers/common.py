@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,27 @@ def required(path: Path, owner: str) -> Path:
     if not path.exists():
         raise DatasetError(f"{path}: file is missing, but {owner} needs it; restore the file")
     return path
+
+
+class Listing:
+    """The files of a folder, listed once: a set of 10^5 images asks for each of them, and each question costs time.
+
+    Parameters
+    ----------
+    folder : Path
+        It may be missing; it has no files then.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        try:
+            self.names = frozenset(os.listdir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            self.names = frozenset()
+
+    def __contains__(self, name: str) -> bool:
+        """True if the folder has the file; a name may also lead into a folder below it."""
+        return name in self.names or ("/" in name and (self.folder / name).exists())
 
 
 def root_hint(root: Path) -> str:

@@ -21,7 +21,7 @@ import dataclasses
 from pathlib import Path
 
 from data.errors import DatasetError
-from data.readers.common import sorted_index
+from data.readers.common import Listing, sorted_index
 from data.sample import EVALUATION, TRAIN, DatasetIndex, LabelLayer, Sample
 
 
@@ -47,10 +47,12 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
     names = _class_names(root, rows)
     class_of = {name: class_number for class_number, name in enumerate(names)}
     has_depth = (root / "depth").is_dir()
+    images, depths, masks = (Listing(root / folder) for folder in ("images", "depth", "masks"))
+    coarse_of = CoarseAnnotation(root, names)
     samples = []
     for row in rows:
-        image = root / "images" / row["image"]
-        if not image.exists():
+        image = images.folder / row["image"]
+        if row["image"] not in images:
             raise DatasetError(
                 f"{image}: image file is missing, though {table.name} lists it; restore it or remove its row"
             )
@@ -63,21 +65,21 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
         split = row.get("split") or TRAIN
         if split not in (TRAIN, EVALUATION):
             raise DatasetError(f"{table}: {row['image']} has the split '{split}'; use {TRAIN} or {EVALUATION}")
-        depth = root / "depth" / f"{image.stem}.png"
-        if has_depth and not depth.exists():
+        stem = image.stem
+        depth = depths.folder / f"{stem}.png" if has_depth else None
+        if depth is not None and depth.name not in depths:
             raise DatasetError(
                 f"{depth}: depth file is missing; give every image a depth file, or remove the folder depth/"
             )
-        mask = root / "masks" / f"{image.stem}.png"
         samples.append(
             Sample(
-                image_id=f"{split}/{image.stem}",
+                image_id=f"{split}/{stem}",
                 split=split,
                 image=image,
                 tags=tuple(sorted({class_of[tag] for tag in row["tags"].split()})),
-                depth=depth if has_depth else None,
-                truth=(LabelLayer(mask),) if mask.exists() else (),
-                coarse=_coarse(root, image, names),
+                depth=depth,
+                truth=(LabelLayer(masks.folder / f"{stem}.png"),) if f"{stem}.png" in masks else (),
+                coarse=coarse_of(image),
             )
         )
     if not any(sample.split == EVALUATION for sample in samples):
@@ -99,15 +101,20 @@ def _class_names(root: Path, rows: list[dict]) -> tuple[str, ...]:
     return ("background", *names)
 
 
-def _coarse(root: Path, image: Path, names: tuple[str, ...]) -> tuple[LabelLayer, ...]:
-    """The coarse annotation of an image, if there is one."""
-    label_map = root / "coarse" / f"{image.stem}.png"
-    polygons = root / "coarse" / f"{image.stem}.json"
-    polygons_of_all = root / "coarse.json"
-    if label_map.exists():
-        return (LabelLayer(label_map),)
-    if polygons.exists():
-        return (LabelLayer(polygons, None, "labelme", "|".join(names)),)
-    if polygons_of_all.exists():
-        return (LabelLayer(polygons_of_all, None, "coco_polygons", "|".join([image.name, *names])),)
-    return ()
+class CoarseAnnotation:
+    """Finds the coarse annotation of an image: a label map, polygons of its own, or polygons in one file for all."""
+
+    def __init__(self, root: Path, names: tuple[str, ...]):
+        self.listing, self.names = Listing(root / "coarse"), names
+        self.polygons_of_all = root / "coarse.json"
+        self.has_polygons_of_all = self.polygons_of_all.exists()
+
+    def __call__(self, image: Path) -> tuple[LabelLayer, ...]:
+        if not (self.listing.names or self.has_polygons_of_all):
+            return ()
+        for ending, encoding, member in ((".png", "", ""), (".json", "labelme", "|".join(self.names))):
+            if (name := image.stem + ending) in self.listing:
+                return (LabelLayer(self.listing.folder / name, None, encoding, member),)
+        if self.has_polygons_of_all:
+            return (LabelLayer(self.polygons_of_all, None, "coco_polygons", "|".join([image.name, *self.names])),)
+        return ()

@@ -103,7 +103,8 @@ class Artifact:
         if content is None:
             return None
         try:
-            if any(os.path.getsize(self.path / name) != size for name, (size, _) in content["files"].items()):
+            folder = f"{self.path}{os.sep}"  # thousands of files: joining paths would take most of the time
+            if any(os.path.getsize(folder + name) != size for name, (size, _) in content["files"].items()):
                 return None
         except OSError:
             return None

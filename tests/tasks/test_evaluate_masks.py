@@ -83,7 +83,8 @@ def test_saliency_is_scored_without_classes(case, tmp_path):
         ["0", "1", "2"], {"salient": ArraySpec(("y", "x"), (9, 12), "uint8", 255, {})}, {}, 4
     )
     store.write_shard(0, {"salient": salient})
-    _, (confusions, boundaries, _, count) = counted(store, samples, CountLabels("salient", is_saliency=True), "saliency")
+    counter = CountLabels("salient", is_saliency=True)
+    _, (confusions, boundaries, _, count) = counted(store, samples, counter, "saliency")
     binary = [np.where(truth == 255, 255, truth > 0) for truth in truths[:2]]
     assert count == 2
     assert boundaries.shape == (1, 2, 4)

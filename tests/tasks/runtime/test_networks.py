@@ -30,7 +30,7 @@ def test_a_segmentation_network_by_its_name(name):
     [
         (CLASSIFIER, {"head": "gap", "backbone": "test_eficientnet", "output_stride": 16}),
         (CLASSIFIER, {"head": "nothing", "backbone": BACKBONE, "output_stride": 16}),
-        ("deeplab_aspp", {"backbone": BACKBONE, "output_stride": 7}),
+        ("superpixel_fcn", {"backbone": "test_vit"}),
         ("nothing", {"backbone": BACKBONE}),
     ],
 )
