@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make demo` shows what the project does, `make test` that it does so rightly.
+# Everything a newcomer needs: `make demo` shows what the project does, `make test` checks that it works.
 PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
@@ -16,7 +16,6 @@ test-fast: $(READY)
 	$(VENV)/bin/python -m pytest -m "not pipeline"
 
 lint: $(READY)
-	$(VENV)/bin/python -m pip install -q -e ".[dev]"
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
 $(READY): setup.cfg pyproject.toml

@@ -3,9 +3,9 @@
     python benchmarks/plan.py [--images 100000] [--folder DIR]
 
 Makes a folder set of tiny images with depth, and complete artifacts with the right number of shard files (of a few
-bytes) for RunAll and for an Ablation of 50 stages. Prints the seconds (median, minimum, maximum of 3) of ``complete()`` of both in a new process, the
-number of stages, how often a marker was read, and how long the first look at the data set took: every image and depth
-map is hashed then, and later runs ask for size and time alone.
+bytes) for RunAll and for an Ablation of 50 stages. Prints the seconds of ``complete()`` of both in a new process
+(median, minimum and maximum of 3), the number of stages, how often a marker was read, and how long the first look at
+the data set took: every image and depth map is hashed then, and later runs ask for size and time alone.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ class Sample:
         Pixel-level ground truth; only scoring and pictures of it may open these.
     coarse : tuple of LabelLayer
         Coarse annotation that the data set comes with: the supervision of the method ``coarse``.
-    size : (int, int) or None
-        Height and width in pixels, once IndexDataset has looked.
+    size : (int, int)
+        Height and width in pixels; (0, 0) until IndexDataset has opened the image.
     """
 
     image_id: str
@@ -63,7 +63,7 @@ class Sample:
     depth_unit: float = 0.001
     truth: tuple[LabelLayer, ...] = ()
     coarse: tuple[LabelLayer, ...] = ()
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import luigi.cmdline_parser
 
@@ -19,7 +20,7 @@ import pipeline.dag
 from data.errors import DepthseedError
 from pipeline.configuration import config_text
 from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
-from tasks.runtime.stage import StageTask
+from tasks.evaluate_masks import EvaluateMasks
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def task_of(stage: str, flags: list[str]) -> StageTask:
+def task_of(stage: str, flags: list[str]) -> Any:
     """The task that ``luigi --module pipeline STAGE flags`` would run."""
     if stage not in pipeline.__all__:
         raise DepthseedError(
@@ -51,7 +52,7 @@ def task_of(stage: str, flags: list[str]) -> StageTask:
         return task
 
 
-def print_scores(task: StageTask, as_json: bool) -> None:
+def print_scores(task: EvaluateMasks, as_json: bool) -> None:
     if not task.complete():
         raise DepthseedError(
             f"no scores yet for this data set and these parameters; run: luigi --module pipeline EvaluateMasks "
@@ -59,29 +60,31 @@ def print_scores(task: StageTask, as_json: bool) -> None:
         )
     scores = task.read()
     if as_json:
-        left_out = {"confusion"}
-        print(
-            json.dumps(
-                {
-                    name: score and {key: value for key, value in score.items() if key not in left_out}
-                    for name, score in scores.items()
-                }
-            )
-        )
+        shown = {
+            name: score and {key: value for key, value in score.items() if key != "confusion"}
+            for name, score in scores.items()
+        }
+        print(json.dumps(shown))
         return
-    names = list(dict.fromkeys(name for score in scores.values() if score for name in score["per_class"]))
+    classes = list(dict.fromkeys(name for score in scores.values() if score for name in score["per_class"]))
+    rows = {title: [score and score.get(key) for score in scores.values()] for key, title in SCORE_ROWS.items()}
+    rows |= {name: [score and score["per_class"].get(name) for score in scores.values()] for name in classes}
     print(f"{'':24}" + "".join(f"{name:>16}" for name in scores))
-    rows = [("mIoU", lambda s: s["miou"]), ("boundary F, 3 px", lambda s: s["boundary_f"])]
-    rows += [
-        ("boundary recall, 2 px", lambda s: s["boundary_recall"]),
-        ("pixel accuracy", lambda s: s["pixel_accuracy"]),
-    ]
-    rows += [("mIoU of labelled pixels", lambda s: s["miou_of_labelled"]), ("labelled pixels", lambda s: s["labelled"])]
-    rows += [("threshold", lambda s: s.get("threshold"))]
-    rows += [(name, lambda s, name=name: s["per_class"].get(name)) for name in names]
-    for title, value in rows:
-        cells = ["–" if score is None or value(score) is None else f"{value(score):.2f}" for score in scores.values()]
+    for title, values in rows.items():
+        cells = ["–" if value is None else f"{value:.2f}" for value in values]
         print(f"{title:24}" + "".join(f"{cell:>16}" for cell in cells))
+
+
+SCORE_ROWS = {
+    "miou": "mIoU",
+    "boundary_f": "boundary F, 3 px",
+    "boundary_recall": "boundary recall, 2 px",
+    "pixel_accuracy": "pixel accuracy",
+    "miou_of_labelled": "mIoU of labelled pixels",
+    "labelled": "labelled pixels",
+    "threshold": "threshold",
+}
+"""Key of a score -> the title of its row."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from pipeline.write_report import REPORT
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
-from tasks.runtime.stage import StageTask
+from tasks.runtime.stage import Stages, StageTask
 
 log = logging.getLogger("depthseed")
 
@@ -43,17 +43,31 @@ class Comparison(StageTask):
 
     seeds = luigi.Parameter(default="0,1,2", description="each variant runs with each of these seeds")
     results = luigi.ChoiceListParameter(
-        default=(), choices=RESULTS, description="what is scored; empty: all that the methods have in common"
+        default=(), choices=tuple(RESULTS), description="what is scored; empty: all that the methods have in common"
     )
     measures = luigi.ChoiceListParameter(
-        default=("miou", "boundary_f"), choices=MEASURES, description="scores in table and charts; the CSV has them all"
+        default=("miou", "boundary_f"),
+        choices=tuple(MEASURES),
+        description="scores in table and charts; all are in the CSV",
     )
     images = luigi.IntParameter(default=6, description="images that are shown")
 
-    shown: tuple[type[StageTask], Mapping[str, object]]
-    shown_split: str
-    pictures_title: str
-    variants: Sequence[Variant]
+    @property
+    def shown(self) -> tuple[type[StageTask], Mapping[str, object]]:
+        raise NotImplementedError
+
+    @property
+    def shown_split(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def pictures_title(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def variants(self) -> Sequence[Variant]:
+        """The points of the grid, seeds apart."""
+        raise NotImplementedError
 
     def strip_of(self, dataset, sample, stored):
         """Pictures by title, of one image of all variants (variant name -> `StoredImage`)."""
@@ -77,7 +91,7 @@ class Comparison(StageTask):
         return self.upstream(stage, **common, method=variant.method or self.method, **parameters)
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
         stage, parameters = self.shown
         for variant in self.variants:
             for seed in self.seed_list():

@@ -52,7 +52,9 @@ class EvaluateSuperpixels(StageTask):
 
     split = luigi.ChoiceParameter(default=EVALUATION, choices=(TRAIN, EVALUATION), description="images with truth")
     kinds = luigi.ChoiceListParameter(
-        default=tuple(KINDS), choices=KINDS, description="what is compared; depth-aware is left out without depth"
+        default=tuple(KINDS),
+        choices=tuple(KINDS),
+        description="what is compared; without depth no depth-aware",
     )
     taus = ScalesParameter(default=(0.3, 0.5, 0.7), description="of plain and depth-aware discovery")
     counts = ScalesParameter(default=(10.0, 25.0, 50.0, 100.0), description="of SLIC, an image")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -98,8 +99,9 @@ def _array_lines(store: ShardedStore, image: str | None) -> list[str]:
     shards = f"{store.num_shards() - len(store.missing_shards())} of {store.num_shards()} shards of {store.shard_size}"
     lines = [f"images: {store.num_images()} in {shards}", f"arrays (statistics over {len(indices)} of the images):"]
     for name in store.array_names():
-        array = store.group[name]
-        dims = ", ".join(f"{dim} {size}" for dim, size in zip(array.metadata.dimension_names, array.shape))
+        array = store.array(name)
+        metadata: Any = array.metadata
+        dims = ", ".join(f"{dim} {size}" for dim, size in zip(metadata.dimension_names, array.shape))
         lines.append(f"  {name} ({dims}) {array.dtype}{_statistics(store, name, indices)}")
     return lines
 
@@ -108,7 +110,7 @@ def _statistics(store: ShardedStore, name: str, indices: list[int]) -> str:
     if not indices:
         return ""
     values = np.stack([store.read_image(name, index) for index in indices]).astype(np.float64)
-    fill = float(store.group[name].fill_value)
+    fill = float(store.array(name).fill_value)
     values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
     if not values.size:
         return ": nothing but the fill value"
@@ -142,7 +144,7 @@ def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
 
 def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
     """One picture per image; all its maps where a single image is asked for."""
-    names = [name for name in store.array_names() if store.group[name].ndim >= 3]
+    names = [name for name in store.array_names() if store.array(name).ndim >= 3]
     indices = _indices(store, image)
     if image is None:
         names = names[:1] if "depth" not in names else ["depth"]
@@ -152,7 +154,7 @@ def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
 def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
     values = store.read_image(name, index)
     if values.dtype == np.uint8:
-        classes = store.group["class_name"].shape[0]
+        classes = store.array("class_name").shape[0]
         return colour_labels(values, classes)
     if name == "superpixel":
         return np.where((values == NO_SUPERPIXEL)[..., None], 255, colour_superpixels(values)).astype(np.uint8)

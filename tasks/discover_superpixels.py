@@ -16,6 +16,7 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.parameters import Choice, RegistryParameter, flag, nonzero, one_of, only
 from tasks.runtime.shards import ImageInputs
+from tasks.runtime.stage import Stages
 
 NO_SUPERPIXEL = 65535
 """Padding, in the 16 bits that ids above 255 need."""
@@ -113,7 +114,7 @@ class DiscoverSuperpixels(SplitStage):
     crf = only(one_of(CRF_PRESETS, "irn", "CRF constants"), refinement="crf")
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
         needed = UNITS[self.units].inputs
         if "keys" in needed:
             stages["keys"] = self.upstream(ExtractKeys, split=self.split)

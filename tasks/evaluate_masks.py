@@ -22,7 +22,7 @@ from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.parameters import only
 from tasks.runtime.shards import ImageInputs, add, jobs_over, sum_over_shard
-from tasks.runtime.stage import StageTask
+from tasks.runtime.stage import Stages, StageTask
 
 SCORES = "scores.json"
 SALIENCY_CLASSES = ("background", "salient")
@@ -73,7 +73,7 @@ class EvaluateMasks(StageTask):
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
-        default=(), choices=RESULTS, description="what is scored; empty: all results of the method"
+        default=(), choices=tuple(RESULTS), description="what is scored; empty: all results of the method"
     )
     threshold_step = only(
         luigi.FloatParameter(default=0.05, description="step of the sweep of the CAM's background threshold"),
@@ -89,7 +89,7 @@ class EvaluateMasks(StageTask):
         return {**super().parameters(), "results": self.scored}
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
         for name in self.scored:
             result = RESULTS[name]
             split = {"split": result.split} if result.stage is PredictMasks else {}

@@ -76,7 +76,7 @@ class ExtractKeys(SplitStage):
 
         def keys_of(samples):
             images = image_batch(samples)
-            size = self.scaled(tuple(images.shape[-2:]))
+            size = self.scaled((images.shape[-2], images.shape[-1]))
             if size != tuple(images.shape[-2:]):
                 images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
             with torch.inference_mode():
@@ -87,4 +87,5 @@ class ExtractKeys(SplitStage):
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image."""
-        return tuple(max(1, round(side * self.image_scale)) for side in size)
+        height, width = (max(1, round(side * self.image_scale)) for side in size)
+        return height, width

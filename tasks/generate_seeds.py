@@ -12,6 +12,7 @@ from tasks.load_depth import LoadDepth, read_surface
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.parameters import one_of
+from tasks.runtime.stage import Stages
 
 
 class GenerateSeeds(ImageStage):
@@ -35,7 +36,7 @@ class GenerateSeeds(ImageStage):
         return self.background == "plane"
 
     def requires(self):
-        stages = {
+        stages: Stages = {
             "dataset": self.upstream(IndexDataset),
             "cams": self.upstream(ExtractCams),
             "superpixels": self.upstream(DiscoverSuperpixels),

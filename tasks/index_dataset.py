@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import luigi
 
@@ -130,7 +131,7 @@ class IndexDataset(StageTask):
         if self.is_rendered and not self.root.is_dir():
             log.info("IndexDataset: rendering the demo set into %s", self.root)
             self.root.parent.mkdir(parents=True, exist_ok=True)
-            self.spec.render(self.root)
+            cast(Callable, self.spec.render)(self.root)
         found = self.scanned
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked = pool.map(_check, found.samples)

@@ -21,6 +21,7 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.parameters import Choice, RegistryParameter
 from tasks.runtime.shards import ImageInputs
+from tasks.runtime.stage import Stages
 
 
 def from_sensor(sample: Sample, inputs: ImageInputs) -> np.ndarray | None:
@@ -64,7 +65,7 @@ class LoadDepth(SplitStage):
     bleeding = luigi.FloatParameter(default=0.0, description="study: pixels by which depth borders move")
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
         if "estimate" in SOURCES[self.source].inputs:
             stages["estimate"] = self.upstream(EstimateDepth, split=self.split)
         return stages

@@ -18,6 +18,7 @@ from tasks.runtime.image_stage import BatchFunction, ImageStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.parameters import Choice, RegistryParameter, ScalesParameter, flag
 from tasks.runtime.shards import ImageInputs
+from tasks.runtime.stage import Stages
 
 
 def from_depth(
@@ -95,7 +96,7 @@ class LoadSaliency(ImageStage):
         return self.source != "onnx"  # a network uses all cores by itself
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
         if "depth" in SOURCES[self.source].inputs:
             stages["depth"] = self.upstream(LoadDepth)
         return stages

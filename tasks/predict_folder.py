@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import luigi
 import numpy as np
@@ -32,7 +33,7 @@ class PredictFolder(luigi.Task):
 
     model = luigi.Parameter(description="artifact of TrainSegmenter, TrainByMasking or TrainCoarse (a folder)")
     images = luigi.Parameter(description="folder of images")
-    output = luigi.Parameter(default="predictions", description="folder for the results")
+    output: Any = luigi.Parameter(default="predictions", description="folder for the results")
     scales = ScalesParameter(default=(1.0,), description="sizes of the image, relative; probabilities are averaged")
     flip = flag(True, "also mirrored")
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one")

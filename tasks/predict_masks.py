@@ -17,6 +17,7 @@ from tasks.methods import trainer
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map, label_map
 from tasks.runtime.parameters import ScalesParameter, flag, one_of, only
+from tasks.runtime.stage import Stages
 
 UNLIKELY = 0.02
 """A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
@@ -80,7 +81,7 @@ class PredictMasks(SplitStage):
         return self.crf != "none" and self.crf_engine == "pydensecrf"
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
+        stages: Stages = {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
         if self.vote == "depth":
             stages["depth"] = self.upstream(LoadDepth, split=self.split)
         return stages

@@ -12,6 +12,7 @@ from tasks.load_saliency import LoadSaliency
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.parameters import flag, only
+from tasks.runtime.stage import Stages
 
 
 class RefineSaliency(ImageStage):
@@ -29,7 +30,7 @@ class RefineSaliency(ImageStage):
     )
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(LoadSaliency)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(LoadSaliency)}
         if self.refine:
             stages["cams"] = self.upstream(ExtractCams)
         return stages

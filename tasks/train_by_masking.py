@@ -9,6 +9,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.parameters import nonzero, only
 from tasks.runtime.segmenter_stage import SegmenterStage
+from tasks.runtime.stage import Stages
 from tasks.train_classifier import TrainClassifier
 
 
@@ -22,7 +23,7 @@ class TrainByMasking(SegmenterStage):
     )
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(RefineSaliency)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(RefineSaliency)}
         if self.start == "classifier" or self.attention_weight:
             stages["classifier"] = self.upstream(TrainClassifier)
         return stages

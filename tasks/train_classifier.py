@@ -12,6 +12,7 @@ from tasks.load_depth import LoadDepth
 from tasks.runtime.backbone_names import is_cnn
 from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map_losses
 from tasks.runtime.parameters import one_of, only
+from tasks.runtime.stage import Stages
 from tasks.runtime.training_stage import STRIDE_HELP, TrainingStage
 
 
@@ -47,7 +48,7 @@ class TrainClassifier(TrainingStage):
     )
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
         if any(MAP_LOSSES[name].needs_depth for name in active_losses(self)):
             stages["depth"] = self.upstream(LoadDepth)
         return stages

@@ -15,6 +15,7 @@ from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.parameters import flag, only
 from tasks.runtime.segmenter_stage import SegmenterStage
+from tasks.runtime.stage import Stages
 from tasks.train_classifier import TrainClassifier
 
 WATCHED_IMAGES = 3
@@ -38,7 +39,7 @@ class TrainSegmenter(SegmenterStage):
     )
 
     def requires(self):
-        stages = {"dataset": self.upstream(IndexDataset), "seeds": self.upstream(GenerateSeeds)}
+        stages: Stages = {"dataset": self.upstream(IndexDataset), "seeds": self.upstream(GenerateSeeds)}
         if self.grow or self.paste:
             stages["superpixels"] = self.upstream(DiscoverSuperpixels)
         if self.start == "classifier":

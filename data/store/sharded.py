@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing
@@ -66,7 +66,8 @@ class ArraySpec:
     stride: int = 1
 
 
-class StoredImage(NamedTuple):
+@dataclass(frozen=True)
+class StoredImage:
     """One image of a store.
 
     Attributes
@@ -193,7 +194,7 @@ class ShardedStore(Artifact):
 
     @property
     def image_ids(self) -> list[str]:
-        return [str(name) for name in np.asarray(self._array(IMAGE)[:])]
+        return [str(name) for name in np.asarray(self.array(IMAGE)[:])]
 
     @property
     def attrs(self) -> dict:
@@ -207,14 +208,15 @@ class ShardedStore(Artifact):
         """The arrays over images (coordinates left out)."""
         return sorted(name for name, array in self.group.arrays() if array.shards is not None)
 
-    def _array(self, name: str) -> zarr.Array:
+    def array(self, name: str) -> zarr.Array:
+        """One array of the open group, to be read."""
         arrays = self.__dict__.setdefault("_arrays", {})  # looking one up reads its metadata anew
         if name not in arrays:
             arrays[name] = cast(zarr.Array, self.group[name])
         return arrays[name]
 
     def num_images(self) -> int:
-        return int(self._array(IMAGE).shape[0])
+        return int(self.array(IMAGE).shape[0])
 
     def num_shards(self) -> int:
         return -(-self.num_images() // self.shard_size)
@@ -281,10 +283,11 @@ class ShardedStore(Artifact):
         values = self._read(name, index)
         if size is None:
             return values
-        array = self._array(name)
+        array = self.array(name)
         stride = int(cast(int, array.attrs.get(STRIDE, 1)))
         cells = {"y": -(-size[0] // stride), "x": -(-size[1] // stride)}
-        dims = (array.metadata.dimension_names or ())[1:]
+        metadata: Any = array.metadata
+        dims = (metadata.dimension_names or ())[1:]
         return values[tuple(slice(cells.get(str(dim))) for dim in dims)]
 
     def image(self, index: int, size: tuple[int, int]) -> StoredImage:
@@ -296,14 +299,14 @@ class ShardedStore(Artifact):
         if not self._shard_file(name, shard).exists():
             raise DamagedShardError(self.path, shard, name, "its file does not exist")
         try:
-            return np.asarray(self._array(name)[index])
+            return np.asarray(self.array(name)[index])
         except Exception as error:  # each codec has its own way to say that bytes are wrong
             raise DamagedShardError(
                 self.path, shard, name, str(error).splitlines()[0] or type(error).__name__
             ) from error
 
     def _shard_file(self, name: str, shard: int) -> Path:
-        return self.path / name / "c" / "/".join([str(shard), *["0"] * (self._array(name).ndim - 1)])
+        return self.path / name / "c" / "/".join([str(shard), *["0"] * (self.array(name).ndim - 1)])
 
     def repair(self, error: DamagedArtifactError) -> None:
         """Take out the shard that an error found damaged, or the whole where it is not about a shard."""

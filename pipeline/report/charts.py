@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
 
-STYLE = {"svg.hashsalt": "depthseed", "font.size": 8, "svg.fonttype": "none"}
+STYLE: Any = {"svg.hashsalt": "depthseed", "font.size": 8, "svg.fonttype": "none"}
 
 
 def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
@@ -24,12 +25,13 @@ def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
             axes.set_xlabel("epoch")
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            locator: Any = axes.xaxis.get_major_locator()
+            locator.set_params(integer=True)
         return _svg(figure)
 
 
 def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
-    """A bar a name at the mean of its values, each value a dot, as an inline SVG."""
+    """One bar per name at the mean of its values, each value a dot, as an inline SVG."""
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(max(1.1 * len(values), 2.4), 2.4), layout="constrained")
         axes = figure.add_subplot()
@@ -45,7 +47,7 @@ def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
 
 
 def lines_svg(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], axis: str) -> str:
-    """A panel a title, in it a line a name through its (x, y) points, as an SVG; `axis` names x."""
+    """One panel per title, in it one line per name through its (x, y) points, as an SVG; `axis` names x."""
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(2.6 * len(panels), 2.6), layout="constrained")
         for number, (title, lines) in enumerate(panels.items(), start=1):

@@ -186,7 +186,7 @@ def slurm_cluster(settings: dict[str, str]):
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise SettingError("--dask slurm needs the package dask-jobqueue: pip install 'depthseed[slurm]'") from error
-    options: dict[str, object] = {name: int(value) if value.isdigit() else value for name, value in settings.items()}
+    options: dict[str, Any] = {name: int(value) if value.isdigit() else value for name, value in settings.items()}
     jobs = options.pop("jobs", 1)
     missing = {"cores", "memory"} - options.keys()
     if missing:

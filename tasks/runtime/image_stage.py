@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import luigi
 import numpy as np
@@ -41,11 +42,13 @@ class ImageStage(StageTask):
 
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images per shard")
 
-    split: str | luigi.Parameter = TRAIN
-    batch_size: int | luigi.Parameter = 1
+    split: Any = TRAIN
+    batch_size: Any = 1
 
-    in_workers = True
-    """True if shards are computed in worker processes; false where they cost more than they give."""
+    @property
+    def in_workers(self) -> bool:
+        """True if shards are computed in worker processes; false where they cost more than they give."""
+        return True
 
     @property
     def samples(self) -> Sequence[Sample]:

@@ -15,7 +15,8 @@ SHARD_SIZE = 32
 
 def padded_size(samples: Sequence[Sample], stride: int = 1) -> tuple[int, int]:
     """Height and width that hold every image, in cells of `stride` pixels."""
-    return tuple(max(-(-sample.size[axis] // stride) for sample in samples) for axis in (0, 1))
+    height, width = (max(-(-sample.size[axis] // stride) for sample in samples) for axis in (0, 1))
+    return height, width
 
 
 def image_map(

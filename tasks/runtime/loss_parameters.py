@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import luigi
 
 from models.losses import MAP_LOSSES
@@ -32,8 +34,8 @@ def loss_settings(stage: luigi.Task, name: str) -> dict[str, object]:
     return {keyword: getattr(stage, f"{name}_{keyword}") for keyword in MAP_LOSSES[name].settings}
 
 
-def _parameter(setting: Setting) -> luigi.Parameter:
+def _parameter(setting: Setting) -> luigi.Parameter[Any]:
     if setting.choices:
         return one_of(setting.choices, str(setting.default), setting.description)
-    kinds = {int: luigi.IntParameter, float: luigi.FloatParameter, str: luigi.Parameter}
+    kinds: dict[type, type[Any]] = {int: luigi.IntParameter, float: luigi.FloatParameter, str: luigi.Parameter}
     return kinds[type(setting.default)](default=setting.default, description=setting.description)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
-
 from data.errors import SettingError
 from models.backbones import normalisation
 from models.cam import build_classifier
@@ -18,7 +16,7 @@ CLASSIFIER = "classifier"
 """The name of classifiers with CAMs beside those of `models.segmentation.NETWORKS`."""
 
 
-def build_network(network: str, num_classes: int, settings: Mapping[str, Any]) -> nn.Module:
+def build_network(network: str, num_classes: int, settings: Mapping[str, Any]) -> Any:
     """A network without weights.
 
     Parameters
@@ -43,7 +41,7 @@ def build_network(network: str, num_classes: int, settings: Mapping[str, Any]) -
         raise SettingError(str(error)) from error
 
 
-def pretrained(network: nn.Module, backbone: str, weights: str) -> nn.Module:
+def pretrained(network: Any, backbone: str, weights: str) -> Any:
     """Load a backbone's pretrained weights into a network, in place; the network."""
     load_weights(network.pretrained_network(), backbone, weights)
     return network

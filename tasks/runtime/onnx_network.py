@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,7 +32,13 @@ def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
     """The network as an ONNX file for images of this one's size; input ``image``, output ``probabilities``."""
     file = io.BytesIO()
     torch.onnx.export(
-        network, (image,), file, input_names=["image"], output_names=["probabilities"], dynamo=False, opset_version=17
+        network,
+        (image,),
+        cast(Any, file),
+        input_names=["image"],
+        output_names=["probabilities"],
+        dynamo=False,
+        opset_version=17,
     )  # the older exporter: the newer one cannot write into memory
     return file.getvalue()
 

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import luigi
 
@@ -20,7 +20,7 @@ from data.errors import SettingError
 from tasks.runtime.luigi_seam import choices_of
 
 
-class ScalesParameter(luigi.Parameter):
+class ScalesParameter(luigi.Parameter[tuple[float, ...]]):
     """A comma-separated list of numbers, ``1,0.75,0.5``; the task sees a tuple of floats."""
 
     def parse(self, text: str) -> tuple[float, ...]:
@@ -41,6 +41,9 @@ def flag(default: bool, description: str = "") -> luigi.BoolParameter:
     return luigi.BoolParameter(
         default=default, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description=description or None
     )
+
+
+P = TypeVar("P", bound="luigi.Parameter[Any]")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def nonzero(value: float) -> bool:
     return value != 0
 
 
-def only(parameter: luigi.Parameter, when: Callable[[Any], bool] | None = None, **conditions: object):
+def only(parameter: P, when: Callable[[Any], bool] | None = None, **conditions: object) -> P:
     """Say where a parameter matters.
 
     Parameters
@@ -101,7 +104,7 @@ def only(parameter: luigi.Parameter, when: Callable[[Any], bool] | None = None, 
     luigi.Parameter
         The same; its description tells the conditions.
     """
-    parameter.when, parameter.conditions = when, conditions
+    vars(parameter).update(when=when, conditions=conditions)
     told = ", ".join(f"{name} {_told(wanted)}" for name, wanted in conditions.items())
     if told:
         parameter.description = f"{parameter.description or ''} ({told})".strip()
@@ -112,7 +115,7 @@ def _told(wanted: object) -> str:
     if wanted is nonzero:
         return "not 0"
     if callable(wanted):
-        return wanted.__name__.replace("_", " ")
+        return getattr(wanted, "__name__", "").replace("_", " ")
     if isinstance(wanted, tuple):
         return " or ".join(map(str, wanted))
     return str(wanted).lower() if isinstance(wanted, bool) else str(wanted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -98,7 +98,8 @@ def open_stores(inputs: Mapping[str, Any]) -> dict[str, ShardedStore]:
 def write_shard(job: ShardJob) -> int:
     """Compute the images of a shard and write it as a whole; the number of images."""
     results = list(job.results())
-    job.target.write_shard(job.shard, {name: [values[name] for values in results] for name in results[0]})
+    target = cast(ShardedStore, job.target)
+    target.write_shard(job.shard, {name: [values[name] for values in results] for name in results[0]})
     return len(results)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import luigi
 
@@ -61,6 +61,12 @@ class SettingsParameter(luigi.DictParameter):
         return settings
 
 
+S = TypeVar("S", bound="StageTask")
+
+Stages = dict[str, "StageTask"]
+"""What `StageTask.requires` returns."""
+
+
 class StageTask(luigi.Task):
     """Base of all stages.
 
@@ -96,8 +102,10 @@ class StageTask(luigi.Task):
     )
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one", significant=False)
 
-    uses_seed = False
-    """True for the stages whose result depends on `seed`."""
+    @property
+    def uses_seed(self) -> bool:
+        """True for the stages whose result depends on `seed`."""
+        return False
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
@@ -118,16 +126,16 @@ class StageTask(luigi.Task):
 
     # What it reads
 
-    def requires(self) -> Mapping[str, StageTask]:
+    def requires(self) -> Stages:
         """The stages that this one reads, by the name that it uses for each."""
         return {}
 
-    def upstream(self, stage: type[StageTask], **parameters) -> StageTask:
+    def upstream(self, stage: type[S], **parameters) -> S:
         """A stage to require, with the same common parameters (never with equal-named parameters of this stage)."""
         return stage(**{**{name: getattr(self, name) for name in COMMON}, **parameters})
 
     @cached_property
-    def required(self) -> dict[str, StageTask]:
+    def required(self) -> dict[str, Any]:
         """What `requires` returns; the same tasks each time, even when the command line's flags are gone."""
         return dict(self.requires())
 
@@ -263,10 +271,11 @@ class StageTask(luigi.Task):
 
     def report_progress(self, done: int, total: int, unit: str) -> None:
         """Progress and status message for Luigi's scheduler."""
-        if self.set_progress_percentage is None:
-            return  # run without a luigi worker
-        self.set_progress_percentage(round(100 * done / max(total, 1)))
-        self.set_status_message(f"{done} of {total} {unit}s")
+        tell: Any = self  # luigi's worker sets both while the task runs
+        if tell.set_progress_percentage is None:
+            return
+        tell.set_progress_percentage(round(100 * done / max(total, 1)))
+        tell.set_status_message(f"{done} of {total} {unit}s")
 
     @property
     def record_path(self) -> Path:

@@ -12,7 +12,6 @@ from models.segmentation import NETWORKS
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
     from tasks.runtime.tensors import Normalisation
 
@@ -39,7 +38,7 @@ class TrainedModel(NamedTuple):
         Of the images in training, in pixels.
     """
 
-    network: nn.Module
+    network: Any
     class_names: tuple[str, ...]
     normalise: Normalisation
     size: tuple[int, int]
@@ -102,7 +101,7 @@ class TrainedArtifact(Artifact):
                 f"{self.path}: is not a complete artifact of a training stage; name the folder of a trained model"
             )
         described = json.loads(self.read(DESCRIPTION))
-        network = build_network(described["network"], len(described["class_names"]) - 1, described["settings"])
+        network: Any = build_network(described["network"], len(described["class_names"]) - 1, described["settings"])
         network.load_state_dict(load(self.read(MODEL)))
         return TrainedModel(
             network.to(device, memory_format=torch.channels_last).eval(),

@@ -99,7 +99,7 @@ class TrainingImages(Dataset):
         item = self._item(index, crop, zoom, rng)
         if self.pasting is None or rng.random() >= self.pasting.share:
             return item
-        other, centre = self._item(int(rng.integers(len(self))), crop, zoom, rng), rng.random(2)
+        other, centre = self._item(int(rng.integers(len(self))), crop, zoom, rng), rng.random(2).tolist()
         objects = self.pasting.objects_of(other)
         if not objects.any():
             return item

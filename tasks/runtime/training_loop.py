@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -71,7 +72,7 @@ class TrainingPlan:
         return self.schedule(step, self.epochs * self.steps_per_epoch, self.learning_rate, self.steps_per_epoch)
 
 
-def parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict]:
+def parameter_groups(network: Any, plan: TrainingPlan) -> list[dict]:
     """Backbone and head (all else) with their factors of the learning rate."""
     backbone = list(network.backbone.parameters())
     known = {id(parameter) for parameter in backbone}
@@ -80,7 +81,7 @@ def parameter_groups(network: nn.Module, plan: TrainingPlan) -> list[dict]:
 
 
 def train(
-    network: nn.Module,
+    network: Any,
     plan: TrainingPlan,
     batches: Callable[[int], Iterable[dict[str, Tensor]]],
     loss_of: Callable[[dict[str, Tensor], float], dict[str, Tensor]],
@@ -116,10 +117,12 @@ def train(
         is in evaluation mode.
     """
     keep_freed_memory()
-    network = network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=torch.channels_last)
     groups = parameter_groups(network, plan)
     if plan.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+        optimizer: torch.optim.Optimizer = torch.optim.AdamW(
+            groups, lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
     else:
         optimizer = torch.optim.SGD(groups, lr=plan.learning_rate, momentum=0.9, weight_decay=plan.weight_decay)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))

@@ -51,14 +51,16 @@ class TrainingStage(StageTask):
     )
     loader_processes = luigi.IntParameter(default=0, description="processes that load images", significant=False)
 
-    average_decay: float | luigi.Parameter = 0.0
+    average_decay: Any = 0.0
     """The result is a running mean of the weights with this decay; 0 = the last weights."""
 
     network: str
     """Name of the network (`tasks.runtime.networks.build_network`)."""
 
-    learns_superpixels = False
-    """True if the network has ``superpixels(images)``, by which it upsamples."""
+    @property
+    def learns_superpixels(self) -> bool:
+        """True if the network has ``superpixels(images)``, by which it upsamples."""
+        return False
 
     def network_settings(self) -> dict[str, Any]:
         """Keywords of the network's builder."""

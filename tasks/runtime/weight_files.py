@@ -47,7 +47,7 @@ def weights_file(weights: str, backbone: str) -> Path:
         raise unavailable(backbone, f"no package carries them; there are packages for {sorted(PACKAGED)}")
     module, file = PACKAGED[backbone]
     spec = importlib.util.find_spec(module)
-    if spec is None:
+    if spec is None or spec.origin is None:
         raise unavailable(backbone, f"package {module.replace('_', '-')} is not installed")
     return Path(spec.origin).parent / file
 

@@ -3,33 +3,45 @@
 import shutil
 
 import pytest
-from stage_variants import STAGES, bases, is_weight, other_values, own_parameters, write_files
+from stage_variants import STAGES, Variants, own_parameters
 
 from data.errors import DatasetError, ImageError, SettingError, WeightsError
 from pipeline.dag import stages
-from tasks.index_dataset import IndexDataset
-from tasks.methods import METHODS
 from tasks.runtime.parameters import matters
-from tasks.runtime.stage import COMMON
+from tasks.runtime.stage import COMMON, StageTask
 
 REFUSED = (DatasetError, ImageError, SettingError, WeightsError)
 """What planning may say of a combination."""
 
 OTHER_SEED = 7
 
+all_stages = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+
+
+@pytest.fixture(scope="module")
+def variants(rendered, tmp_path_factory):
+    return Variants(tmp_path_factory.mktemp("variants"), rendered)
+
 
 @pytest.fixture
-def common(in_process, rendered, tmp_path):
-    return {"dataset": "bop", "data_root": str(rendered), "artifacts": str(tmp_path / "artifacts")}
+def common(in_process, variants, tmp_path, monkeypatch):
+    """The parameters of all stages; stages upstream are made once, which saves most of the time."""
 
+    made = {}
 
-@pytest.fixture
-def files(rendered, tmp_path):
-    return write_files(tmp_path / "files", rendered)
+    def upstream(task, stage, **parameters):
+        parameters = {**{name: getattr(task, name) for name in COMMON}, **parameters}
+        key = stage, repr(parameters)
+        if key not in made:
+            made[key] = stage(**parameters)
+        return made[key]
+
+    monkeypatch.setattr(StageTask, "upstream", upstream)
+    return {"dataset": "bop", "data_root": str(variants.data), "artifacts": str(tmp_path / "artifacts")}
 
 
 def planned(stage, parameters):
-    """The stage, with its identity; None where the combination is refused."""
+    """The stage, once it has its identity; None where the combination is refused."""
     try:
         task = stage(**parameters)
         _ = task.identity
@@ -38,46 +50,59 @@ def planned(stage, parameters):
     return task
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
-def test_the_identity_changes_exactly_where_a_parameter_matters(common, files, stage):
+def changed(task, **values):
+    """A stage that differs in these parameters alone, resolved by nothing; None where that is refused."""
+    make, (stage, parameters) = task.__reduce__()
+    other = make(stage, {**parameters, **values})
+    try:
+        _ = other.identity
+    except REFUSED:
+        return None
+    return other
+
+
+@all_stages
+def test_the_identity_changes_exactly_where_a_parameter_matters(common, variants, stage):
     varied, wrong = set(), []
-    for base in bases(stage):
-        parameters = {**common, **files.get(stage.__name__, {}), **base}
-        task = planned(stage, parameters)
+    for base in variants.bases(stage):
+        task = planned(stage, {**common, **base})
         if task is None:
             continue
         for name, parameter in own_parameters(stage).items():
             expected = parameter.significant and matters(task, name)
-            for value in other_values(name, parameter, getattr(task, name)):
-                changed = planned(stage, {**parameters, name: value})
-                if changed is None:
+            for value in variants.other_values(stage, name, getattr(task, name)):
+                other = changed(task, **{name: value})
+                if other is None:
                     continue
                 varied.add(name)
-                if (changed.identity != task.identity) != expected:
+                if (other.identity != task.identity) != expected:
                     wrong.append((base, name, value, "matters" if expected else "does not matter"))
     assert wrong == []
-    never = {name for name, parameter in own_parameters(stage).items() if parameter.significant} - varied
-    assert never == set()
+    assert {name for name, parameter in own_parameters(stage).items() if parameter.significant} <= varied
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
-def test_the_seed_counts_where_chance_does(common, files, stage):
-    for base in bases(stage):
-        parameters = {**common, **files.get(stage.__name__, {}), **base}
-        task = planned(stage, parameters)
+@all_stages
+def test_the_seed_counts_where_chance_does(common, variants, stage):
+    for base in variants.bases(stage):
+        task = planned(stage, {**common, **base})
         if task is None:
             continue
-        other = stage(**parameters, seed=OTHER_SEED)
+        other = changed(task, seed=OTHER_SEED)
         by_chance = any(found.uses_seed and found.seed == OTHER_SEED for found in stages(other))
         assert (other.identity != task.identity) == by_chance, base
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
-def test_where_and_how_fast_does_not_count(common, files, stage, tmp_path):
-    parameters = {**common, **files.get(stage.__name__, {})}
-    before = stage(**parameters).identity
-    for name, value in (("processes", 3), ("dask", "tcp://10.0.0.1:8786"), ("device", "cpu"), ("profile", "small")):
-        assert stage(**{**parameters, name: value}).identity == before
-    moved = {"folder": shutil.copytree(parameters["folder"], tmp_path / "moved")} if "folder" in parameters else {}
-    elsewhere = {**parameters, **{key: str(path) for key, path in moved.items()}, "artifacts": str(tmp_path / "other")}
-    assert stage(**elsewhere).identity == before
+@all_stages
+def test_neither_place_nor_speed_counts(common, variants, stage, tmp_path):
+    task = stage(**common, **variants.needed.get(stage.__name__, {}))
+    elsewhere = {"artifacts": str(tmp_path / "other")}
+    if folder := getattr(task, "folder", None):
+        elsewhere["folder"] = str(shutil.copytree(folder, tmp_path / "moved"))
+    for values in ({"processes": 3}, {"dask": "tcp://10.0.0.1:8786"}, {"device": "cpu"}, elsewhere):
+        assert changed(task, **values).identity == task.identity, values
+
+
+def test_naming_what_is_scored_anyway_changes_nothing(common):
+    evaluation = next(stage for stage in STAGES if stage.__name__ == "EvaluateMasks")(**common)
+    assert changed(evaluation, results=evaluation.scored).identity == evaluation.identity
+    assert changed(evaluation, results=evaluation.scored[:1]).identity != evaluation.identity

@@ -1,0 +1,213 @@
+"""What a stage reads while it works is what `matters` says: nothing else, and all of it.
+
+A stage runs with every parameter that does not matter replaced by something that cannot be used. The reads of the
+others are recorded.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from stage_variants import CNN, Variants
+
+from data.demo.scenes import render_demo
+from pipeline.dag import stages
+from tasks.coarsen_masks import CoarsenMasks
+from tasks.discover_superpixels import DiscoverSuperpixels
+from tasks.estimate_depth import EstimateDepth
+from tasks.evaluate_masks import EvaluateMasks
+from tasks.export_labels import ExportLabels
+from tasks.export_model import ExportModel
+from tasks.extract_cams import ExtractCams
+from tasks.extract_keys import ExtractKeys
+from tasks.generate_seeds import GenerateSeeds
+from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth
+from tasks.load_saliency import LoadSaliency
+from tasks.predict_masks import PredictMasks
+from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.parameters import registries_of
+from tasks.runtime.stage import StageTask
+from tasks.train_by_masking import TrainByMasking
+from tasks.train_classifier import TrainClassifier
+from tasks.train_coarse import TrainCoarse
+from tasks.train_segmenter import TrainSegmenter
+
+ELSEWHERE = {"dataset", "method", "settings"}
+"""What these decide shows in other parameters and in the stages upstream."""
+
+
+class Used(Exception):
+    """A parameter that does not matter was used."""
+
+
+class Unusable:
+    """Stands for a parameter; it can be handed on, but every use of its value raises `Used`."""
+
+    def __init__(self, name):
+        object.__setattr__(self, "_name", name)
+
+    def __repr__(self):
+        return f"<unusable {object.__getattribute__(self, '_name')}>"
+
+    def __getattr__(self, name):
+        raise Used(repr(self))
+
+
+def _use(unusable, *arguments):
+    raise Used(repr(unusable))
+
+
+OPERATIONS = """abs add and bool call contains divmod enter eq float floordiv format ge getitem gt hash index int invert
+iter le len lshift lt matmul mod mul ne neg next or pos pow radd rand rdivmod reversed rfloordiv rlshift rmatmul rmod
+rmul ror round rpow rrshift rshift rsub rtruediv rxor str sub truediv trunc xor""".split()
+for operation in OPERATIONS:
+    setattr(Unusable, f"__{operation}__", _use)
+
+
+class Watch:
+    """Watches the parameters of one stage."""
+
+    def __init__(self):
+        self.task, self.names, self.unusable, self.read = None, set(), set(), set()
+
+    def __call__(self, task, name):
+        if task is self.task and name in self.names:
+            if name in self.unusable:
+                return Unusable(name)
+            self.read.add(name)
+        return object.__getattribute__(task, name)
+
+    def work(self, task, folder: Path, *unusable: str) -> set[str]:
+        """Let the stage work into `folder`; the parameters that it has read of those that are usable."""
+        described, usable = task.description(), set(task.parameters()) - set(unusable)
+        task.description = lambda: described  # it reads all parameters
+        task.__dict__["artifact"] = task.artifact_type(folder)
+        task.__dict__.pop("scanned", None)  # IndexDataset: read for the identity, again when it works
+        self.names = {name for name, parameter in task.get_params() if parameter.significant} - ELSEWHERE
+        self.unusable, self.read = self.names - usable, set()
+        self.task = task
+        try:
+            task.work()
+        finally:
+            self.task = None
+            shutil.rmtree(folder, ignore_errors=True)
+        return set(self.read)
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    found = Watch()
+    monkeypatch.setattr(StageTask, "__getattribute__", lambda task, name: found(task, name), raising=False)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(shared_folder) -> Path:
+    """A set of four and two images, and the artifacts that the tests of this file share."""
+    place = shared_folder / "in_use"
+    with FileLock(shared_folder / "in_use.lock"):
+        if not place.exists():
+            render_demo(place / "rendered", {"train_pbr": (1, 4), "test": (1, 2)})
+    return place
+
+
+@pytest.fixture(scope="module")
+def variants(folder, tmp_path_factory):
+    return Variants(tmp_path_factory.mktemp("variants"), folder / "rendered")
+
+
+def open_sized_network() -> bytes:
+    """An ONNX network of one convolution that leaves the size of its input open."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "weight"], ["map"])],
+        "brightness",
+        [helper.make_tensor_value_info("image", kind, [1, 3, "side", "side"])],
+        [helper.make_tensor_value_info("map", kind, [1, 1, "side", "side"])],
+        [helper.make_tensor("weight", kind, [1, 3, 1, 1], [1 / 3] * 3)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def made(stage, parameters):
+    """A stage whose inputs are complete."""
+    task = stage(**parameters)
+    for above in stages(task):
+        if above is not task and not above.complete():
+            above.run()
+    return task
+
+
+@pytest.fixture
+def check(in_process, watch, variants, folder, tmp_path):
+    """Run a stage from each of its bases, and compare what it reads with what matters."""
+
+    def check(stage, skip=lambda base: "method" in base, **further):
+        wrong = []
+        common = {"dataset": "bop", "data_root": str(folder / "rendered"), "artifacts": str(folder / "artifacts")}
+        for base in variants.bases(stage):
+            parameters = {**common, "processes": 1, "device": "cpu", **base, **further}
+            if skip(base):
+                continue
+            try:
+                task = made(stage, parameters)
+                read = watch.work(task, tmp_path / "result")
+            except Exception as error:  # noqa: BLE001, of any kind: what cannot be used may be met in any library
+                wrong.append((base, f"{type(error).__name__}: {error}"))
+                continue
+            if read != set(task.parameters()):
+                wrong.append((base, "matters, but is not read", set(task.parameters()) - read))
+            wrong += [(base, "is not used", name) for name in unused(stage, parameters, base)]
+        assert wrong == []
+
+    def unused(stage, parameters, base):
+        """Parameters that a choice lists and its function does not use."""
+        registries = registries_of(stage)
+        if base and not base.keys() & registries.keys():
+            return
+        for name, registry in registries.items():
+            for listed in registry[getattr(stage(**parameters), name)].parameters:
+                task = stage(**parameters)
+                if listed not in task.parameters():
+                    continue
+                try:
+                    watch.work(task, tmp_path / "result", listed)
+                except Exception:  # noqa: BLE001, S112
+                    continue
+                yield listed
+
+    return check
+
+
+STAGES = [
+    IndexDataset, LoadDepth, TrainClassifier, ExtractCams, ExtractKeys, DiscoverSuperpixels, GenerateSeeds,
+    RefineSaliency, TrainSegmenter, TrainByMasking, CoarsenMasks, TrainCoarse, ExportLabels, EvaluateMasks,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+def test_what_matters_is_what_is_read(check, stage):
+    check(stage)
+
+
+def test_what_matters_is_what_is_read_by_predictions_of_every_method(check):
+    check(PredictMasks, skip=lambda base: False)
+
+
+def test_what_matters_is_what_a_depth_network_reads(check, tiny_depth_network):
+    check(EstimateDepth, model=str(tiny_depth_network))
+
+
+def test_what_matters_is_what_a_saliency_network_reads(check, tmp_path):
+    (tmp_path / "network.onnx").write_bytes(open_sized_network())
+    check(LoadSaliency, model=str(tmp_path / "network.onnx"), model_size=32)
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter speaks of its successor
+def test_what_matters_is_what_an_export_reads(check):
+    pytest.importorskip("onnxruntime")
+    check(ExportModel)
