@@ -55,13 +55,13 @@ class IndexDataset(StageTask):
         """Folder of the data set; a rendered one lies among the artifacts."""
         if self.data_root:
             return Path(self.data_root) / self.spec.folder
-        if self.spec.render:
+        if self.spec.renderer:
             return Path(self.artifacts) / self.dataset / "data"
         raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
 
     @property
     def is_rendered(self) -> bool:
-        return self.spec.render is not None and not self.data_root
+        return bool(self.spec.renderer) and not self.data_root
 
     @property
     def has_depth(self) -> bool:

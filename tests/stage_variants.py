@@ -48,7 +48,7 @@ class Variants:
 
     def __init__(self, folder: Path, rendered: Path):
         self.data = Path(shutil.copytree(rendered, folder / "tiny"))
-        shutil.copytree(rendered / "train_pbr", self.data / "other")
+        shutil.copytree(rendered / "train_pbr", self.data / "other")  # a split of another name
         for sample in read_bop(rendered, {TRAIN: "train_pbr", EVALUATION: "test"}).samples:
             for name, values in (("depth", np.full((144, 192), 700, np.uint16)), ("saliency", np.eye(144, 192) > 0)):
                 path = folder / name / f"{sample.image_id}.png"

@@ -53,3 +53,50 @@ def test_every_file_of_data_and_models_has_its_test():
     tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
     missing = [p for p in FILES if p.relative_to(ROOT).parts[0] in ("data", "models") and p.name != "__init__.py"]
     assert [p.name for p in missing if f"test_{p.name}" not in tests] == []
+
+
+def arrows() -> dict[str, set[str]]:
+    """Module -> the modules of this project that it imports, in functions, too; type checking alone does not count."""
+    names = {path: path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in FILES}
+    modules = {name.removesuffix(".__init__") for name in names.values()}
+    found = {}
+    for path, name in names.items():
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                node.body = []
+        wanted = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                wanted |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inside = {f"{node.module}.{alias.name}" for alias in node.names}
+                wanted |= (inside & modules) or {node.module}
+        own = name.removesuffix(".__init__")
+        found[own] = (wanted & modules) - {own}
+    return found
+
+
+def test_no_file_imports_itself_by_a_detour():
+    """Circles hide which file knows what; the test follows the arrows from each file and must not come back."""
+    graph = arrows()
+
+    def reachable(start):
+        seen, waiting = set(), list(graph[start])
+        while waiting:
+            module = waiting.pop()
+            if module not in seen:
+                seen.add(module)
+                waiting += graph[module]
+        return seen
+
+    assert [module for module in graph if module in reachable(module)] == []
+
+
+def test_the_four_rooms_are_regular_packages_with_types():
+    for room in ALLOWED:
+        assert (ROOT / room / "__init__.py").exists()
+        assert (ROOT / room / "py.typed").exists()
+    packages = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in FILES}
+    listed = (ROOT / "setup.cfg").read_text().split("packages =\n")[1].split("\ninstall_requires")[0].split()
+    assert set(listed) == packages

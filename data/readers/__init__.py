@@ -6,16 +6,8 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import resolve_name
 
-from data.demo.scenes import render_demo
-from data.readers.bop import read_bop
-from data.readers.cityscapes import read_cityscapes
-from data.readers.coco import read_coco
-from data.readers.folder import read_folder
-from data.readers.label_maps import read_masks
-from data.readers.pannuke import read_pannuke
-from data.readers.suim import read_suim
-from data.readers.voc import read_voc
 from data.sample import EVALUATION, TRAIN, DatasetIndex
 
 
@@ -25,53 +17,83 @@ class DatasetSpec:
 
     Attributes
     ----------
-    read : callable
-        (root, splits) -> DatasetIndex; (root, splits, tags_of) where `tags_from_masks`.
+    reader : str
+        The reader, as ``module:function`` in this package.
     folder : str
         Its folder below ``--data-root``.
     splits : dict
         Our split name ("train", "evaluation") -> folder, list or folds, as the reader needs it.
     tags_from_masks : bool
         Image-level tags are the classes of the label maps; ``tags_of`` (LabelLayer -> classes) reads one.
-    render : callable or None
-        root -> None: renders the data set if it does not exist yet.
+    renderer : str
+        Import path of what renders the data set if it does not exist yet; empty: it must exist.
+    options : dict
+        Further keywords of the reader.
     """
 
-    read: Callable[..., DatasetIndex]
+    reader: str
     folder: str = ""
     splits: dict[str, str] = field(default_factory=dict)
     tags_from_masks: bool = False
-    render: Callable[[Path], None] | None = None
+    renderer: str = ""
+    options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def read(self) -> Callable[..., DatasetIndex]:
+        """(root, splits) -> DatasetIndex; (root, splits, tags_of) where `tags_from_masks`."""
+        return functools.partial(resolve_name(f"{__name__}.{self.reader}"), **self.options)
+
+    @property
+    def render(self) -> Callable[[Path], None] | None:
+        """root -> None, or None where the data set must exist."""
+        return resolve_name(self.renderer) if self.renderer else None
 
 
+RENDERER = "data.demo.scenes:render_demo"
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 
 DATASETS: dict[str, DatasetSpec] = {
-    "demo": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}, render=render_demo),
-    "folder": DatasetSpec(read_folder),
+    "demo": DatasetSpec(
+        "bop:read_bop",
+        splits={TRAIN: "train_pbr", EVALUATION: "test"},
+        renderer=RENDERER,
+    ),
+    "folder": DatasetSpec("folder:read_folder"),
     # BOP layout, https://bop.felk.cvut.cz
-    "hope": DatasetSpec(read_bop, folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}),
-    "ycbv": DatasetSpec(read_bop, folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}),
-    "lmo": DatasetSpec(read_bop, folder="lmo", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
-    "tless": DatasetSpec(read_bop, folder="tless", splits={TRAIN: "train_primesense", EVALUATION: "test_primesense"}),
-    "bop": DatasetSpec(read_bop, splits={TRAIN: "train_pbr", EVALUATION: "test"}),
+    "hope": DatasetSpec("bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}),
+    "ycbv": DatasetSpec("bop:read_bop", folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}),
+    "lmo": DatasetSpec("bop:read_bop", folder="lmo", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
+    "tless": DatasetSpec(
+        "bop:read_bop", folder="tless", splits={TRAIN: "train_primesense", EVALUATION: "test_primesense"}
+    ),
+    "bop": DatasetSpec("bop:read_bop", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
     # images and label maps
     "camvid": DatasetSpec(
-        functools.partial(read_masks, names=CAMVID),
+        "label_maps:read_masks",
         folder="camvid",
         splits={TRAIN: "train", EVALUATION: "val"},
         tags_from_masks=True,
+        options={"names": CAMVID},
     ),
-    "voc": DatasetSpec(read_voc, folder="VOCdevkit/VOC2012", splits={TRAIN: "train_aug", EVALUATION: "val"}),
-    "coco": DatasetSpec(read_coco, folder="coco", splits={TRAIN: "train2014", EVALUATION: "val2014"}),
+    "voc": DatasetSpec("voc:read_voc", folder="VOCdevkit/VOC2012", splits={TRAIN: "train_aug", EVALUATION: "val"}),
+    "coco": DatasetSpec("coco:read_coco", folder="coco", splits={TRAIN: "train2014", EVALUATION: "val2014"}),
     "cityscapes": DatasetSpec(
-        read_cityscapes, folder="cityscapes", splits={TRAIN: "train", EVALUATION: "val"}, tags_from_masks=True
+        "cityscapes:read_cityscapes",
+        folder="cityscapes",
+        splits={TRAIN: "train", EVALUATION: "val"},
+        tags_from_masks=True,
     ),
     "suim": DatasetSpec(
-        read_suim, folder="SUIM", splits={TRAIN: "train_val", EVALUATION: "TEST"}, tags_from_masks=True
+        "suim:read_suim",
+        folder="SUIM",
+        splits={TRAIN: "train_val", EVALUATION: "TEST"},
+        tags_from_masks=True,
     ),
     "pannuke": DatasetSpec(
-        read_pannuke, folder="pannuke", splits={TRAIN: "1,2", EVALUATION: "3"}, tags_from_masks=True
+        "pannuke:read_pannuke",
+        folder="pannuke",
+        splits={TRAIN: "1,2", EVALUATION: "3"},
+        tags_from_masks=True,
     ),
 }
-"""Name of a data set (``--dataset``) -> how it is read."""
+"""Name of a data set (``--dataset``) -> how it is read. A new one is a file with its reader, and an entry here."""

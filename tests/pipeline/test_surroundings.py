@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 import traceback
 
 import luigi
@@ -83,3 +85,14 @@ def test_settings_that_a_file_gives_win(monkeypatch):
     config.set("core", "log_level", before)
     for section, option in SETTINGS:
         assert config.has_option(section, option)
+
+
+def test_a_strangers_package_of_the_same_name_is_one_line(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/__init__.py").write_text("")
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import pipeline"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"ERROR: 'models' is {tmp_path}, but depthseed is in ")
+    assert line.endswith("install depthseed in an environment of its own")
