@@ -53,6 +53,10 @@ def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     assert found.shape == (1, len(names), *image.shape[:2])
     assert np.allclose(found.sum(1), 1, atol=1e-4)
 
+    assert here.luigi("ExportModel", "--ExportModel-height", 120).returncode == 0
+    sizes = [json.loads(path.read_text()) for path in folder.parent.glob("*/labels.json")]
+    assert {(size["height"], size["width"]) for size in sizes} == {(144, 192), (120, 192)}  # the other side as before
+
     # New images by the model alone: the data set is out of reach.
     new = tmp_path / "new images"
     new.mkdir()
