@@ -17,7 +17,7 @@ from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.runtime.parameters import ScalesParameter
-from tasks.runtime.shards import ImageInputs, add, jobs_over, sum_over_shard
+from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import StageTask
 
 log = logging.getLogger("depthseed")
@@ -88,7 +88,7 @@ class EvaluateSuperpixels(StageTask):
 
     def work(self) -> int:
         from pipeline.report.charts import lines_svg
-        from tasks.runtime.executors import executor_for
+        from tasks.runtime.counting import jobs_over, total_counts
 
         dataset = self.required["dataset"].read_with_truth()
         samples = dataset.split(self.split)
@@ -101,11 +101,7 @@ class EvaluateSuperpixels(StageTask):
             for variant, stage in self.variants.items()
             for job in jobs_over(stage.open(), SUPERPIXELS, samples, count_image, dataset.num_classes, variant)
         ]
-        executor = executor_for(self.processes, len(jobs), self.dask)
-        totals: dict[tuple[str, str], tuple] = {}
-        for variant, counts in self.progress(executor.map(sum_over_shard, jobs), len(jobs), "shard"):
-            if counts is not None:
-                totals[variant] = add(totals[variant], counts) if variant in totals else counts
+        totals = total_counts(self, jobs)
         rows = {variant: summary(*totals[variant]) for variant in self.variants}
         write_bytes(self.artifact.path / CSV, _csv(rows).encode())
         text = markdown(rows)

@@ -21,7 +21,7 @@ from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.parameters import only
-from tasks.runtime.shards import ImageInputs, add, jobs_over, sum_over_shard
+from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages, StageTask
 
 SCORES = "scores.json"
@@ -106,7 +106,7 @@ class EvaluateMasks(StageTask):
         return [round(step * self.threshold_step, 6) for step in range(steps)]
 
     def work(self) -> int:
-        from tasks.runtime.executors import executor_for
+        from tasks.runtime.counting import jobs_over, total_counts
 
         dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
         jobs = [
@@ -115,11 +115,7 @@ class EvaluateMasks(StageTask):
             for samples in [dataset.split(RESULTS[name].split)]
             for job in jobs_over(inputs[name], MAPS, samples, self._counter(name), dataset.num_classes, name)
         ]
-        executor = executor_for(self.processes, len(jobs), self.dask)
-        totals: dict[str, tuple] = {}
-        for name, counts in self.progress(executor.map(sum_over_shard, jobs), len(jobs), "shard"):
-            if counts is not None:
-                totals[name] = add(totals[name], counts) if name in totals else counts
+        totals = total_counts(self, jobs)
         scores = {name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored}
         write_json(self.artifact.path / SCORES, scores)
         return sum(counts[-1] for counts in totals.values())

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import numpy as np
-
 from data.sample import Sample
 from data.store.sharded import ShardedStore, StoredImage
 
@@ -69,7 +67,7 @@ class ShardJob:
     target : ShardedStore, optional
         Where `write_shard` writes, into the shard `shard`.
     key : object
-        Handed back by `sum_over_shard`.
+        What `tasks.runtime.counting` adds counts up by.
     """
 
     compute: Callable[[Sample, ImageInputs], Any]
@@ -101,44 +99,3 @@ def write_shard(job: ShardJob) -> int:
     target = cast(ShardedStore, job.target)
     target.write_shard(job.shard, {name: [values[name] for values in results] for name in results[0]})
     return len(results)
-
-
-def sum_over_shard(job: ShardJob) -> tuple[Any, tuple[np.ndarray | int, ...] | None]:
-    """The job's key, and the sums of what is computed for its images.
-
-    `compute` returns a tuple of arrays or numbers, or None for an image that does not count. The sums are None if no
-    image counts.
-    """
-    total = None
-    for counts in job.results():
-        if counts is not None:
-            total = counts if total is None else add(total, counts)
-    return job.key, total
-
-
-def add(first: tuple, second: tuple) -> tuple:
-    """The sums of two tuples, entry by entry."""
-    return tuple(a + b for a, b in zip(first, second, strict=True))
-
-
-def jobs_over(
-    store: ShardedStore, name: str, samples: Sequence[Sample], compute: Callable, num_classes: int, key: Any
-) -> Iterator[ShardJob]:
-    """One job per shard of a finished store, for counting.
-
-    Parameters
-    ----------
-    store : ShardedStore
-    name : str
-        The name under which `compute` finds it among its inputs.
-    samples : sequence of Sample
-        The images of the store's split.
-    compute : callable
-        As of `ShardJob`.
-    num_classes : int
-    key : object
-        Handed back with the counts.
-    """
-    for shard in range(store.num_shards()):
-        indices = store.images_of(shard)
-        yield ShardJob(compute, indices, [samples[i] for i in indices], {name: store}, num_classes, key=key)

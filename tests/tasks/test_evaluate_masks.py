@@ -6,7 +6,7 @@ from data.sample import TRAIN, LabelLayer, Sample
 from data.store.sharded import ArraySpec, ShardedStore
 from models.metrics import border_counts, boundary_counts, confusion_matrix
 from tasks.evaluate_masks import MAPS, CountCams, CountLabels, summary
-from tasks.runtime.shards import jobs_over, sum_over_shard
+from tasks.runtime.counting import count_shard, jobs_over
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def case(tmp_path):
 def counted(store, samples, counter, key):
     """The counts of the one shard of a store."""
     (job,) = jobs_over(store, MAPS, samples, counter, 2, key)
-    return sum_over_shard(job)
+    return count_shard(job)
 
 
 def test_one_confusion_matrix_over_the_images_with_ground_truth(case):

@@ -1,0 +1,49 @@
+"""Counts over the images of a store."""
+
+import numpy as np
+import pytest
+
+from data.sample import TRAIN, Sample
+from data.store.sharded import ArraySpec, ShardedStore
+from tasks.runtime.counting import count_shard, jobs_over, total_counts
+
+
+class Stage:
+    """What `total_counts` needs of a stage."""
+
+    processes, dask = 1, ""
+
+    def progress(self, items, total, unit):
+        return items
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Ten images in shards of four; image i is i everywhere."""
+    spec = {"label": ArraySpec(("y", "x"), (2, 3), "uint8", 255, {})}
+    store = ShardedStore(tmp_path / "a.zarr").create([str(i) for i in range(10)], spec, {}, 4)
+    for shard in store.missing_shards():
+        store.write_shard(shard, {"label": [np.full((2, 2), index) for index in store.images_of(shard)]})
+    return store
+
+
+def test_counts_add_up_by_key_and_images_that_do_not_count_are_left_out(store, tmp_path):
+    samples = [Sample(str(i), TRAIN, tmp_path, (1,), size=(2, 2)) for i in range(10)]
+
+    def of_even(sample, inputs):
+        if inputs.index % 2:
+            return None
+        return inputs["maps"].read("label").astype(int), inputs.num_classes, 1
+
+    def of_none(sample, inputs):
+        return None
+
+    jobs = [*jobs_over(store, "maps", samples, of_even, 3, "even"), *jobs_over(store, "maps", samples, of_none, 3, "no")]
+    assert len(jobs) == 6
+    key, counts = count_shard(jobs[0])
+    assert key == "even"
+    assert counts[0].tolist() == [[2, 2], [2, 2]]
+    totals = total_counts(Stage(), jobs)
+    assert set(totals) == {"even"}
+    assert totals["even"][0].tolist() == [[20, 20], [20, 20]]
+    assert totals["even"][1:] == (15, 5)
