@@ -38,7 +38,8 @@ def test_counts_add_up_by_key_and_images_that_do_not_count_are_left_out(store, t
     def of_none(sample, inputs):
         return None
 
-    jobs = [*jobs_over(store, "maps", samples, of_even, 3, "even"), *jobs_over(store, "maps", samples, of_none, 3, "no")]
+    plan = ((of_even, "even"), (of_none, "no"))
+    jobs = [job for compute, key in plan for job in jobs_over(store, "maps", samples, compute, 3, key)]
     assert len(jobs) == 6
     key, counts = count_shard(jobs[0])
     assert key == "even"
