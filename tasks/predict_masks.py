@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import luigi
@@ -16,6 +17,7 @@ from tasks.load_depth import LoadDepth, read_surface
 from tasks.methods import trainer
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map, label_map
+from tasks.runtime.luigi_seam import is_set
 from tasks.runtime.parameters import ScalesParameter, flag, one_of, only
 from tasks.runtime.stage import Stages
 
@@ -60,13 +62,25 @@ class PredictMasks(SplitStage):
     )
     flip = flag(True, "also mirrored")
     crf = one_of(("none", *CRF_PRESETS), "irn", "CRF constants")
-    crf_engine = only(one_of(ENGINES, "pydensecrf", "torch: the same on the GPU, slow without one"), crf=used)
+    crf_engine = only(
+        one_of(ENGINES, "pydensecrf", "torch: the same on the GPU, slow without one; default without pydensecrf"),
+        crf=used,
+    )
     vote = one_of(
         ("none", "depth"),
         "none",
         "depth: what depth edges enclose gets the class with the highest mean, after the CRF",
     )
     batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
+
+    @classmethod
+    def get_param_values(cls, params, args, kwargs):
+        """Torch computes the CRF where pydensecrf is not installed (it has no build for Python 3.13 and newer)."""
+        values = dict(super().get_param_values(params, args, kwargs))
+        asked = "crf_engine" in kwargs or is_set(dict(params)["crf_engine"], cls.get_task_family(), "crf_engine")
+        if not asked and values["crf_engine"] == "pydensecrf" and find_spec("pydensecrf") is None:
+            values["crf_engine"] = "torch"
+        return [(name, values[name]) for name, _ in params]
 
     @property
     def label(self):
