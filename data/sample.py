@@ -1,4 +1,4 @@
-"""What a data set is to this project: an index of samples, whatever the folder layout it came from."""
+"""A data set as the pipeline sees it: an index of samples, in the same form for every folder layout."""
 
 from __future__ import annotations
 
@@ -13,15 +13,25 @@ from data.errors import DatasetError
 TRAIN = "train"
 EVALUATION = "evaluation"
 BACKGROUND = 0
+"""Class number of the background."""
+
 UNLABELLED = 255
+"""Value of pixels without a label, in label maps and seeds."""
 
 
 @dataclass(frozen=True)
 class LabelLayer:
-    """One file of pixel labels: a binary mask of ``class_index``, or a label map when that is None.
+    """One file of pixel labels: a binary mask of one class, or a label map.
 
-    ``encoding`` names how a label map stores its classes (`data.files.encodings.ENCODINGS`); empty: class numbers.
-    ``member`` says what it needs besides: which image of a file that holds many, or the names of the classes.
+    Attributes
+    ----------
+    path : Path
+    class_index : int or None
+        Class number of a binary mask; None for a label map.
+    encoding : str
+        How a label map stores its classes, a name of `data.files.encodings.ENCODINGS`; empty: class numbers.
+    member : str
+        What the encoding needs in addition: the image in a file of many images, or the names of the classes.
     """
 
     path: Path
@@ -32,7 +42,7 @@ class LabelLayer:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its image-level tags and, where there are some, depth and ground truth.
+    """One image with its image-level tags and, if the data set has them, depth and ground truth.
 
     Attributes
     ----------
@@ -42,15 +52,16 @@ class Sample:
     image : Path
         RGB file.
     tags : tuple of int
-        Classes present (1..K, sorted): the image-level tags, all the supervision there is.
+        Image-level tags: numbers of the present classes, 1..K, sorted. The methods ``superpixel`` and ``masking``
+        learn from no other labels.
     depth : Path or None
-        16-bit depth file.
+        16-bit depth file; None if the data set has no depth for this image.
     depth_unit : float
         Metres per stored unit.
     truth : tuple of LabelLayer
-        Pixel-level ground truth; only scoring and pictures of it may open these.
+        Pixel-level ground truth. Only scores and pictures may open it, and CoarsenMasks with ``source=fine``.
     coarse : tuple of LabelLayer
-        Coarse annotation that the data set comes with: the supervision of the method ``coarse``.
+        Coarse annotation of the data set: the supervision of the method ``coarse``.
     size : (int, int)
         Height and width in pixels; (0, 0) until IndexDataset has opened the image.
     """
@@ -73,10 +84,16 @@ class DatasetIndex:
     Attributes
     ----------
     root : Path
+        Folder of the data set.
     class_names : tuple of str
-        ``class_names[0]`` is "background".
+        Names of the classes 0..K. Class 0 is the background, or the first class of a set without background.
     samples : tuple of Sample
         Sorted by split (train first) and image id.
+
+    Raises
+    ------
+    DatasetError
+        If two samples have the same image id, the train split is empty, or no training image has a tag.
     """
 
     root: Path
@@ -106,13 +123,13 @@ class DatasetIndex:
         return all(sample.depth is not None for sample in self.samples)
 
     def split(self, name: str) -> tuple[Sample, ...]:
-        """Samples of one split, in the order in which every artifact holds them."""
+        """Samples of one split (`TRAIN` or `EVALUATION`), in the order that every artifact uses."""
         return tuple(sample for sample in self.samples if sample.split == name)
 
     def to_json(self) -> dict:
-        """Plain data, paths relative to the root where they are below it. The ground truth is left out.
+        """The index as plain data, without the ground truth. Paths below the root are relative to it.
 
-        What learns reads this: it cannot even name a mask.
+        The stages that learn read only this. So they do not know the files of the ground truth.
         """
 
         def relative(path: Path | None) -> str | None:
@@ -136,7 +153,7 @@ class DatasetIndex:
 
     @classmethod
     def from_json(cls, root: Path, content: dict) -> DatasetIndex:
-        """The index that `to_json` wrote, for a data set that now lies at `root`."""
+        """The index that `to_json` wrote, for a data set whose folder is now `root`."""
         samples = tuple(
             Sample(
                 image_id=row["image_id"],
@@ -153,15 +170,21 @@ class DatasetIndex:
         return cls(root, tuple(content["class_names"]), samples)
 
     def fingerprint(self, hash_file, truth: bool = False) -> str:
-        """Content hash of what a stage can learn from: tags, depth units and file contents.
+        """Content hash of what a stage can learn from: ids, splits, tags, class names, depth units and file contents.
 
-        The place of the data set is left out, so that moving it changes nothing. With ``truth`` the
-        hash covers the ground truth only: that is the business of scoring alone.
+        The folder of the data set is not part of the hash, so a data set may be moved.
 
         Parameters
         ----------
         hash_file : callable
             Path -> hex digest (`data.files.fingerprint.FileHashes`).
+        truth : bool
+            Hash only class names, ids and ground truth. The stages that read the ground truth depend on this hash.
+
+        Returns
+        -------
+        str
+            32 hex characters.
         """
         rows: list[list[object]] = []
         for sample in self.samples:
@@ -191,6 +214,6 @@ class DatasetIndex:
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[int]:
-    """Numbers of `count` samples, or all if there are fewer, evenly spread."""
+    """Positions of `count` samples, evenly spread; all positions if there are fewer samples."""
     count = min(count, len(samples))
     return [round(step * (len(samples) - 1) / max(count - 1, 1)) for step in range(count)]

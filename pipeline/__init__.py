@@ -1,4 +1,4 @@
-"""The doors: ``luigi --module pipeline STAGE`` and ``python -m pipeline COMMAND``."""
+"""The entry points: ``luigi --module pipeline STAGE`` and ``python -m pipeline COMMAND``."""
 
 from pkgutil import resolve_name
 
@@ -33,7 +33,7 @@ STAGES = (
     "tasks.predict_folder:PredictFolder",
     "tasks.fetch_dataset:FetchDataset",
 )
-"""What can be run by name, in the order of the DAG. A new stage is one file and one line here."""
+"""Import paths of the tasks that can be run by name, in the order of the DAG. A new stage needs one line here."""
 
 __all__ = [path.partition(":")[2] for path in STAGES]
 

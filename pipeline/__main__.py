@@ -1,7 +1,7 @@
-"""``python -m pipeline status | show | scores | verify | config``: look into the cached stores; nothing is computed.
+"""``python -m pipeline status | show | scores | verify | config``: inspect the artifacts. Nothing is computed.
 
-All commands but the last take the flags of the luigi command, ``--dataset --data-root --artifacts --profile --seed``
-and those of any stage (``--GenerateSeeds-alpha 0.6``), and look at the artifacts that it would use.
+All commands except config take the same flags as the luigi command: ``--dataset --data-root --artifacts --profile
+--seed`` and those of any stage (``--GenerateSeeds-alpha 0.6``). They look at the artifacts of such a run.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from tasks.evaluate_masks import EvaluateMasks
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The parser of the commands and their own flags; flags of stages are left to luigi."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("status", help="every stage: done, partial or missing; identity, size, seconds, images/s")
+    commands.add_parser("status", help="every stage: done, stale, partial or missing; identity, size, time, images/s")
     show = commands.add_parser("show", help="parameters, shapes, statistics and a picture of one artifact")
-    show.add_argument("artifact", help="path of an artifact, or the name of a stage")
-    show.add_argument("--image", help="image id; default: the first images")
-    show.add_argument("--output", type=Path, help="PNG file; default: <stage>-<identity>.png here")
-    scores = commands.add_parser("scores", help="mIoU and IoU by class of every result")
-    scores.add_argument("--json", action="store_true", help="one JSON object on stdout, percent")
-    commands.add_parser("verify", help="read every byte of every artifact; exit 1 if one is damaged")
-    commands.add_parser("config", help="the text of luigi.cfg: every parameter of every stage with its default")
+    show.add_argument("artifact", help="path of an artifact, or name of a stage")
+    show.add_argument("--image", help="image id; default: some images of the whole artifact")
+    show.add_argument("--output", type=Path, help="PNG file; default: <stage>-<identity>.png in this folder")
+    scores = commands.add_parser("scores", help="mIoU and IoU per class of every result, in percent")
+    scores.add_argument("--json", action="store_true", help="print one JSON object")
+    commands.add_parser("verify", help="read every byte of every artifact; exit code 1 if one is damaged")
+    commands.add_parser("config", help="print the text of luigi.cfg: all parameters of all stages with their defaults")
     return parser
 
 
 def task_of(stage: str, flags: list[str]) -> Any:
-    """The task that ``luigi --module pipeline STAGE flags`` would run."""
+    """The task that ``luigi --module pipeline STAGE flags`` would run; DepthseedError for an unknown stage."""
     if stage not in pipeline.__all__:
-        raise DepthseedError(
-            f"'{stage}' is neither a path nor a stage; there are the stages {', '.join(pipeline.__all__)}"
-        )
+        raise DepthseedError(f"'{stage}' is neither a path nor a stage; the stages are {', '.join(pipeline.__all__)}")
     with luigi.cmdline_parser.CmdlineParser.global_instance(["--module", "pipeline", stage, *flags]) as parser:
         task = parser.get_task_obj()
-        pipeline.dag.stages(task)  # flags of stages hold while this parser does: build the whole chain now
+        pipeline.dag.stages(task)  # build all stages now: their flags hold only while this parser is active
         return task
 
 
 def print_scores(task: EvaluateMasks, as_json: bool) -> None:
+    """Print the scores of all results in percent, as a table or as JSON; DepthseedError if there are none yet."""
     if not task.complete():
         raise DepthseedError(
-            f"no scores yet for this data set and these parameters; run: luigi --module pipeline EvaluateMasks "
-            f"--dataset {task.dataset}"
+            f"there are no scores yet for this data set and these parameters; run: luigi --module pipeline "
+            f"EvaluateMasks --dataset {task.dataset}"
         )
     scores = task.read()
     if as_json:
@@ -84,11 +84,11 @@ SCORE_ROWS = {
     "labelled": "labelled pixels",
     "threshold": "threshold",
 }
-"""Key of a score -> the title of its row."""
+"""Key of a score -> title of its row."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command. Returns the exit code."""
     options, flags = build_parser().parse_known_args(arguments)
     try:
         if options.command == "status":
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
             print_scores(task_of("EvaluateMasks", flags), options.json)
         elif options.command == "verify":
             damaged = verify_artifacts(task_of("WriteReport", flags))
-            print("\n".join(damaged) if damaged else "every artifact is as it was written")
+            print("\n".join(damaged) if damaged else "no artifact is damaged")
             return 1 if damaged else 0
         else:
             path = Path(options.artifact)
@@ -116,5 +116,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly where `head` has read enough
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # no traceback when `head` closes the pipe
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""A grid of variants and seeds through the one pipeline: which parameter makes which difference."""
+"""A grid of variants and seeds, run through the same cached stages, to see what each parameter changes."""
 
 from __future__ import annotations
 
@@ -19,26 +19,30 @@ from tasks.predict_masks import PredictMasks
 from tasks.train_classifier import TrainClassifier
 
 LEFT_OUT = "-"
-"""For an axis (luigi takes an empty flag for none)."""
+"""Value of `losses` or `heads` that leaves the axis out. luigi does not accept an empty flag for this."""
 
 
 class Ablation(Comparison):
-    """Losses, CAM heads and any other parameters, each with each; writes ``ablation.csv``, ``.md``, ``report.html``.
+    """All combinations of losses, CAM heads and any other parameters.
 
-    ``--losses - --heads -`` leave these two axes out; a method without a classifier has neither.
+    It writes ``ablation.csv``, ``ablation.md`` and ``report.html``. ``--losses -`` and ``--heads -`` leave an axis out.
+    A method without a classifier has neither of these axes.
     """
 
     losses = luigi.Parameter(
         default="none,deal,isl+fsl,all",
-        description=f"losses on the maps: none, all, or any of {', '.join(MAP_LOSSES)} joined by +",
+        description="combinations of losses on the maps, separated by commas: none, all, or "
+        f"{', '.join(MAP_LOSSES)} joined by +; - = leave out",
     )
-    heads = luigi.Parameter(default="gap", description=f"CAM heads: {', '.join(HEADS)}")
-    vary = luigi.Parameter(default="", description="further axes: Stage.parameter=value,value;Stage.parameter=value")
-    grid = luigi.Parameter(default="", description="TOML file of further axes: tables [axis.value.Stage]")
+    heads = luigi.Parameter(
+        default="gap", description=f"CAM heads, separated by commas: {', '.join(HEADS)}; - = leave out"
+    )
+    vary = luigi.Parameter(default="", description="more axes: Stage.parameter=value,value;Stage.parameter=value")
+    grid = luigi.Parameter(default="", description="TOML file of more axes: tables [axis.value.Stage]")
 
     @functools.cached_property
     def variants(self) -> list[Variant]:
-        """The points of the grid, seeds apart."""
+        """The points of the grid, without the seeds."""
         axes = {
             **self._axis("losses", self.losses, self._losses),
             **self._axis("head", self.heads, head_settings),
@@ -58,7 +62,7 @@ class Ablation(Comparison):
 
     @property
     def has_classifier(self) -> bool:
-        """True where the method has one, whose CAMs are shown; else predictions are."""
+        """True if the method has a classifier. Then the report shows its CAMs, else it shows predictions."""
         return "cams" in METHODS[self.method].stages
 
     @property

@@ -1,4 +1,4 @@
-"""Methods side by side on one data set."""
+"""Comparison of methods on one data set."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from tasks.predict_masks import PredictMasks
 
 
 class Compare(Comparison):
-    """Every method with every seed; writes ``compare.csv``, ``compare.md`` and ``report.html``."""
+    """Runs every method with every seed; writes ``compare.csv``, ``compare.md`` and ``report.html``."""
 
-    methods = luigi.Parameter(default="superpixel,masking", description=f"methods: {', '.join(METHODS)}")
+    methods = luigi.Parameter(
+        default="superpixel,masking", description=f"methods, separated by commas: {', '.join(METHODS)}"
+    )
 
     shown = (PredictMasks, {"split": EVALUATION})
     shown_split = EVALUATION

@@ -1,4 +1,4 @@
-"""What the comparisons share: every variant scored for every seed, one table, charts and pictures."""
+"""The base of the comparisons: scores of every variant with every seed, in one table, charts and pictures."""
 
 from __future__ import annotations
 
@@ -28,65 +28,70 @@ MEASURES = {
     "boundary_recall": "boundary recall",
     "pixel_accuracy": "pixel accuracy",
 }
-"""Score -> its title."""
+"""Key of a score -> its title in tables and charts."""
 
 
 class Comparison(StageTask):
-    """Trains and scores every variant for every seed; writes a CSV, a Markdown table and ``report.html``.
+    """Trains and scores every variant with every seed; writes a CSV file, a Markdown table and ``report.html``.
 
-    Variants share what they have in common: a stage with the same parameters and inputs is one artifact.
-    A subclass says which variants there are and what the pictures show: `shown` is the stage (and its
-    parameters) whose results with the first seed `strip_of` gets, on the images of `shown_split`.
+    Variants share the artifacts of stages with the same parameters and inputs. A subclass defines `variants` and what
+    the pictures show: `strip_of` gets the results of the stage `shown` with the first seed, on images of `shown_split`.
     """
 
     artifact_type = Artifact
 
-    seeds = luigi.Parameter(default="0,1,2", description="each variant runs with each of these seeds")
+    seeds = luigi.Parameter(default="0,1,2", description="seeds, separated by commas; each variant runs with each seed")
     results = luigi.ChoiceListParameter(
-        default=(), choices=tuple(RESULTS), description="what is scored; empty: all that the methods have in common"
+        default=(),
+        choices=tuple(RESULTS),
+        description="results that are scored, empty = all that the methods have in common",
     )
     measures = luigi.ChoiceListParameter(
         default=("miou", "boundary_f"),
         choices=tuple(MEASURES),
-        description="scores in table and charts; all are in the CSV",
+        description="scores in the table and the charts; the CSV file has all scores",
     )
-    images = luigi.IntParameter(default=6, description="images that are shown")
+    images = luigi.IntParameter(default=6, description="number of images shown")
 
     @property
     def shown(self) -> tuple[type[StageTask], Mapping[str, object]]:
+        """The stage whose results the pictures show, and its parameters."""
         raise NotImplementedError
 
     @property
     def shown_split(self) -> str:
+        """The split whose images are shown."""
         raise NotImplementedError
 
     @property
     def pictures_title(self) -> str:
+        """Title above the pictures."""
         raise NotImplementedError
 
     @property
     def variants(self) -> Sequence[Variant]:
-        """The points of the grid, seeds apart."""
+        """The variants to compare, without the seeds."""
         raise NotImplementedError
 
     def strip_of(self, dataset, sample, stored):
-        """Pictures by title, of one image of all variants (variant name -> `StoredImage`)."""
+        """Pictures of one image: title -> (H, W, 3) uint8. `stored`: name of the variant -> `StoredImage`."""
         raise NotImplementedError
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """Names of what is scored."""
+        """Names of the scored results."""
         common = [METHODS[variant.method or self.method].results for variant in self.variants]
         return tuple(self.results) or tuple(name for name in common[0] if all(name in names for names in common))
 
     def seed_list(self) -> list[int]:
+        """The seeds as numbers; SettingError if they are not whole numbers."""
         try:
             return [int(seed) for seed in self.seeds.split(",")]
         except ValueError:
             raise SettingError(f"seeds '{self.seeds}' are not whole numbers; write them as 0,1,2") from None
 
     def of_variant(self, stage: type[StageTask], variant: Variant, seed: int, **parameters) -> StageTask:
-        """A stage of one variant; `settings` given to the comparison itself hold for all."""
+        """A stage of one variant. The `settings` of the comparison hold for all variants; those of the variant win."""
         common = {"seed": seed, "settings": merged([self.settings, variant.settings])}
         return self.upstream(stage, **common, method=variant.method or self.method, **parameters)
 
@@ -131,7 +136,7 @@ class Comparison(StageTask):
         return len(table) * len(self.seed_list())
 
     def _csv(self, table: dict[str, list[dict]]) -> str:
-        """One line per variant, seed and result; percent."""
+        """One line per variant, seed and result, in percent."""
         rows = []
         for variant in self.variants:
             for seed, scores in zip(self.seed_list(), table[variant.name], strict=True):
@@ -142,7 +147,7 @@ class Comparison(StageTask):
         return csv_text([*self.variants[0].values, "seed", "result", *MEASURES, "threshold"], rows)
 
     def _strips(self) -> list[dict]:
-        """Pictures of some images, variant beside variant, of the first seed."""
+        """Pictures of some images with the first seed: the variants side by side."""
         from pipeline.report.colours import data_uri
 
         dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
@@ -159,31 +164,31 @@ class Comparison(StageTask):
 
 
 def scores_name(variant: Variant, seed: int) -> str:
-    """The name of a variant's scores among what a comparison requires."""
+    """Name of the scores of a variant with a seed among the inputs of a comparison."""
     return f"scores of {variant.name}, seed {seed}"
 
 
 def shown_name(variant: Variant) -> str:
-    """The name of the stage whose results of a variant are shown."""
+    """Name of the stage that is shown of a variant among the inputs of a comparison."""
     return f"pictures of {variant.name}"
 
 
 def chosen(parameter: str, text: str, known: Mapping) -> dict:
-    """The entries of a registry that a comma-separated list names; SettingError for an unknown one."""
+    """The entries of a registry whose names are in a comma-separated list; SettingError for an unknown name."""
     names = text.split(",")
     for name in names:
         if name not in known:
-            raise SettingError(f"{parameter} '{name}' is unknown; there are: {', '.join(known)}")
+            raise SettingError(f"{parameter} '{name}' is unknown; use {', '.join(known)}")
     return {name: known[name] for name in names}
 
 
 def values_of(scores: list[dict], result: str, measure: str) -> list[float]:
-    """One value per seed, percent; those without ground truth are left out."""
+    """One value per seed, in percent; values without ground truth are left out."""
     return [score[result][measure] for score in scores if score[result] and score[result][measure] is not None]
 
 
 def table_cells(table: dict[str, list[dict]], results, measures) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Titles of the columns, and (variant, cells): mean ± standard deviation over the seeds."""
+    """Titles of the columns, and rows (variant, cells): mean ± standard deviation over the seeds, in percent."""
     titles = [MEASURES[measure] for measure in measures]
     columns = [f"{RESULTS[result].title} {title}" for result in results for title in titles]
 
@@ -200,6 +205,6 @@ def table_cells(table: dict[str, list[dict]], results, measures) -> tuple[list[s
 
 
 def markdown_table(table: dict[str, list[dict]], results, measures) -> str:
-    """The table for a document: mean ± standard deviation over the seeds, percent."""
+    """The table as Markdown: mean ± standard deviation over the seeds, in percent."""
     columns, rows = table_cells(table, results, measures)
     return markdown_text(["variant"], columns, ([name, *cells] for name, cells in rows))

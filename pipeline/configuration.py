@@ -14,30 +14,33 @@ from tasks.runtime.stage import COMMON, StageTask
 
 HEAD = """\
 Settings of luigi and of every stage, written by: python -m pipeline config
-A line with # and no space after it shows a default. Remove the # to change it.
-The command line wins (--GenerateSeeds-alpha 0.6), then this file, then the profile (tasks/presets.py), then the
-default. luigi reads this file from the working directory, or from the path in LUIGI_CONFIG_PATH.
+A line that begins with # and no space shows a default. Remove the # to change it.
+The command line (--GenerateSeeds-alpha 0.6) overrides this file.
+This file overrides the profile (tasks/presets.py). The profile overrides the defaults.
+luigi reads this file from the working directory, or from the path in LUIGI_CONFIG_PATH.
 """
+"""Comment at the top of the file."""
 
 COMMENTS = {
-    "local_scheduler": "One machine, no server. For several machines start luigid --address 127.0.0.1, which has no "
-    "login, and set false.",
-    "log_level": "Of luigi's own messages; the stages' lines are always shown.",
-    "no_lock": "luigi's own lock would refuse a second run of the same command; each artifact has a lock of its own.",
-    "check_complete_on_run": "A stage that ends without its artifact has failed.",
-    "already_running": "Without these a failed run exits with 0.",
-    "gpu": "Stages that use the GPU at the same time.",
+    "local_scheduler": "No server is needed. To use a central scheduler, start luigid --address 127.0.0.1 (it has no "
+    "login) and set this to false.",
+    "log_level": "Level of luigi's own messages. The lines of the stages are always shown.",
+    "no_lock": "luigi's own lock would refuse a second run of the same command. Each artifact has its own lock.",
+    "check_complete_on_run": "A stage that ends without a complete artifact has failed.",
+    "already_running": "Exit codes. Without them, a failed run exits with 0.",
+    "gpu": "Number of stages that may use the GPU at the same time.",
 }
-"""Why luigi's own settings are as they are: option -> comment above it."""
+"""Comments on luigi's own settings: option -> comment above it."""
 
 WIDTH = 118
+"""Characters per line."""
 
 SHOWN_FOR_COMMON = "RunAll"
-"""The stage whose section shows the parameters that all stages share."""
+"""The stage whose section shows the common parameters of all stages."""
 
 
 def config_text() -> str:
-    """The whole file."""
+    """The text of luigi.cfg."""
     parts = [_comment(line) for line in HEAD.splitlines()]
     section = ""
     for (name, option), value in SETTINGS.items():

@@ -1,4 +1,4 @@
-"""The stages that a task needs, and the state of each."""
+"""The stages that a task needs, and the state of each stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tasks.runtime.stage import StageTask
 
 
 def stages(task: StageTask) -> list[StageTask]:
-    """All stages that `task` needs, and itself, each once, in the order in which they can run."""
+    """The stages that `task` needs and the task itself. Each appears once, in an order in which they can run."""
     ordered: dict[str, StageTask] = {}
 
     def visit(stage: StageTask) -> None:
@@ -22,7 +22,7 @@ def stages(task: StageTask) -> list[StageTask]:
 
 
 def state(stage: StageTask) -> str:
-    """``done``, ``stale`` (an artifact upstream was lost or changed), ``partial 3/15`` or ``missing``."""
+    """``done``, ``stale`` (an artifact upstream is missing or has changed), ``partial 3/15`` shards, or ``missing``."""
     artifact = stage.artifact
     if stage.complete():
         return "done"

@@ -1,4 +1,4 @@
-"""Superpixels against ground truth: plain, depth-aware and SLIC at several counts (figures 3.5 to 3.7 of Kim 2022)."""
+"""Scores of superpixels: patches, cells, depth-aware cells and SLIC (figures 3.5 to 3.7 of S. Kim, SNU 2022)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tasks.runtime.stage import StageTask
 log = logging.getLogger("depthseed")
 
 SUPERPIXELS = "superpixels"
-"""The name under which `count_image` finds the superpixels."""
+"""Name of the superpixels among the inputs of `count_image`."""
 
 CSV, MARKDOWN, PLOT = "superpixels.csv", "superpixels.md", "superpixels.svg"
 KINDS: dict[str, dict[str, object]] = {
@@ -32,7 +32,7 @@ KINDS: dict[str, dict[str, object]] = {
     "depth-aware": {"units": "cells"},
     "slic": {"units": "slic"},
 }
-"""What is compared -> parameters of DiscoverSuperpixels."""
+"""Kind of superpixels -> parameters of DiscoverSuperpixels."""
 
 COLUMNS = {
     "superpixels": "superpixels per image",
@@ -46,22 +46,30 @@ COLUMNS = {
 
 
 class EvaluateSuperpixels(StageTask):
-    """Writes UE, ASA, BR, BP and what the best labels of each kind would score, as CSV, Markdown and plot."""
+    """Writes scores of superpixels as CSV, Markdown and plot.
+
+    They are UE, ASA, BR and BP (S. Kim, SNU 2022, eqs. 3.9 to 3.12), and the mIoU and the foreground IoU of the best
+    label map in which each superpixel has one class.
+    """
 
     artifact_type = Artifact
 
-    split = luigi.ChoiceParameter(default=EVALUATION, choices=(TRAIN, EVALUATION), description="images with truth")
+    split = luigi.ChoiceParameter(
+        default=EVALUATION, choices=(TRAIN, EVALUATION), description="split whose images are used; needs ground truth"
+    )
     kinds = luigi.ChoiceListParameter(
         default=tuple(KINDS),
         choices=tuple(KINDS),
-        description="what is compared; without depth no depth-aware",
+        description="kinds of superpixels to compare; depth-aware is left out if there is no depth",
     )
-    taus = ScalesParameter(default=(0.3, 0.5, 0.7), description="of plain and depth-aware discovery")
-    counts = ScalesParameter(default=(10.0, 25.0, 50.0, 100.0), description="of SLIC, an image")
+    taus = ScalesParameter(default=(0.3, 0.5, 0.7), description="values of tau for all kinds except slic")
+    counts = ScalesParameter(
+        default=(10.0, 25.0, 50.0, 100.0), description="requested numbers of superpixels per image, for slic"
+    )
 
     @cached_property
     def variants(self) -> dict[tuple[str, str], DiscoverSuperpixels]:
-        """(kind, value) -> stage."""
+        """What is compared: (kind, name of its point) -> stage."""
         found = {}
         for kind in self.kinds:
             if kind == "depth-aware" and not self._has_depth():
@@ -120,7 +128,17 @@ class EvaluateSuperpixels(StageTask):
 
 
 def count_image(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, np.ndarray, int] | None:
-    """Counts of one image: of its superpixels, the confusion of their best labels, and 1 for the image."""
+    """Counts of one image, which can be added up over images; None if it has no ground truth.
+
+    Returns
+    -------
+    counts : ndarray
+        As of `models.superpixel_metrics.superpixel_counts`.
+    confusion : ndarray, (K+1, K+2), int64
+        Of the best label map that the superpixels allow.
+    images : int
+        1.
+    """
     from models.metrics import confusion_matrix
     from models.superpixel_metrics import best_labels, superpixel_counts
 
@@ -133,7 +151,7 @@ def count_image(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, np.nda
 
 
 def summary(counts: np.ndarray, confusion: np.ndarray, images: int) -> dict[str, float]:
-    """A row of the table, scores in [0, 1]."""
+    """One row of the table from summed counts (`COLUMNS`): superpixels per image, and scores in [0, 1]."""
     from models.metrics import mean_iou
     from models.superpixel_metrics import superpixel_scores
 
@@ -153,7 +171,7 @@ def _csv(rows: dict[tuple[str, str], dict[str, float]]) -> str:
 
 
 def markdown(rows: dict[tuple[str, str], dict[str, float]]) -> str:
-    """The table for a document."""
+    """The table as Markdown."""
     lines = [
         [*variant, *(f"{row[name]:.1f}" if name == "superpixels" else f"{row[name]:.3f}" for name in COLUMNS)]
         for variant, row in rows.items()

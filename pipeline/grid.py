@@ -1,4 +1,4 @@
-"""Grids of parameters: which variants of the pipeline an ablation compares."""
+"""Grids of parameters: the variants of the pipeline that an Ablation compares."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def loss_settings(text: str, weights: Mapping[str, float]) -> Settings:
     Parameters
     ----------
     text : str
-        Names of `models.losses.MAP_LOSSES` joined by ``+``; ``none`` or ``all``.
+        Names of `models.losses.MAP_LOSSES` joined by ``+``, or ``none``, or ``all``.
     weights : dict of loss -> float
-        The weights that the stage is set to. A loss that is off there gets the weight of its paper.
+        The weights in TrainClassifier. A loss with weight 0 there gets the weight of its paper.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def loss_settings(text: str, weights: Mapping[str, float]) -> Settings:
 def head_settings(name: str) -> Settings:
     """The settings of a CAM head; SettingError for an unknown name."""
     if name not in HEADS:
-        raise SettingError(f"heads '{name}' is unknown; there are: {', '.join(HEADS)}")
+        raise SettingError(f"heads '{name}' is unknown; use {', '.join(HEADS)}")
     return {"TrainClassifier": {"head": name}}
 
 
@@ -62,7 +62,7 @@ class Variant:
     values : dict of axis -> name of the value on it
     settings : stage -> parameter -> value
     method : str
-        Empty: that of the comparison.
+        Empty = the method of the comparison.
     """
 
     values: dict[str, str]
@@ -71,11 +71,12 @@ class Variant:
 
     @property
     def name(self) -> str:
+        """Name in tables and charts: the values of all axes."""
         return ", ".join(self.values.values()) or "as set"
 
 
 def merged(parts: Iterable[Settings]) -> dict[str, dict[str, object]]:
-    """One table of settings; where two name the same parameter, the later one holds."""
+    """One table of settings. If two parts set the same parameter, the later part wins."""
     whole: dict[str, dict[str, object]] = {}
     for settings in parts:
         for stage, values in settings.items():
@@ -84,7 +85,7 @@ def merged(parts: Iterable[Settings]) -> dict[str, dict[str, object]]:
 
 
 def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
-    """Axes from ``Stage.parameter=value,value;Stage.parameter=value,value``.
+    """Axes from ``Stage.parameter=value,value;Stage.parameter=value,value``: axis -> name of a value -> settings.
 
     Raises
     ------
@@ -102,12 +103,12 @@ def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
 
 
 def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
-    """Axes from a TOML file of tables ``[axis.value.Stage]`` that hold parameters.
+    """Axes from a TOML file of tables ``[axis.value.Stage]`` with parameters: axis -> name of a value -> settings.
 
     Raises
     ------
     SettingError
-        If the file cannot be read or is of another form.
+        If the file cannot be read or has another form.
     """
     try:
         axes = tomllib.loads(path.read_text())
@@ -127,6 +128,6 @@ def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
 
 
 def variants(axes: Mapping[str, Mapping[str, Settings]]) -> list[Variant]:
-    """All combinations of the axes' values, the last axis running fastest."""
+    """All combinations of the values of all axes; the last axis changes fastest."""
     points = itertools.product(*([(axis, name) for name in values] for axis, values in axes.items()))
     return [Variant(dict(point), merged(axes[axis][name] for axis, name in point)) for point in points]

@@ -1,4 +1,4 @@
-"""What ``python -m pipeline`` prints and draws of artifacts."""
+"""What ``python -m pipeline`` prints and draws about artifacts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from tasks.runtime.stage import STAGE_FILE, StageTask
 from tasks.runtime.trained_model import HISTORY
 
 SHEET_IMAGES = 12
+"""Number of images in a picture and in the statistics of an artifact."""
 
 
 def status_table(task: StageTask) -> str:
-    """One line per stage: state, identity, size on disk, seconds, images per second."""
+    """A table with one line per stage: state, identity, files, MB on disk, seconds, images per second."""
     lines = [f"{'stage':26}{'state':16}{'identity':16}{'files':>6}{'MB':>10}{'seconds':>10}{'images/s':>10}"]
     for stage in stages(task):
         files, size = stage.artifact.size() if stage.artifact.path.exists() else (0, 0)
@@ -36,7 +37,10 @@ def status_table(task: StageTask) -> str:
 
 
 def verify_artifacts(task: StageTask) -> list[str]:
-    """Read every byte of every complete artifact; one line per damaged file. Damaged shards are removed."""
+    """Read every byte of every complete artifact. Returns one line per damaged file.
+
+    A damaged shard is removed. If another file is damaged, the whole artifact is removed.
+    """
     found = []
     for stage in stages(task):
         artifact = stage.artifact
@@ -53,7 +57,7 @@ def verify_artifacts(task: StageTask) -> list[str]:
 
 
 def shard_of(artifact: Artifact, path: Path) -> int | None:
-    """Number of the shard that a file holds; None for metadata and for files of model artifacts."""
+    """Index of the shard in a file of an artifact; None for metadata and for artifacts without arrays."""
     parts = path.relative_to(artifact.path).parts
     if isinstance(artifact, ShardedStore) and len(parts) > 2 and parts[1] == "c" and parts[0] in artifact.array_names():
         return int(parts[2])
@@ -61,9 +65,24 @@ def shard_of(artifact: Artifact, path: Path) -> int | None:
 
 
 def artifact_report(path: Path, image: str | None = None) -> str:
-    """Parameters, shapes and statistics of an artifact as text."""
+    """Parameters, shapes and statistics of an artifact as text.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the artifact.
+    image : str, optional
+        Image id, for statistics of this image alone.
+
+    Raises
+    ------
+    StoreError
+        If the folder is not an artifact or has no such image.
+    """
     if not (path / STAGE_FILE).exists():
-        raise StoreError(f"{path}: is not an artifact (it has no {STAGE_FILE}); 'status' lists them")
+        raise StoreError(
+            f"{path}: is not an artifact (it has no {STAGE_FILE}); python -m pipeline status lists the artifacts"
+        )
     described = json.loads((path / STAGE_FILE).read_text())
     complete = "complete" if (path / MARKER).exists() else "not complete"
     lines = [f"{described['stage']} version {described['version']}, {complete}: {path}", "parameters:"]
@@ -86,7 +105,7 @@ def _indices(store: ShardedStore, image: str | None) -> list[int]:
     ids = store.image_ids
     if image is not None:
         if image not in ids:
-            raise StoreError(f"{store.path}: no image '{image}'; the first ones are {ids[:3]}")
+            raise StoreError(f"{store.path}: no image '{image}'; the first ids are {', '.join(ids[:3])}")
         return [ids.index(image)]
     missing = set(store.missing_shards())
     there = [index for index in range(len(ids)) if index // store.shard_size not in missing]
@@ -113,7 +132,7 @@ def _statistics(store: ShardedStore, name: str, indices: list[int]) -> str:
     fill = float(store.array(name).fill_value)
     values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
     if not values.size:
-        return ": nothing but the fill value"
+        return ": only the fill value"
     return f": min {values.min():.4g}, mean {values.mean():.4g}, max {values.max():.4g}"
 
 
@@ -130,7 +149,7 @@ def _tensor_lines(file: Path) -> list[str]:
 
 
 def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
-    """Draw an artifact into a PNG file; False if there is nothing to draw."""
+    """Draw an artifact into a PNG file. Returns False if there is nothing to draw."""
     if (path / "zarr.json").exists():
         pictures = _pictures(ShardedStore(path), image)
     elif (path / HISTORY).exists():
@@ -143,7 +162,7 @@ def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
 
 
 def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
-    """One picture per image; all its maps where a single image is asked for."""
+    """One picture per image, or pictures of all maps if a single image is asked for."""
     names = [name for name in store.array_names() if store.array(name).ndim >= 3]
     indices = _indices(store, image)
     if image is None:
@@ -170,7 +189,7 @@ def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
 
 
 def _principal_colours(keys: np.ndarray) -> np.ndarray:
-    """The three main directions of the keys as red, green and blue, each patch 8 pixels."""
+    """The first three principal components of the keys as red, green and blue; a patch has 8 x 8 pixels."""
     flat = np.nan_to_num(keys.reshape(-1, keys.shape[-1]))
     flat = flat - flat.mean(0)
     main = flat @ np.linalg.svd(flat, full_matrices=False)[2][:3].T

@@ -15,7 +15,7 @@ log = logging.getLogger("depthseed")
 
 
 class RunAll(StageTask):
-    """Pseudo-labels, a trained segmentation model, scores and a report."""
+    """Runs all stages: pseudo-labels, a trained segmentation network, scores and a report. It writes nothing itself."""
 
     def requires(self):
         return {"report": self.upstream(WriteReport)}
@@ -30,7 +30,7 @@ class RunAll(StageTask):
         return []
 
     def tell(self) -> None:
-        """The last lines of a run: what came out, and where it is."""
+        """Log the last lines of a run: the scores, and the paths of the results."""
         report = self.required["report"]
         scores = report.required["scores"].read()
         for name, score in scores.items():

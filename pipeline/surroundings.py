@@ -1,4 +1,4 @@
-"""What every run needs around it: Luigi settings that work without luigi.cfg, and readable log lines."""
+"""What every run needs: luigi settings that work without luigi.cfg, readable log lines, a check of the packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("depthseed")
 SETTINGS = {
     ("core", "local_scheduler"): "true",
     ("core", "log_level"): "WARNING",
-    ("core", "no_lock"): "true",  # luigi's lock would refuse a second run; each artifact has a lock of its own
+    ("core", "no_lock"): "true",  # luigi's lock would refuse a second run; each artifact has its own lock
     ("worker", "check_complete_on_run"): "true",
     ("retcode", "already_running"): "10",
     ("retcode", "missing_data"): "20",
@@ -28,17 +28,21 @@ SETTINGS = {
     ("retcode", "unhandled_exception"): "40",
     ("resources", "gpu"): "1",
 }
-"""Without these luigi looks for a server, and a failed run exits with 0. luigi.cfg wins over them."""
+"""Defaults of luigi's own settings: (section, option) -> value. luigi.cfg overrides them.
+
+Without them, luigi looks for a server, and a failed run exits with 0.
+"""
 
 EXPECTED = re.compile(r"^data\.errors\.\w+: (.+?)$", re.MULTILINE)
+"""The last line of a traceback of an error for the user."""
 
 WRONG_VALUE = re.compile(r"^(?:\w+\.)*ValueError: (.+)$", re.MULTILINE)
 DEFAULT = re.compile(r"ValueError: (\w+)\[args=.*Error when parsing the default value of '(\w+)'")
-"""Luigi's words for a value in luigi.cfg, or of a stage's flag, that is of the wrong kind."""
+"""luigi's messages about a wrong value in luigi.cfg or in a flag of a stage."""
 
 
 class OneLine(logging.Filter):
-    """Turns a traceback that ends in an error meant for the user into that error's one line."""
+    """Log filter: if a traceback ends in an error for the user, only the line of this error is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = logging.Formatter().format(record)
@@ -50,7 +54,15 @@ class OneLine(logging.Filter):
 
 
 def wrong_value(text: str, arguments: Sequence[str]) -> str | None:
-    """What a traceback of Luigi's parameters has to say of a value it cannot take, in one line; None for any other."""
+    """The line about a wrong value of a parameter, from a traceback of luigi; None for any other traceback.
+
+    Parameters
+    ----------
+    text : str
+        The traceback.
+    arguments : sequence of str
+        The command line, in which the flag of the value is searched.
+    """
     if "luigi/parameter.py" not in text or not (reasons := WRONG_VALUE.findall(text)):
         return None
     flags = [
@@ -64,10 +76,11 @@ def wrong_value(text: str, arguments: Sequence[str]) -> str | None:
 
 
 ROOMS = ("data", "models", "pipeline", "tasks")
+"""The packages of this project."""
 
 
 def check_rooms() -> None:
-    """End with one line if another package has one of this project's names, which are common ones."""
+    """Exit with one line if another package has the name of a package of this project. These names are common."""
     folders = {name: _folder(name) for name in ROOMS}
     home = folders["pipeline"]
     strangers = [f"'{name}' is {folder or 'missing'}" for name, folder in folders.items() if folder != home]
@@ -78,13 +91,13 @@ def check_rooms() -> None:
 
 
 def _folder(name: str) -> Path | None:
-    """The folder in which a package lies, without importing it."""
+    """The folder that contains a package; None if there is none. The package is not imported."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).resolve().parent.parent if spec and spec.origin else None
 
 
 def prepare() -> None:
-    """Check where the packages lie, give Luigi its missing defaults, set up the log. A second call changes nothing."""
+    """Check the packages, set luigi's missing settings, set up the log. A second call changes nothing."""
     check_rooms()
     config = luigi.configuration.get_config()
     for (section, option), value in SETTINGS.items():
@@ -101,4 +114,4 @@ def prepare() -> None:
         log.propagate = False
         path = Path(os.environ.get("LUIGI_CONFIG_PATH", "luigi.cfg"))
         if not path.exists():
-            log.info("no luigi.cfg in %s: the defaults in the code apply", Path.cwd())
+            log.info("there is no luigi.cfg in %s; the defaults in the code apply", Path.cwd())

@@ -20,15 +20,16 @@ from tasks.runtime.training_stage import TrainingStage
 from tasks.train_segmenter import TrainSegmenter
 
 REPORT = "report.html"
+"""File of the page."""
 
 
 class WriteReport(StageTask):
-    """Writes ``report.html``: self-contained, to be opened anywhere."""
+    """Writes ``report.html``, one page that needs no other file."""
 
     artifact_type = Artifact
 
-    images = luigi.IntParameter(default=12, description="training images shown")
-    evaluation_images = luigi.IntParameter(default=9, description="evaluation images shown")
+    images = luigi.IntParameter(default=12, description="number of training images shown")
+    evaluation_images = luigi.IntParameter(default=9, description="number of evaluation images shown")
 
     def requires(self):
         method = METHODS[self.method]
@@ -101,7 +102,7 @@ class WriteReport(StageTask):
         return strips[TRAIN], strips[EVALUATION]
 
     def _growing(self) -> list[dict]:
-        """Filmstrips: the seed of some training images as it has grown by the end of every epoch."""
+        """The grown seeds of some training images after every epoch; empty for a method without growing seeds."""
         segmenter = self.required["model"]
         if not isinstance(segmenter, TrainSegmenter):
             return []

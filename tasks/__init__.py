@@ -1,1 +1,1 @@
-"""The stages, one Luigi task a file, in the order of the DAG."""
+"""The stages, one Luigi task per file. `tasks.runtime` holds what they share."""

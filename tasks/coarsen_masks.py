@@ -1,4 +1,4 @@
-"""Coarse labels to learn from: those that a data set comes with, or made from its fine masks."""
+"""Coarse labels for training: those of the data set, or labels made from its fine masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.runtime.parameters import Choice, RegistryParameter
 
 
 def as_given(sample: Sample, num_classes: int) -> np.ndarray:
-    """The data set's own coarse annotation."""
+    """The coarse annotation of the data set, (H, W) uint8; DatasetError if there is none."""
     if not sample.coarse:
         raise DatasetError(
             f"{sample.image_id}: has no coarse annotation; add it, or set --CoarsenMasks-source fine to make it from "
@@ -25,32 +25,34 @@ def as_given(sample: Sample, num_classes: int) -> np.ndarray:
 
 
 def from_fine(sample: Sample, num_classes: int, radius: float, tolerance: float) -> np.ndarray:
-    """Simplified and eroded ground truth."""
+    """Ground truth with simplified outlines and eroded regions, (H, W) uint8; DatasetError if there is none."""
     from models.coarsen import erode_labels, simplify_labels
 
     truth = read_truth(sample, num_classes)
     if truth is None:
         raise DatasetError(
-            f"{sample.image_id}: has no fine mask to make coarse labels from; --CoarsenMasks-source given takes the "
-            "data set's own"
+            f"{sample.image_id}: has no fine mask to make coarse labels from; set --CoarsenMasks-source given to use "
+            "the coarse labels of the data set"
         )
     return erode_labels(simplify_labels(truth, tolerance), radius)
 
 
 SOURCES: dict[str, Choice] = {"fine": Choice(from_fine, ("radius", "tolerance")), "given": Choice(as_given)}
-"""source -> coarse label map of a sample, (H, W) uint8."""
+"""source -> function (sample, number of foreground classes, parameters) -> coarse label map, (H, W) uint8."""
 
 
 class CoarsenMasks(ImageStage):
     """Label maps of the train split in which pixels near class borders are unlabelled.
 
-    With ``source=fine`` this stage reads the ground truth of the train split: it stands for an annotator who draws
-    rough outlines. Only the method ``coarse`` learns from it.
+    With ``source=fine``, this stage reads the ground truth of the train split. It replaces an annotator who draws rough
+    outlines. Only the method ``coarse`` learns from its result.
     """
 
-    source = RegistryParameter(SOURCES, "fine", "made from fine masks, or the data set's own coarse labels")
-    radius = luigi.FloatParameter(default=8.0, description="pixels by which each class region is eroded")
-    tolerance = luigi.FloatParameter(default=0.0, description="pixels by which outlines are simplified, 0 = not")
+    source = RegistryParameter(SOURCES, "fine", "coarse labels made from fine masks, or given by the data set")
+    radius = luigi.FloatParameter(default=8.0, description="erosion of each class region, in pixels")
+    tolerance = luigi.FloatParameter(
+        default=0.0, description="maximum error of simplified outlines, in pixels, 0 = not simplified"
+    )
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset)}

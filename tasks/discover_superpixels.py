@@ -1,4 +1,4 @@
-"""Stage 6: superpixels of the images, from their keys, refined to pixels."""
+"""Stage 6: superpixels of the images: groups of cells or patches with similar keys, or plain SLIC."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
 NO_SUPERPIXEL = 65535
-"""Padding, in the 16 bits that ids above 255 need."""
+"""Value of the padding. Superpixels have 16 bits, since an image may have more than 255."""
 
 
 def from_cells(
@@ -32,7 +32,20 @@ def from_cells(
     edge_threshold: float,
     cells: int,
 ) -> np.ndarray:
-    """Superpixels that are groups of cells, which follow colours and depth edges to the pixel."""
+    """Superpixels that are groups of cells, with borders at colour and depth edges (ours).
+
+    Parameters
+    ----------
+    sample : Sample
+    inputs : ImageInputs
+        ``keys``, and ``depth`` if `depth_weight` is not 0.
+    tau, seed_rule, centre, depth_weight, edge_threshold, cells
+        The parameters of `DiscoverSuperpixels`.
+
+    Returns
+    -------
+    ndarray, (H, W), integer from 0
+    """
     import torch
 
     from models.depth_segments import segments_of
@@ -50,7 +63,20 @@ def from_cells(
 def from_patches(
     sample: Sample, inputs: ImageInputs, tau: float, seed_rule: str, centre: bool, refinement: str, crf: str
 ) -> np.ndarray:
-    """Superpixels that are groups of patches, refined to pixels, as published."""
+    """Superpixels that are groups of patches (S. Kim, SNU 2022, eq. 3.1), refined to pixels by a dense CRF.
+
+    Parameters
+    ----------
+    sample : Sample
+    inputs : ImageInputs
+        ``keys``.
+    tau, seed_rule, centre, refinement, crf
+        The parameters of `DiscoverSuperpixels`.
+
+    Returns
+    -------
+    ndarray, (H, W), integer from 0
+    """
     import torch
 
     from models.crf import crf_from_labels
@@ -69,14 +95,14 @@ def from_patches(
 
 
 def plain_slic(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
-    """SLIC of scikit-image, with which superpixels are usually compared."""
+    """SLIC superpixels of scikit-image, for comparison, (H, W) integer from 0; `cells` is the requested number."""
     from skimage.segmentation import slic
 
     return slic(read_image(sample.image), cells, start_label=0)
 
 
 def _patches(inputs: ImageInputs) -> np.ndarray:
-    """Keys of one image, (h, w, D) float32."""
+    """Keys of one image, (h, w, D) float32, one per patch."""
     rows, columns = inputs["keys"].read("grid")
     return inputs["keys"].read("key")[:rows, :columns].astype(np.float32)
 
@@ -90,28 +116,38 @@ UNITS: dict[str, Choice] = {
     "patches": Choice(from_patches, ("tau", "seed_rule", "centre", "refinement", "crf"), inputs=("keys",)),
     "slic": Choice(plain_slic, ("cells",)),
 }
-"""units -> superpixel of each pixel of an image, (H, W) integer from 0."""
+"""units -> function (sample, inputs, parameters) -> superpixel of each pixel of the image, (H, W) integer from 0."""
 
 
 class DiscoverSuperpixels(SplitStage):
-    """Lowest-degree-first discovery (eq. 3.1) on patches, refined by dense CRF, or on cells that end at depth edges."""
+    """Discovery of superpixels, lowest degree first (S. Kim, SNU 2022, eq. 3.1), on cells or patches.
+
+    Cells end at depth edges (ours). Patches are refined by a dense CRF, as published. The artifact holds the superpixel
+    of each pixel (uint16, from 0) and the number of superpixels of each image.
+    """
 
     version = 2
 
-    tau = luigi.FloatParameter(default=0.5, description="affinity above which a unit joins a superpixel")
-    seed_rule = one_of(("lowest", "highest", "ncut"), "lowest", "degree of the seed, or a normalised cut")
-    centre = flag(True, "subtract the image's mean key (for CNNs)")
-    units = RegistryParameter(
-        UNITS, "cells", "cells follow colours and depth edges to the pixel; slic: no discovery, for comparison"
+    tau = luigi.FloatParameter(default=0.5, description="affinity above which a cell or patch joins a superpixel")
+    seed_rule = one_of(
+        ("lowest", "highest", "ncut"),
+        "lowest",
+        "cell or patch with which a superpixel begins: lowest or highest degree, or by a normalised cut",
     )
-    depth_weight = luigi.FloatParameter(default=0.3, description="share of depth in the affinity, 0 = none")
+    centre = flag(True, "subtract the mean key of the image; needed for keys of a CNN")
+    units = RegistryParameter(
+        UNITS,
+        "cells",
+        "what superpixels are made of: cells with borders at colour and depth edges, or patches; slic: plain SLIC",
+    )
+    depth_weight = luigi.FloatParameter(default=0.3, description="share of depth in the affinity, 0 = no depth")
     edge_threshold = only(
-        luigi.FloatParameter(default=0.02, description="1/m; stronger depth edges separate surfaces"),
+        luigi.FloatParameter(default=0.02, description="depth edges above this value separate surfaces, in 1/m"),
         depth_weight=nonzero,
     )
-    cells = luigi.IntParameter(default=200, description="approximate cells per image")
-    refinement = one_of(("crf", "nearest"), "crf", "from patches to pixels")
-    crf = only(one_of(CRF_PRESETS, "irn", "CRF constants"), refinement="crf")
+    cells = luigi.IntParameter(default=200, description="approximate number of cells per image")
+    refinement = one_of(("crf", "nearest"), "crf", "refinement from patches to pixels")
+    crf = only(one_of(CRF_PRESETS, "irn", "preset of CRF constants"), refinement="crf")
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}

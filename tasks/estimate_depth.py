@@ -1,4 +1,4 @@
-"""Stage 2a: depth of the images from a monocular estimator, for data sets without a sensor."""
+"""Stage 2a: depth of the images from a monocular depth network, for data sets without a depth sensor."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from tasks.runtime.parameters import one_of, only
 
 
 class EstimateDepth(SplitStage):
-    """Runs only where LoadDepth takes its depth from here (``--LoadDepth-source estimate``)."""
+    """Depth maps in metres by a network of the transformers library. Runs only with ``--LoadDepth-source estimate``."""
 
     resources = {"gpu": 1}
     in_workers = False
 
     model = luigi.Parameter(
-        default="depth-anything/Depth-Anything-V2-Small-hf", description="hub name of a depth network, or its folder"
+        default="depth-anything/Depth-Anything-V2-Small-hf",
+        description="depth network: its name on the Hugging Face hub, or its folder",
     )
-    gives = one_of(("inverse", "metres"), "inverse", "what the network predicts")
+    gives = one_of(("inverse", "metres"), "inverse", "output of the network: relative inverse depth, or metres")
     near = only(
-        luigi.FloatParameter(default=0.5, description="metres given to the nearest 1 % of an image"), gives="inverse"
+        luigi.FloatParameter(default=0.5, description="depth in metres of the 99th percentile of inverse depth"),
+        gives="inverse",
     )
     far = only(
-        luigi.FloatParameter(default=2.0, description="metres given to the farthest 1 % of an image"), gives="inverse"
+        luigi.FloatParameter(default=2.0, description="depth in metres of the 1st percentile of inverse depth"),
+        gives="inverse",
     )
     batch_size = luigi.IntParameter(default=4, description="images per batch", significant=False)
 
@@ -53,7 +56,7 @@ class EstimateDepth(SplitStage):
 
         def depth_of(samples):
             with torch.inference_mode():
-                estimates = estimator([read_image(sample.image).copy() for sample in samples])  # writable
+                estimates = estimator([read_image(sample.image).copy() for sample in samples])  # copies are writable
             if self.gives == "inverse":
                 estimates = [depth_of_disparity(values, self.near, self.far) for values in estimates]
             return ({"depth": values.cpu().numpy()} for values in estimates)
@@ -61,7 +64,13 @@ class EstimateDepth(SplitStage):
         return depth_of
 
     def estimator(self):
-        """The network, with its weights; WeightsError if they are not available."""
+        """The network with its weights, a `models.depth_estimation.DepthEstimator`.
+
+        Raises
+        ------
+        WeightsError
+            If the package transformers or the weights are not available.
+        """
         try:
             from transformers import AutoImageProcessor, AutoModelForDepthEstimation
         except ImportError as error:

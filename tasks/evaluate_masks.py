@@ -1,4 +1,4 @@
-"""Stage 10: scores of every intermediate result against the ground truth, where there is some."""
+"""Stage 10: scores of every intermediate result against the ground truth, if there is any."""
 
 from __future__ import annotations
 
@@ -25,23 +25,27 @@ from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages, StageTask
 
 SCORES = "scores.json"
+"""File of the scores."""
+
 SALIENCY_CLASSES = ("background", "salient")
 MAPS = "maps"
-"""The name under which `count` finds what is scored."""
+"""Name of the store that is scored, among the inputs of `CountLabels` and `CountCams`."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Something that is scored.
+    """A result that can be scored.
 
     Attributes
     ----------
     title : str
+        Name in tables and in the report.
     stage : type
-        The stage that has computed it.
+        The stage that computes it.
     array : str
-        The array of label maps; empty for CAMs, which are cut at every threshold.
+        Name of the array of label maps; empty for CAMs, from which label maps are made at every threshold.
     split : str
+        `TRAIN` or `EVALUATION`.
     """
 
     title: str
@@ -58,31 +62,34 @@ RESULTS: dict[str, Result] = {
     "pseudo_labels": Result("pseudo-labels", PredictMasks),
     "predictions": Result("predictions", PredictMasks, split=EVALUATION),
 }
-"""What can be scored, in the order in which it arises."""
+"""name -> result that can be scored, in the order of the stages."""
 
 
 def scores_cams(stage) -> bool:
-    """True where CAMs are among what is scored."""
+    """A condition of `only`: CAMs are among the scored results."""
     return "cam_seed" in stage.scored
 
 
 class EvaluateMasks(StageTask):
-    """Writes ``scores.json``. The only stage that opens ground truth, together with the report's pictures."""
+    """Writes ``scores.json``: the scores of each result in percent (`summary`); null for a result without ground truth.
+
+    Ground truth is opened only here, in EvaluateSuperpixels, in CoarsenMasks with ``source=fine``, and for pictures.
+    """
 
     version = 4
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
-        default=(), choices=tuple(RESULTS), description="what is scored; empty: all results of the method"
+        default=(), choices=tuple(RESULTS), description="results that are scored, empty = all results of the method"
     )
     threshold_step = only(
-        luigi.FloatParameter(default=0.05, description="step of the sweep of the CAM's background threshold"),
+        luigi.FloatParameter(default=0.05, description="step between the background thresholds of the CAM seed"),
         when=scores_cams,
     )
 
     @property
     def scored(self) -> tuple[str, ...]:
-        """Names of what is scored."""
+        """Names of the scored results."""
         return tuple(self.results) or METHODS[self.method].results
 
     def parameters(self):
@@ -101,7 +108,7 @@ class EvaluateMasks(StageTask):
 
     @property
     def thresholds(self) -> list[float]:
-        """Background thresholds of the CAM's sweep."""
+        """Background thresholds of the CAM seed, from 0 to below 1."""
         steps = max(1, round(1 / self.threshold_step))
         return [round(step * self.threshold_step, 6) for step in range(steps)]
 
@@ -135,14 +142,28 @@ class EvaluateMasks(StageTask):
         return {**score, "threshold": self.thresholds[best]} if name == "cam_seed" else score
 
     def read(self) -> dict:
-        """The scores as written, in the order in which the results arise; None where there is no ground truth."""
+        """The scores as written: name of the result -> its scores (`summary`), or None if it has no ground truth.
+
+        Raises
+        ------
+        DamagedArtifactError
+            If the file is missing or is not what was written.
+        """
         scores = json.loads(self.artifact.read(SCORES))
         return {name: scores[name] for name in self.scored}
 
 
 @dataclass(frozen=True)
 class CountLabels:
-    """Counts of one image's label map; saliency knows no classes but salient or not."""
+    """Counts of the label map of one image (`count`); None if the image has no ground truth.
+
+    Attributes
+    ----------
+    array : str
+        Name of the array of label maps.
+    is_saliency : bool
+        Compare with "any foreground class" instead of the classes.
+    """
 
     array: str
     is_saliency: bool = False
@@ -159,7 +180,7 @@ class CountLabels:
 
 @dataclass(frozen=True)
 class CountCams:
-    """Counts of one image's CAMs, cut at every threshold."""
+    """Counts of the CAMs of one image (`count`), one map per threshold; None if the image has no ground truth."""
 
     thresholds: tuple[float, ...]
 
@@ -177,9 +198,22 @@ class CountCams:
 def count(
     truth: np.ndarray, maps: Sequence[np.ndarray], num_classes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Confusion matrices, boundary and border counts of label maps of one image, and 1 for the image.
+    """Counts of one image, which can be added up over images.
 
-    The arrays have a leading axis: one entry per map.
+    Parameters
+    ----------
+    truth : ndarray, (H, W), uint8
+    maps : sequence of M ndarrays, (H, W), uint8
+        Label maps of the image.
+    num_classes : int
+        With the background.
+
+    Returns
+    -------
+    confusion matrices, boundary counts, border counts : ndarray, (M, ...)
+        As of `models.metrics.confusion_matrix`, `boundary_counts` and `border_counts`, one per map.
+    images : int
+        1.
     """
     from models.metrics import border_counts, boundary_counts, confusion_matrix
 
@@ -194,7 +228,15 @@ def count(
 def summary(
     confusion: np.ndarray, boundaries: np.ndarray, borders: np.ndarray, class_names: Sequence[str], images: int
 ) -> dict:
-    """Scores in percent, coverage, and the confusion matrix they come from."""
+    """Scores of one result, in percent, rounded to two digits; None for a score that is not defined.
+
+    Returns
+    -------
+    dict
+        ``miou`` (unlabelled pixels count as wrong), ``miou_of_labelled``, ``pixel_accuracy``, ``boundary_recall``
+        (within 2 px), ``boundary_f`` (within 3 px), ``labelled`` (share of labelled pixels), ``per_class`` (IoU),
+        ``images`` (their number) and ``confusion`` (the confusion matrix, in pixels).
+    """
     from models.metrics import boundary_f_score, class_iou, coverage, mean_iou, pixel_accuracy
 
     boundary = boundary_f_score(boundaries)

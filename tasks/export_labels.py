@@ -23,11 +23,11 @@ FORMATS = ("png", "coco", "bop")
 
 
 class ExportLabels(OfSplit, StageTask):
-    """Writes ``png/<image id>.png``, ``coco.json`` or ``bop/<scene>/mask_visib/`` of one split."""
+    """Writes ``png/<image id>.png``, ``coco.json`` or ``bop/<scene>/mask_visib/`` of a split, and ``classes.json``."""
 
     artifact_type = Artifact
 
-    formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="which files")
+    formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset), "labels": self.upstream(PredictMasks, split=self.split)}
@@ -63,7 +63,7 @@ class ExportLabels(OfSplit, StageTask):
         write_json(self.artifact.path / "coco.json", coco_content(self.inputs["dataset"].class_names, named))
 
     def _bop(self) -> None:
-        """One mask per class and frame, in the order of ``scene_gt.json``, whose ``obj_id`` is the class number."""
+        """One mask per class and frame, in the order of ``scene_gt.json``. Its ``obj_id`` is the class number."""
         scenes: dict[str, dict[str, list[dict]]] = {}
         for sample, labels in self._labels():
             place = PurePosixPath(sample.image_id)

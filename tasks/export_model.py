@@ -1,4 +1,4 @@
-"""The trained segmentation network as an ONNX file that needs nothing of this project."""
+"""The trained segmentation network as an ONNX file, which can be used without this project."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ MODEL, LABELS = "model.onnx", "labels.json"
 
 
 class ExportModel(StageTask):
-    """Writes ``model.onnx`` and ``labels.json``, after running the file and comparing it with torch.
+    """Writes ``model.onnx`` and ``labels.json``, after a comparison of the ONNX file with torch on a random image.
 
-    The network takes RGB images (1, 3, H, W) float32 in [0, 1] and gives class probabilities (1, C, H, W); the
-    normalisation is inside. Number c of the output is class c of ``labels.json``.
+    The network takes RGB images (1, 3, H, W) float32 in [0, 1] and gives class probabilities (1, C, H, W). The
+    normalisation is a part of the network. Channel c of the output is class c of ``labels.json``.
     """
 
     artifact_type = Artifact
 
-    height = luigi.IntParameter(default=0, description="of the input in pixels, 0 = as the largest image")
-    width = luigi.IntParameter(default=0, description="of the input in pixels, 0 = as the largest image")
-    tolerance = luigi.FloatParameter(default=1e-3, description="largest difference to torch's probabilities")
+    height = luigi.IntParameter(default=0, description="height of the input in pixels, 0 = largest height of an image")
+    width = luigi.IntParameter(default=0, description="width of the input in pixels, 0 = largest width of an image")
+    tolerance = luigi.FloatParameter(
+        default=1e-3, description="maximum difference to the probabilities of the network in torch"
+    )
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
@@ -49,8 +51,8 @@ class ExportModel(StageTask):
             ) from error
         if difference > self.tolerance:
             raise SettingError(
-                f"the ONNX file differs from the network by {difference:.2g}, more than --ExportModel-tolerance "
-                f"{self.tolerance:g}"
+                f"the probabilities of the ONNX file differ from those of the network by {difference:.2g}; increase "
+                f"--ExportModel-tolerance (now {self.tolerance:g}) if this is acceptable"
             )
         write_bytes(self.artifact.path / MODEL, content)
         write_json(

@@ -1,4 +1,4 @@
-"""Stage 4: class activation maps of the training images, for the classes that their tags name."""
+"""Stage 4: class activation maps (CAMs) of the training images, for the classes of their tags."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from tasks.runtime.parameters import ScalesParameter, flag, one_of
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
-"""Pixels per stored cell: finer than any network's own stride, 16 times smaller than the image."""
+"""Pixels per stored cell, in each direction. It is finer than the stride of any network."""
 
 
 class ExtractCams(ImageStage):
-    """Multi-scale and mirrored CAMs, normalised by their maximum (eqs. 3.2, 3.3; 2.4, 2.5 with fusion max)."""
+    """CAMs over scales and mirror images, divided by their maximum (S. Kim, SNU 2022, eqs. 3.2, 3.3).
+
+    With ``fusion=max`` this is eqs. 2.4 and 2.5. The artifact holds one CAM per tag of an image (float16 in [0, 1],
+    cells of `CAM_STRIDE` pixels) and the class number of each CAM. `read_cam` reads them.
+    """
 
     resources = {"gpu": 1}
     in_workers = False
 
-    scales = ScalesParameter(default=(1.0, 1.5), description="sizes of the image, relative")
-    flip = flag(True, "also mirrored")
-    fusion = one_of(("mean", "max"), "mean", "over scales and mirror images; max in image masking")
+    scales = ScalesParameter(default=(1.0, 1.5), description="scales of the image, relative to its size")
+    flip = flag(True, "also use the mirrored image")
+    fusion = one_of(
+        ("mean", "max"), "mean", "how CAMs of several scales and mirrored images are combined; image masking uses max"
+    )
     batch_size = luigi.IntParameter(default=16, description="images per batch", significant=False)
 
     def requires(self):
@@ -64,12 +70,14 @@ class ExtractCams(ImageStage):
 
 
 def read_cam(stored: StoredImage):
-    """CAMs of one image at its own resolution.
+    """CAMs of one image, resized to its pixels (bilinear).
 
     Returns
     -------
     cam : Tensor, (S, H, W), float32 in [0, 1]
+        One per tag of the image.
     classes : Tensor, (S,), int64
+        Class numbers of the CAMs, 1..K.
     """
     import torch
     import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Stage 5: one feature vector per patch of the images, without any training."""
+"""Stage 5: one feature vector (key) per patch of the images, from a pretrained network without further training."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ from tasks.runtime.weight_files import weights_identity
 
 
 class ExtractKeys(SplitStage):
-    """Keys of a ViT's last attention block, or features of a CNN's stage."""
+    """Keys of the last attention block of a ViT, or features of a stage of a CNN.
+
+    The artifact holds the keys (float16, patch rows x patch columns x channels) and the number of patch rows and
+    columns of each image.
+    """
 
     resources = {"gpu": 1}
     in_workers = False
 
-    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a ViT or a CNN")
-    weights = luigi.Parameter(default="package", description="hub, package, random, or a file of weights")
-    stride = only(
-        luigi.IntParameter(default=16, description="the deepest stage of this stride is taken"), backbone=is_cnn
+    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of the network, a ViT or a CNN")
+    weights = luigi.Parameter(
+        default="package", description="pretrained weights: hub, package, random, or the path of a file"
     )
-    image_scale = luigi.FloatParameter(default=2.0, description="size of the image, relative; finer patches above 1")
+    stride = only(
+        luigi.IntParameter(default=16, description="pixels per feature; the deepest CNN stage of this stride is used"),
+        backbone=is_cnn,
+    )
+    image_scale = luigi.FloatParameter(
+        default=2.0, description="scale at which the network sees the image; above 1, patches are finer"
+    )
     batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
 
     def requires(self):
@@ -46,7 +55,15 @@ class ExtractKeys(SplitStage):
 
     @property
     def extractor(self):
-        """The network, with its weights."""
+        """The network with its weights, a `models.features.PatchFeatures`.
+
+        Raises
+        ------
+        SettingError
+            If timm does not know the backbone, or it has no stage of this stride.
+        WeightsError
+            If the weights are not available or do not fit.
+        """
         if not hasattr(self, "_extractor"):
             import torch
 
@@ -54,7 +71,7 @@ class ExtractKeys(SplitStage):
             from models.features import build_key_extractor
             from tasks.runtime.weights import load_weights
 
-            torch.manual_seed(0)  # weights=random
+            torch.manual_seed(0)  # for weights=random
             try:
                 self._extractor = build_key_extractor(self.backbone, self.stride)
             except ValueError as error:
@@ -86,6 +103,6 @@ class ExtractKeys(SplitStage):
         return keys_of
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width at which the network sees an image."""
+        """Height and width at which the network sees an image of `size`."""
         height, width = (max(1, round(side * self.image_scale)) for side in size)
         return height, width

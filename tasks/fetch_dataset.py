@@ -1,4 +1,4 @@
-"""A data set from its official address, where that asks for no login."""
+"""Download of a data set from its official address, if that needs no login."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ log = logging.getLogger("depthseed")
 
 
 class FetchDataset(luigi.Task):
-    """Fetches and unpacks a data set into ``--data-root``; a killed run continues where it stopped.
+    """Downloads a data set and unpacks it into ``--data-root``. A killed run continues where it stopped.
 
-    Sizes and checksums are logged before the download begins.
+    Addresses, sizes and checksums are logged before the download begins.
+
+    Raises
+    ------
+    SettingError
+        If the data set cannot be downloaded without a login.
     """
 
     dataset = luigi.Parameter(description=f"data set: {', '.join(DOWNLOADS)}")
-    data_root = luigi.Parameter(description="folder for the data set")
+    data_root = luigi.Parameter(description="folder that will contain the data set")
 
     @property
     def marker(self) -> Path:
-        """Lists what was fetched; written last."""
+        """JSON file with the addresses of the downloaded files; written last."""
         return Path(self.data_root) / f".fetched-{self.dataset}.json"
 
     def complete(self):
@@ -35,7 +40,7 @@ class FetchDataset(luigi.Task):
     def run(self):
         if self.dataset not in DOWNLOADS:
             raise SettingError(
-                f"'{self.dataset}' cannot be fetched; {', '.join(DOWNLOADS)} can. "
+                f"'{self.dataset}' cannot be fetched; {', '.join(DOWNLOADS)} can be. "
                 "docs/datasets.md says why, and where to get the others"
             )
         root, downloads = Path(self.data_root), DOWNLOADS[self.dataset]

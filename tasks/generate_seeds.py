@@ -1,4 +1,4 @@
-"""Stage 7: the initial seed, from CAMs and superpixels."""
+"""Stage 7: initial seeds from CAMs and superpixels."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ from tasks.runtime.stage import Stages
 
 
 class GenerateSeeds(ImageStage):
-    """Foreground where the CAM exceeds alpha (eq. 3.4), background where a superpixel has next to none (eq. 3.5)."""
+    """Label maps of the few pixels whose class is certain; all others are unlabelled (S. Kim, SNU 2022).
+
+    A pixel is foreground if a CAM is above alpha (eq. 3.4). A superpixel with a low mean CAM is background (eq. 3.5).
+    The parameter gamma and the background from the support plane are ours.
+    """
 
     in_workers = False  # a shard takes a fraction of a second
 
-    alpha = luigi.FloatParameter(default=0.4, description="CAM above which a pixel is foreground")
+    alpha = luigi.FloatParameter(default=0.4, description="CAM value above which a pixel is foreground")
     gamma = luigi.FloatParameter(
         default=0.02,
-        description="mean CAM below which a superpixel is background; 0 = only the one with the lowest (eq. 3.5)",
+        description="mean CAM value below which a superpixel is background, 0 = only that of lowest mean (eq. 3.5)",
     )
     background = one_of(
         ("superpixel", "plane"),
         "superpixel",
-        "where background comes from; plane: the support plane in depth, superpixels where there is no plane",
+        "source of background seeds; plane: the support plane in depth, or superpixels if there is no plane",
     )
 
     @property

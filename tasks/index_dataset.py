@@ -1,4 +1,4 @@
-"""Stage 1: the list of samples with tags, sizes and files; every file is opened once."""
+"""Stage 1: the list of samples with tags, sizes and files. Every image is opened once, to find damaged files early."""
 
 from __future__ import annotations
 
@@ -30,29 +30,39 @@ log = logging.getLogger("depthseed")
 
 
 class IndexDataset(StageTask):
-    """Writes ``index.json``; its identity is the content of images, depth and tags, not their place."""
+    """Writes ``index.json``: all samples without their ground truth.
+
+    The identity depends on the content of the data set (`DatasetIndex.fingerprint`), not on its folder.
+    """
 
     version = 2
     artifact_type = Artifact
 
-    train_folder = luigi.Parameter(default="", description="folder of the train split; default: the data set's own")
-    evaluation_folder = luigi.Parameter(default="", description="folder of the evaluation split; default: its own")
+    train_folder = luigi.Parameter(
+        default="", description="folder of the train split, empty = the usual one of the data set"
+    )
+    evaluation_folder = luigi.Parameter(
+        default="", description="folder of the evaluation split, empty = the usual one of the data set"
+    )
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
-        """One instance serves all stages and variants of a data set, so that it is scanned once."""
+        """All common parameters except `PLACE` get their defaults. So all stages share one instance: it scans once."""
         defaults = {name: default_value(param) for name, param in params if name in COMMON and name not in PLACE}
         return [(name, defaults.get(name, value)) for name, value in super().get_param_values(params, args, kwargs)]
 
     @property
     def spec(self) -> DatasetSpec:
+        """The entry of the data set in the registry; DatasetError for an unknown name."""
         if self.dataset not in DATASETS:
-            raise DatasetError(f"data set '{self.dataset}' is unknown; --dataset takes one of {sorted(DATASETS)}")
+            raise DatasetError(
+                f"data set '{self.dataset}' is unknown; --dataset takes one of {', '.join(sorted(DATASETS))}"
+            )
         return DATASETS[self.dataset]
 
     @property
     def root(self) -> Path:
-        """Folder of the data set; a rendered one lies among the artifacts."""
+        """Folder of the data set; DatasetError if it is not given. A rendered data set is among the artifacts."""
         if self.data_root:
             return Path(self.data_root) / self.spec.folder
         if self.spec.renderer:
@@ -61,16 +71,23 @@ class IndexDataset(StageTask):
 
     @property
     def is_rendered(self) -> bool:
+        """True if this stage renders the data set."""
         return bool(self.spec.renderer) and not self.data_root
 
     @property
     def has_depth(self) -> bool:
-        """True if every image has a depth file; a data set that is still to be rendered will have them."""
+        """True if every image has a depth file. This is also true for a data set that will be rendered."""
         return self.is_rendered or self.scanned.has_depth
 
     @cached_property
     def scanned(self) -> DatasetIndex:
-        """The data set's own lists; no image is opened, and no label map twice."""
+        """The index as the reader finds it on disk. No image is opened; tags from label maps are kept in a cache.
+
+        Raises
+        ------
+        DatasetError
+            If the folder does not exist or does not have the layout of the data set.
+        """
         if not self.root.is_dir():
             raise DatasetError(
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
@@ -88,7 +105,7 @@ class IndexDataset(StageTask):
         return Path(self.artifacts) / self.dataset / name
 
     def fingerprint(self, truth: bool = False) -> str:
-        """Content hash of the data set, or of its ground truth alone."""
+        """Content hash of the data set, or only of its ground truth (`DatasetIndex.fingerprint`)."""
         return self._truth_fingerprint if truth else self._fingerprint
 
     @cached_property
@@ -112,7 +129,7 @@ class IndexDataset(StageTask):
         return FileHashes(self._cache(".hashes.json"))
 
     def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path]) -> str:
-        """Content hash of one more file per image, such as a depth or saliency map of the user's own."""
+        """Content hash of one more file per image of a split, such as the user's own depth or saliency maps."""
         content = {sample.image_id: self._hashes(file_of(sample)) for sample in self.scanned.split(split)}
         self._hashes.save()
         return hash_text(repr(content))
@@ -121,10 +138,11 @@ class IndexDataset(StageTask):
         return {"dataset": self.fingerprint()}
 
     def is_current(self, known):
+        """As of the base; the folder of the data set must also exist."""
         return super().is_current(known) and self.root.is_dir()
 
     def open(self) -> DatasetIndex:
-        """The index as written, with the files where the data set lies now."""
+        """The index as written, with the paths of the present folder of the data set."""
         return self._written
 
     def work(self) -> int:
@@ -144,7 +162,10 @@ class IndexDataset(StageTask):
         return DatasetIndex.from_json(self.root, json.loads(self.artifact.read("index.json")))
 
     def read_with_truth(self) -> DatasetIndex:
-        """`open`, with the ground-truth files as the data set lists them now: for scores and pictures alone."""
+        """Same as `open`, with the ground truth that the data set lists now. Only a few stages may call it.
+
+        They are those that compute scores or pictures, and CoarsenMasks. All others must not see the ground truth.
+        """
         truth = {sample.image_id: sample.truth for sample in self.scanned.samples}
         dataset = self.open()
         samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in dataset.samples)
@@ -152,11 +173,11 @@ class IndexDataset(StageTask):
 
 
 PLACE = {"dataset", "data_root", "artifacts"}
-"""The common parameters that say which data set it is, and where things are."""
+"""The common parameters that name the data set, its folder, and the folder of the artifacts."""
 
 
 def _check(sample: Sample) -> Sample:
-    """Decode the image, compare it with its depth map, and note its size."""
+    """Decode the image and compare its size with that of the depth map. Returns the sample with its size."""
     size = read_image(sample.image).shape[:2]
     if sample.depth is not None and (depth_size := image_size(sample.depth)) != size:
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Stage 2: depth in metres without holes, with its validity mask."""
+"""Stage 2: depth in metres with filled holes, and a mask of the measured pixels."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tasks.runtime.stage import Stages
 
 
 def from_sensor(sample: Sample, inputs: ImageInputs) -> np.ndarray | None:
-    """The data set's own depth; None if the image has none."""
+    """The depth of the data set, (H, W) float32 in metres; None if the image has none."""
     return None if sample.depth is None else read_depth(sample)
 
 
 def from_files(sample: Sample, inputs: ImageInputs, folder: str, unit: float) -> np.ndarray:
-    """Depth from a folder of maps."""
+    """Depth from a folder of maps, (H, W) float32 in metres; `unit` is metres per count of a PNG."""
     return read_depth_file(depth_file(Path(folder), sample), sample, unit)
 
 
 def from_estimate(sample: Sample, inputs: ImageInputs) -> np.ndarray:
-    """Depth from the stage EstimateDepth."""
+    """Depth from the stage EstimateDepth, (H, W) float32 in metres."""
     return inputs["estimate"].read("depth")
 
 
@@ -44,25 +44,35 @@ SOURCES: dict[str, Choice] = {
     "files": Choice(from_files, ("folder", "unit")),
     "estimate": Choice(from_estimate, inputs=("estimate",)),
 }
-"""source -> raw depth of an image, (H, W) float32 in metres with 0 at holes; None where there is no depth."""
+"""source -> function (sample, inputs, parameters) -> raw depth of the image, (H, W) float32 in metres, 0 at holes.
+
+None if the image has no depth.
+"""
 
 
 class LoadDepth(SplitStage):
-    """Where the sensor has no file of an image, its depth is NaN and no pixel is valid."""
+    """Depth of each image (float32, metres, holes filled) and the measured pixels (bool).
+
+    If the data set has no depth file for an image, its depth is NaN everywhere and no pixel counts as measured.
+    """
 
     version = 2
 
-    source = RegistryParameter(SOURCES, "sensor", "the data set's own depth, a folder of maps, or a network")
+    source = RegistryParameter(SOURCES, "sensor", "source of depth: the data set, a folder of maps, or a network")
     folder = luigi.Parameter(
         default="", description="maps named <image id>.png (16 bits) or .npy (metres)", significant=False
     )
     unit = luigi.FloatParameter(default=0.001, description="metres per count of a PNG")
-    near = luigi.FloatParameter(default=0.05, description="metres; nearer measurements are holes")
-    far = luigi.FloatParameter(default=20.0, description="metres; farther measurements are holes")
-    median_size = luigi.IntParameter(default=3, description="side of the median filter in pixels, 1 = none")
-    noise = luigi.FloatParameter(default=0.0, description="study: Gaussian noise added to depth, metres")
-    dropout = luigi.FloatParameter(default=0.0, description="study: share of the pixels that become holes")
-    bleeding = luigi.FloatParameter(default=0.0, description="study: pixels by which depth borders move")
+    near = luigi.FloatParameter(default=0.05, description="minimum depth in metres; nearer measurements become holes")
+    far = luigi.FloatParameter(default=20.0, description="maximum depth in metres; farther measurements become holes")
+    median_size = luigi.IntParameter(default=3, description="side of the median filter in pixels, 1 = no filter")
+    noise = luigi.FloatParameter(
+        default=0.0, description="for studies: standard deviation of Gaussian noise on depth, in metres"
+    )
+    dropout = luigi.FloatParameter(default=0.0, description="for studies: share of the pixels that become holes")
+    bleeding = luigi.FloatParameter(
+        default=0.0, description="for studies: standard deviation of the shift of depth borders, in pixels"
+    )
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
@@ -72,6 +82,7 @@ class LoadDepth(SplitStage):
 
     @property
     def degradation(self) -> DepthNoise:
+        """The noise of the parameters `noise`, `dropout` and `bleeding`; false if all are 0."""
         return DepthNoise(self.noise, self.dropout, self.bleeding)
 
     @property
@@ -111,5 +122,5 @@ class LoadDepth(SplitStage):
 
 
 def read_surface(stored: StoredImage) -> tuple[np.ndarray, np.ndarray]:
-    """Depth in metres and where it was measured, each (H, W), of one image of the artifact."""
+    """Depth of one image of the artifact, (H, W) float32 in metres, and its measured pixels, (H, W) bool."""
     return stored.read("depth"), stored.read("valid")

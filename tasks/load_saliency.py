@@ -1,4 +1,4 @@
-"""Saliency: where an image shows something, whatever its class; from depth alone, files or an ONNX network."""
+"""Saliency: where an image shows an object of any class. It comes from depth, from files or from an ONNX network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,15 @@ def from_depth(
     least_part: float,
     seed: int,
 ) -> np.ndarray:
-    """Saliency is what stands on the support plane."""
+    """Saliency from depth, (H, W) float32 in [0, 1]: what stands on the support plane is salient (ours).
+
+    The parameters are those of `LoadSaliency`.
+
+    Raises
+    ------
+    ImageError
+        If the image has no depth.
+    """
     from models.depth_saliency import depth_saliency
 
     depth, valid = read_surface(inputs["depth"])
@@ -42,14 +50,20 @@ def from_depth(
 
 
 def from_files(sample: Sample, inputs: ImageInputs, folder: str) -> np.ndarray:
-    """Saliency from a folder of 8-bit maps."""
+    """Saliency from a folder of 8-bit maps, (H, W) float32 in [0, 1]."""
     return read_saliency(saliency_file(Path(folder), sample), sample)
 
 
 def open_network(
     model: str, model_size: int, model_mean: tuple, model_std: tuple, model_normalise: bool
 ) -> BatchFunction:
-    """Saliency by an ONNX network, which sees one image after the other."""
+    """Saliency from an ONNX network. Returns a function of a batch, which computes one image after the other.
+
+    Raises
+    ------
+    SettingError
+        If onnxruntime is not installed or the file is not an ONNX network.
+    """
     from models.onnx_saliency import OnnxSaliency
     from tasks.runtime.tensors import image_tensor
 
@@ -65,27 +79,44 @@ SOURCES: dict[str, Choice] = {
     "files": Choice(from_files, ("folder",)),
     "onnx": Choice(open_network, ("model", "model_size", "model_mean", "model_std", "model_normalise")),
 }
-"""source -> saliency of an image, (H, W) float32 in [0, 1]; onnx gives the function of a batch."""
+"""source -> function (sample, inputs, parameters) -> saliency of the image, (H, W) float32 in [0, 1].
+
+The function of ``onnx`` gets only the parameters and returns a function of a batch of samples.
+"""
 
 
 class LoadSaliency(ImageStage):
-    """Class-agnostic saliency maps of the train split."""
+    """Class-agnostic saliency maps of the train split, float16 in [0, 1]."""
 
     version = 2
 
-    source = RegistryParameter(SOURCES, "depth", "what stands on a plane, a folder of maps, or a network")
+    source = RegistryParameter(
+        SOURCES, "depth", "source of saliency: objects on a plane in depth, a folder of maps, or an ONNX network"
+    )
     folder = luigi.Parameter(
         default="", description="maps named <image id>.png, 8 bits, 255 = salient", significant=False
     )
-    model = luigi.Parameter(default="", description="file of the network", significant=False)
-    model_size = luigi.IntParameter(default=1024, description="side of the input where the file leaves it open")
-    model_mean = ScalesParameter(default=(0.5, 0.5, 0.5), description="channel means of the input, in [0, 1]")
-    model_std = ScalesParameter(default=(1.0, 1.0, 1.0), description="channel standard deviations of the input")
+    model = luigi.Parameter(default="", description="ONNX file of the network", significant=False)
+    model_size = luigi.IntParameter(
+        default=1024, description="side of the network's input in pixels, if the file does not fix it"
+    )
+    model_mean = ScalesParameter(
+        default=(0.5, 0.5, 0.5), description="channel means (RGB, colours in [0, 1]) that the network expects"
+    )
+    model_std = ScalesParameter(
+        default=(1.0, 1.0, 1.0), description="channel standard deviations (RGB) that the network expects"
+    )
     model_normalise = flag(False, "stretch each map to [0, 1]")
-    height = luigi.FloatParameter(default=0.008, description="metres above the support plane")
-    tolerance = luigi.FloatParameter(default=0.006, description="metres within which a pixel lies on the plane")
-    median_size = luigi.IntParameter(default=5, description="side of the median filter in pixels, 1 = none")
-    least_part = luigi.FloatParameter(default=0.2, description="minimum size of a mask's part, relative to its largest")
+    height = luigi.FloatParameter(
+        default=0.008, description="height above the support plane, in metres, from which a pixel is salient"
+    )
+    tolerance = luigi.FloatParameter(
+        default=0.006, description="maximum distance between the support plane and a pixel on it, in metres"
+    )
+    median_size = luigi.IntParameter(default=5, description="side of the median filter in pixels, 1 = no filter")
+    least_part = luigi.FloatParameter(
+        default=0.2, description="minimum size of a connected part of a mask, relative to the largest part"
+    )
 
     @property
     def uses_seed(self):
@@ -93,7 +124,7 @@ class LoadSaliency(ImageStage):
 
     @property
     def in_workers(self):
-        return self.source != "onnx"  # a network uses all cores by itself
+        return self.source != "onnx"  # onnxruntime uses all cores
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
@@ -131,5 +162,5 @@ class LoadSaliency(ImageStage):
 
 
 def saliency_file(folder: Path, sample: Sample) -> Path:
-    """Where the folder has the map of an image."""
+    """The file with the saliency map of an image."""
     return folder / f"{sample.image_id}.png"

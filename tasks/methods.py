@@ -1,6 +1,7 @@
-"""The methods by name: which stage trains the segmentation network, and what there is to score on the way.
+"""The methods by name: the stage that trains the segmentation network, and the results that can be scored.
 
-Stages are named by import path: a stage declares the parameter ``--method`` with these names before it is defined.
+Stages are named by import path, because this file is imported before them: the base of all stages declares the
+parameter ``--method`` with the names of the methods.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Method(NamedTuple):
-    """A way through the stages.
+    """A method: the stages from the data set to the segmentation network.
 
     Attributes
     ----------
     trainer : str
-        The stage whose network PredictMasks uses.
-    stages : dict of name -> stage
-        Those on the way to it whose artifacts are shown, in the order in which they run.
+        Import path of the stage that trains the network of PredictMasks.
+    stages : dict of name -> import path
+        The stages before it that the report shows, in the order in which they run.
     results : tuple of str
-        What EvaluateMasks scores, in the order in which it arises.
+        What EvaluateMasks scores (names of `tasks.evaluate_masks.RESULTS`), in the order of the stages.
     """
 
     trainer: str
@@ -34,7 +35,7 @@ class Method(NamedTuple):
         return resolve_name(self.trainer)
 
     def stage_classes(self) -> dict[str, type[StageTask]]:
-        """`stages` as classes."""
+        """The classes of `stages`: name -> class."""
         return {name: resolve_name(path) for name, path in self.stages.items()}
 
 
@@ -71,5 +72,5 @@ METHODS: dict[str, Method] = {
 
 
 def trainer(method: str) -> type[StageTask]:
-    """The stage that trains the segmentation network of a method."""
+    """The class of the stage that trains the segmentation network of a method."""
     return METHODS[method].trainer_stage()

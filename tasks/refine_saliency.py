@@ -1,4 +1,4 @@
-"""Saliency corrected by CAMs: what the classifier is sure of is added, what it does not see is left open."""
+"""Saliency corrected by CAMs: objects with high CAMs are added, and salient pixels with low CAMs become unlabelled."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tasks.runtime.stage import Stages
 
 
 class RefineSaliency(ImageStage):
-    """Saliency as 0, 1 or unlabelled, refined by eqs. 2.5 and 2.6."""
+    """Saliency as 0, 1 or unlabelled (uint8), refined by CAMs (S. Kim, SNU 2022, eqs. 2.5, 2.6)."""
 
-    refine = flag(True, "false: saliency is only cut at `threshold`")
+    refine = flag(True, "refine by CAMs; false: only apply the threshold")
     threshold = luigi.FloatParameter(default=0.5, description="saliency above which a pixel is salient")
     sure = only(
-        luigi.FloatParameter(default=0.8, description="CAM above which a pixel is salient in any case (tau 1)"),
+        luigi.FloatParameter(default=0.8, description="CAM value above which every pixel is salient (tau 1)"),
         refine=True,
     )
     doubtful = only(
-        luigi.FloatParameter(default=0.3, description="CAM below which a salient pixel is left open (tau 2)"),
+        luigi.FloatParameter(default=0.3, description="CAM value below which a salient pixel is unlabelled (tau 2)"),
         refine=True,
     )
 

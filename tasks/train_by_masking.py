@@ -1,4 +1,4 @@
-"""A segmentation network that learns without pseudo-labels: from saliency, and by hiding objects from a classifier."""
+"""A segmentation network that learns without pseudo-labels: from saliency, and by erasing objects for a classifier."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from tasks.train_classifier import TrainClassifier
 
 
 class TrainByMasking(SegmenterStage):
-    """Saliency loss and attention loss of a frozen classifier (eqs. 2.7-2.12)."""
+    """Saliency loss plus attention loss of a frozen classifier (S. Kim, SNU 2022, eqs. 2.7-2.12).
+
+    The saliency loss is summed over `input_scales`. The attention loss uses the first of them.
+    """
 
     attention_weight = luigi.FloatParameter(default=2.0, description="weight of the attention loss (eq. 2.12), 0 = off")
     paths = only(
-        luigi.IntParameter(default=2, description="classification paths N, each erases other classes (eq. 2.11)"),
+        luigi.IntParameter(
+            default=2, description="number N of classification paths, each erases its own random classes (eq. 2.11)"
+        ),
         attention_weight=nonzero,
     )
 
@@ -53,7 +58,7 @@ class TrainByMasking(SegmenterStage):
         return self.train(network, self.training_images(maps), loss_of)
 
     def _attention_loss(self):
-        """(logits, images, tags) -> loss, by the frozen classifier."""
+        """The attention loss with the frozen classifier: a function (logits, images, tags) -> scalar."""
         from models.losses import AttentionLoss
         from tasks.runtime.training_loop import choose_device
 

@@ -1,4 +1,4 @@
-"""Stage 3: an image classifier that learns from the tags alone; its maps become CAMs."""
+"""Stage 3: an image classifier that learns from the tags. Its maps become CAMs."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ from tasks.runtime.training_stage import STRIDE_HELP, TrainingStage
 
 
 def uses_cnn(stage) -> bool:
-    """True where the head stands on a CNN, whose output stride can be chosen."""
+    """A condition of `only`: the head uses a CNN, whose output stride can be set."""
     return stage.head != "vit" or is_cnn(stage.backbone)
 
 
 def has_loss_on_cams(stage) -> bool:
-    """True where a loss on normalised CAMs is in use."""
+    """A condition of `only`: a loss on normalised CAMs is used."""
     return any(not MAP_LOSSES[name].replaces_classification for name in active_losses(stage))
 
 
 @with_map_losses
 class TrainClassifier(TrainingStage):
-    """Multi-label BCE on tags, plus the losses on the maps of `models.losses.MAP_LOSSES` that have a weight."""
+    """Multi-label classifier: binary cross entropy on tags, plus the losses of `MAP_LOSSES` whose weight is not 0.
+
+    Losses on CAMs begin after `ramp_start` epochs. Their weight rises linearly until `ramp_end`.
+    """
 
     version = 3
     network = "classifier"
 
     output_stride = only(luigi.IntParameter(default=16, description=STRIDE_HELP), when=uses_cnn)
-    head = one_of(HEADS, "gap", "how a network makes CAMs; vit on a CNN is a hybrid")
+    head = one_of(HEADS, "gap", "CAM head; vit takes a ViT as backbone, or a CNN, to which it adds a small ViT")
     epochs = luigi.IntParameter(default=4, description="passes over the training images")
     cam_normalisation = only(
-        one_of(NORMALISATIONS, "max", "of the CAMs that the losses on CAMs see"), when=has_loss_on_cams
+        one_of(NORMALISATIONS, "max", "normalisation of the CAMs in the losses on CAMs"), when=has_loss_on_cams
     )
     ramp_start = only(
         luigi.FloatParameter(default=1.0, description="epochs before the losses on CAMs begin"), when=has_loss_on_cams
     )
     ramp_end = only(
-        luigi.FloatParameter(default=2.0, description="epochs after which they have their full weight"),
+        luigi.FloatParameter(default=2.0, description="epochs after which the losses on CAMs have their full weight"),
         when=has_loss_on_cams,
     )
 
@@ -94,12 +97,12 @@ class TrainClassifier(TrainingStage):
         return MAP_LOSSES[name].build(**settings)
 
     def _ramp(self, epoch: float) -> float:
-        """Share of their weight that the losses on CAMs have, in [0, 1]."""
+        """Factor of the weights of the losses on CAMs, in [0, 1], after a number of epochs."""
         return min(max((epoch - self.ramp_start) / max(self.ramp_end - self.ramp_start, 1e-9), 0.0), 1.0)
 
 
 def _loss_input(name: str, batch, output, colours):
-    """One of the inputs that `models.losses.map_loss.MapLoss` names."""
+    """The tensor of an input name of `models.losses.map_loss.MapLoss`."""
     if name in ("maps", "cams"):
         return getattr(output, name)
     if name == "image":

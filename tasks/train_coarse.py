@@ -1,4 +1,4 @@
-"""A segmentation network that learns from coarse annotations; its upsampling finds the borders itself."""
+"""A segmentation network that learns from coarse labels. Its upsampling by learned superpixels finds the borders."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from tasks.runtime.training_stage import TrainingStage
 
 
 class TrainCoarse(TrainingStage):
-    """FCN-16 with superpixel upsampling: CE on labelled pixels and the SLIC regulariser (arXiv 2510.15756)."""
+    """FCN-16 with superpixel upsampling: cross entropy on labelled pixels and SLIC regulariser (arXiv 2510.15756)."""
 
     network = "superpixel_fcn"
 
     epochs = luigi.IntParameter(default=20, description="passes over the training images")
     batch_size = luigi.IntParameter(default=4, description="images per step")
-    crop_size = luigi.IntParameter(default=256, description="side of the square crop in pixels, 0 = the largest image")
+    crop_size = luigi.IntParameter(
+        default=256, description="side of the square crop in pixels, 0 = size of the largest image"
+    )
     scale_min = luigi.FloatParameter(default=0.7, description="minimum random scale")
     scale_max = luigi.FloatParameter(default=1.5, description="maximum random scale")
     learning_rate = luigi.FloatParameter(default=5e-4, description="peak backbone learning rate")
-    freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift")
+    freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift of batch norm")
     frozen_stride = luigi.IntParameter(
-        default=0, description="layers up to this output stride stay as pretrained, 0 = all learn"
+        default=0, description="layers up to this output stride are not trained, 0 = all are trained"
     )
-    upsampling = one_of(("superpixel", "bilinear"), "superpixel", "how class scores reach the pixels")
+    upsampling = one_of(("superpixel", "bilinear"), "superpixel", "upsampling of class scores to pixels")
     slic_weight = only(
-        luigi.FloatParameter(default=1.0, description="lambda, weight of the regulariser, 0 = off"),
+        luigi.FloatParameter(default=1.0, description="lambda, weight of the SLIC regulariser, 0 = off"),
         upsampling="superpixel",
     )
     compactness = only(
-        luigi.FloatParameter(default=0.03, description="m, weight of place against colour in [0, 1]"),
+        luigi.FloatParameter(default=0.03, description="m, weight of position against colour; colours are in [0, 1]"),
         slic_weight=nonzero,
     )
 
@@ -64,7 +66,7 @@ class TrainCoarse(TrainingStage):
         def loss_of(batch, epoch):
             output, labels = network(batch["image"]), batch["label"].long()
             per_pixel = F.cross_entropy(output.logits, labels, ignore_index=UNLABELLED, reduction="none")
-            # Not the mean of cross_entropy, which is NaN where a batch has no labelled pixel at all.
+            # The mean of cross_entropy would be NaN for a batch without any labelled pixel.
             losses = {"classification": per_pixel.sum() / (labels != UNLABELLED).sum().clamp(min=1)}
             total = losses["classification"]
             if slic:

@@ -1,4 +1,4 @@
-"""Stage 8: a segmentation network that learns from seeds, which grow while it learns."""
+"""Stage 8: a segmentation network that learns from seeds. The seeds grow during training."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ from tasks.runtime.stage import Stages
 from tasks.train_classifier import TrainClassifier
 
 WATCHED_IMAGES = 3
-"""Training images whose grown seed is kept at the end of every epoch, for the report."""
+"""Number of training images whose grown seeds are kept after every epoch, for the report."""
 
 
 class TrainSegmenter(SegmenterStage):
-    """DeepLab-ASPP with the balanced seed loss; at each step the seed grows over superpixels (eqs. 3.6-3.8)."""
+    """DeepLab-ASPP with the balanced seed loss (S. Kim, SNU 2022, eq. 3.8), averaged over `input_scales`.
+
+    At each step, the seed grows over superpixels (eqs. 3.6, 3.7). Pasting objects from other images follows Ghiasi et
+    al., CVPR 2021; finding them by seeds is ours.
+    """
 
     epochs = luigi.IntParameter(default=8, description="passes over the training images")
     paste = luigi.FloatParameter(
-        default=0.5, description="share of the images that get the objects of another one pasted in"
+        default=0.5, description="share of the images into which objects of another image are pasted"
     )
-    grow = flag(True, "grow the seed over superpixels")
+    grow = flag(True, "grow the seeds over superpixels")
     beta_bg = only(
-        luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel is background"),
+        luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel becomes background"),
         grow=True,
     )
     beta_fg = only(
-        luigi.FloatParameter(default=0.7, description="mean probability above which it is foreground"), grow=True
+        luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel becomes foreground"),
+        grow=True,
     )
 
     def requires(self):
@@ -73,7 +78,7 @@ class TrainSegmenter(SegmenterStage):
 
         @torch.no_grad()
         def keep_grown(epoch):
-            """Write the grown seeds of the watched images, which are whole here, neither cut nor coloured."""
+            """Write the grown seeds of the watched images; the images are whole and not augmented."""
             for index in self.watched_images():
                 batch = {key: values[None] for key, values in images.whole(index).items()}
                 logits = network(batch["image"].to(device)).cpu()
@@ -83,7 +88,7 @@ class TrainSegmenter(SegmenterStage):
         return self.train(network, images, loss_of, keep_grown)
 
     def _targets(self, logits, batch):
-        """The seeds of a batch, grown by logits at their resolution."""
+        """The grown seeds of a batch, (B, H, W) int64; the logits (B, K+1, H, W) have the size of the seeds."""
         from models.seeds import grow_seeds
 
         seeds = batch["seed"].long()
@@ -94,13 +99,13 @@ class TrainSegmenter(SegmenterStage):
         return grow_seeds(logits.detach().softmax(1), seeds, superpixels, batch["tags"], self.beta_bg, self.beta_fg)
 
     def _pasting(self):
-        """How objects go from image to image: the superpixels in which a seed is mostly foreground."""
+        """Copy-paste of objects; None if it is off."""
         from tasks.runtime.copy_paste import Pasting
 
         return Pasting(self.paste, objects_of_seeds) if self.paste else None
 
     def watched_images(self) -> list[int]:
-        """Positions in the train split of the images whose grown seeds are kept, evenly spread."""
+        """Positions in the train split of the images whose grown seeds are kept; empty if the seeds do not grow."""
         return spread(self.inputs["dataset"].split(TRAIN), WATCHED_IMAGES) if self.grow else []
 
     def _grown_path(self, index: int, epoch: int) -> Path:
@@ -108,12 +113,12 @@ class TrainSegmenter(SegmenterStage):
         return self.artifact.path / "grown" / f"image-{index:06d}-epoch-{epoch + 1:03d}.png"
 
     def grown_seeds(self, index: int) -> list[np.ndarray]:
-        """The grown seeds of a watched image, (H, W) uint8, one per epoch."""
+        """The grown seeds of a watched image, one per epoch, each (H, W) uint8 with 255 = unlabelled."""
         return [read_labels(self._grown_path(index, epoch)) for epoch in range(self.epochs)]
 
 
 def objects_of_seeds(maps):
-    """Where the seed and the superpixels of an item say that objects are, (H, W) bool."""
+    """Where an image shows objects by its seed and superpixels, (H, W) bool; takes the maps of `TrainSegmenter`."""
     from tasks.runtime.copy_paste import seeded_objects
 
     return seeded_objects(maps["seed"], maps["superpixel"], NO_SUPERPIXEL)

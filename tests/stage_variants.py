@@ -26,6 +26,7 @@ ZERO_IS_OFF = {"noise", "dropout", "bleeding", "paste", "mosaic", "hue"}
 TOGETHER = {
     "TrainClassifier": [{"head": "vit", "backbone": VIT}, {"deal_weight": 0.0, "isl_weight": 0.2}],
     "ExtractKeys": [{"backbone": VIT}],
+    "DiscoverSuperpixels": [{"units": "patches", "refinement": "nearest"}],
 }
 """Further settings to vary from, where a condition needs more than one parameter."""
 
@@ -78,7 +79,7 @@ class Variants:
         }
 
     def bases(self, stage: type[StageTask]) -> Iterator[dict[str, object]]:
-        """Settings to vary from: the defaults; each value of each choice, flag and weight, one at a time; `TOGETHER`."""
+        """Settings to vary from: the defaults; each value of a choice, flag or weight, one at a time; `TOGETHER`."""
         needed = self.needed.get(stage.__name__, {})
         yield needed
         for name, parameter in own_parameters(stage).items():

@@ -1,1 +1,1 @@
-"""The artifact store: folders that are complete only with their marker, sharded Zarr inside."""
+"""The artifact store: folders that are complete only with their marker. Arrays are stored as sharded Zarr."""

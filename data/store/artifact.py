@@ -1,4 +1,4 @@
-"""Artifacts: folders of results that are complete only with their marker, and atomic writing."""
+"""Artifacts: folders of results that are complete only with their marker. Files are written atomically."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from data.errors import DamagedArtifactError, StoreError
 from data.files.fingerprint import hash_file
 
 MARKER = "COMPLETE.json"
+"""File that is written last. An artifact without it is not complete."""
 
 
 class Marker(NamedTuple):
@@ -24,7 +25,7 @@ class Marker(NamedTuple):
     digest : str
         Content hash of the whole artifact.
     parents : dict of str
-        Upstream stage and identity -> digest of the artifact that was read.
+        Name and identity of each stage upstream -> digest of its artifact when it was read.
     """
 
     digest: str
@@ -32,20 +33,26 @@ class Marker(NamedTuple):
 
 
 _CHECKED: dict[Path, tuple[tuple[int, int, int], Marker]] = {}
-"""Markers whose files this process has found in place, with time, size and inode of the marker at that moment.
+"""Markers whose files this process has checked, with time, size and inode of the marker file at that moment.
 
-A large artifact has thousands of files, and a plan asks for it on each path through the graph. A file that is deleted
-later, while the marker stays, is noticed by `Artifact.is_complete` and by those who read it (`DamagedShardError`).
+A large artifact has thousands of files, and planning a run asks for its marker many times. If a file is deleted later
+and the marker stays, `Artifact.is_complete` still finds out, and reading raises `DamagedArtifactError`.
 """
 
 
 def write_json(path: Path, content) -> None:
-    """Write JSON atomically and durably: temporary file, fsync, rename."""
+    """Write JSON atomically and durably, as `write_bytes` does."""
     write_bytes(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically and durably: temporary file, fsync, rename."""
+    """Write a file atomically and durably: temporary file, fsync, rename.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
     temporary = path.with_name(f"{path.name}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +64,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 class writing:  # noqa: N801, it reads as a verb
-    """Turns a refused write (full disk, read-only folder) into one clear line."""
+    """Context in which a failed write (full disk, read-only folder) raises a StoreError of one line."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -74,22 +81,23 @@ class writing:  # noqa: N801, it reads as a verb
 
 
 class Artifact:
-    """A folder of results with a marker: what store and model artifacts have in common.
+    """A folder of results with a marker: the base of all kinds of artifacts.
 
     Parameters
     ----------
     path : Path
+        The folder.
     """
 
     suffix = ""
-    """End of the folder's name."""
+    """Ending of the folder's name."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
 
     @property
     def marker(self) -> Marker | None:
-        """What the marker says; None if the artifact is not complete, or lacks a file, or one has another size."""
+        """What the marker says; None if there is no marker, a file is missing, or a file has another size."""
         path = self.path / MARKER
         try:
             stat = os.stat(path)
@@ -103,7 +111,7 @@ class Artifact:
         if content is None:
             return None
         try:
-            folder = f"{self.path}{os.sep}"  # thousands of files: joining paths would take most of the time
+            folder = f"{self.path}{os.sep}"  # for thousands of files, joining Paths would take most of the time
             if any(os.path.getsize(folder + name) != size for name, (size, _) in content["files"].items()):
                 return None
         except OSError:
@@ -113,7 +121,7 @@ class Artifact:
         return marker
 
     def _content(self) -> dict | None:
-        """The marker as it was written, with size and hash of every file; None while there is none."""
+        """The marker as it was written, with size and hash of every file; None if there is none."""
         try:
             return json.loads((self.path / MARKER).read_text())
         except (FileNotFoundError, NotADirectoryError):
@@ -122,12 +130,12 @@ class Artifact:
             return None  # a marker is written atomically; one that does not parse was damaged later
 
     def _recorded(self) -> dict[str, tuple[int, str]]:
-        """Name of each file -> its size and hash, as the marker has them."""
+        """Name of each file -> its size and hash, as the marker records them."""
         content = self._content()
         return content["files"] if content else {}
 
     def is_complete(self) -> bool:
-        """True if the marker is there and every file that it lists has its size, by a new look at the disk."""
+        """True if the marker exists and every file that it lists has its size; always checked on disk."""
         _CHECKED.pop(self.path / MARKER, None)
         return self.marker is not None
 
@@ -137,7 +145,7 @@ class Artifact:
         return marker.digest if marker else None
 
     def files(self) -> list[Path]:
-        """All files of the artifact except marker and leftovers of interrupted writes, sorted."""
+        """All files of the artifact, sorted, without the marker and leftovers of interrupted writes."""
         return sorted(
             path
             for path in self.path.rglob("*")
@@ -145,13 +153,13 @@ class Artifact:
         )
 
     def finish(self, parents: Mapping[str, str]) -> None:
-        """Write the marker: from here on the artifact is complete.
+        """Remove leftovers of interrupted writes, then write the marker: from now on the artifact is complete.
 
         Parameters
         ----------
         parents : dict
-            Stage name -> digest of the artifacts that were read. They are kept beside the digest, so
-            that an artifact is only current while its parents still are what they were.
+            Name and identity of each stage upstream -> digest of its artifact. The marker keeps them: an artifact is
+            current only while its parents have the same content.
         """
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink()
@@ -167,7 +175,7 @@ class Artifact:
         Raises
         ------
         DamagedArtifactError
-            If it is not what was written.
+            If the file is missing or its content is not what was written.
         """
         recorded = self._recorded()
         try:
@@ -179,11 +187,11 @@ class Artifact:
         return content
 
     def repair(self, error: DamagedArtifactError) -> None:
-        """Take out what an error found damaged, so that the next run computes it again."""
+        """Remove what the error found damaged (here the whole artifact), so that the next run recomputes it."""
         self.discard()
 
     def damaged_files(self) -> list[Path]:
-        """Files whose content is not what the marker says (reads every byte)."""
+        """Files whose content differs from the hash in the marker; every byte is read."""
         damaged = []
         for name, (_, digest) in self._recorded().items():
             path = self.path / name
@@ -192,17 +200,17 @@ class Artifact:
         return damaged
 
     def reopen(self) -> None:
-        """Take the marker away, so that the next run completes the artifact again."""
+        """Remove the marker, so that the next run completes the artifact again."""
         _CHECKED.pop(self.path / MARKER, None)
         (self.path / MARKER).unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the artifact from disk."""
-        self.reopen()  # first: a half-deleted artifact must not look complete
+        self.reopen()  # first, since a half-deleted artifact must not look complete
         shutil.rmtree(self.path, ignore_errors=True)
 
     def size(self) -> tuple[int, int]:
-        """(number of files, bytes) on disk."""
+        """Number of files and bytes on disk, with the marker."""
         sizes = [path.stat().st_size for path in self.path.rglob("*") if path.is_file()]
         return len(sizes), sum(sizes)
 

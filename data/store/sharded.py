@@ -1,11 +1,11 @@
 """The artifact store: one folder per artifact, sharded Zarr v3 inside, complete only with its marker.
 
-An artifact holds arrays whose first dimension is the image. One chunk is one image. One shard is some dozens of
-images and one file. Three things can go wrong with such files, and the API prevents each:
+An artifact holds arrays whose first dimension is the image. One chunk of an array is one image. One shard is some
+dozens of images in one file. Three things can go wrong with such files, and the API prevents each:
 
 - Two writers in one shard lose data (zarr-python issue 3682). A shard is always written as a whole, by the process that
   holds the artifact's lock.
-- A missing chunk reads as fill value. Nothing is read without the marker, and a missing file is an error.
+- A missing chunk reads as fill value. No stage reads an artifact without its marker, and a missing file is an error.
 - A flipped bit may decode to wrong numbers. Every chunk has a checksum.
 
 Layout::
@@ -14,7 +14,7 @@ Layout::
     <identity>.zarr/<array>/c/<shard>/0/0...
     <identity>.zarr/COMPLETE.json      marker, written last: content hash of every file
 
-The bytes are a function of inputs and parameters alone: no time, host or version is inside.
+The bytes depend only on inputs and parameters: an artifact holds no time, host name or version of a package.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from data.errors import DamagedArtifactError, DamagedShardError
 from data.store.artifact import Artifact, writing
 
 IMAGE = "image_id"
+"""Name of the first dimension, and of the coordinate with the ids of the images."""
+
 STRIDE = "stride"
 """Attribute of an array whose cells are larger than a pixel: pixels per cell."""
 
@@ -48,12 +50,12 @@ class ArraySpec:
     dims : tuple of str
         Names of the dimensions after ``image_id``; ``y`` and ``x`` run along the image.
     shape : tuple of int
-        Their sizes; images that are smaller are padded with `fill`.
+        Their sizes; smaller images are padded with `fill`.
     dtype : str
     fill : int or float
         A value that no pixel can have (255, NaN, ...), or one that means "nothing".
     attrs : dict
-        units, long_name, ... shown by xarray.
+        units, long_name, ...; xarray shows them.
     stride : int
         Pixels per cell along ``y`` and ``x``.
     """
@@ -83,7 +85,7 @@ class StoredImage:
     size: tuple[int, int]
 
     def read(self, name: str) -> np.ndarray:
-        """The image's values of an array, without padding; raises as `ShardedStore.read_image`."""
+        """The image's values of array `name`, without padding; raises as `ShardedStore.read_image`."""
         return self.store.read_image(name, self.index, self.size)
 
 
@@ -116,7 +118,7 @@ class ShardedStore(Artifact):
         shard_size: int,
         coords: Mapping[str, tuple[tuple[str, ...], np.ndarray]] | None = None,
     ) -> ShardedStore:
-        """Lay the arrays out, or go on with the ones that an interrupted run left.
+        """Create the arrays, or continue with those that an interrupted run left. Returns the store itself.
 
         Parameters
         ----------
@@ -128,6 +130,11 @@ class ShardedStore(Artifact):
             Images per shard.
         coords : dict of name -> (dims, values), optional
             Small coordinate arrays, e.g. ``class_name`` or the height of each image.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or the folder cannot be written.
         """
         if not (self.path / "zarr.json").exists():
             with writing(self.path):
@@ -135,13 +142,13 @@ class ShardedStore(Artifact):
         return self
 
     def _write_layout(self, image_ids, arrays, attrs, shard_size, coords):
-        """Lay out beside, then move in; zarr.json comes last, so that where it is all the rest is."""
+        """Create the arrays in a folder beside the artifact, then move them in. If zarr.json exists, all others do."""
         aside = self.path.with_name(f"{self.path.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         count = len(image_ids)
         coords = {IMAGE: ((IMAGE,), np.asarray(image_ids, dtype=str)), **coords}
         with warnings.catch_warnings():
-            # Two zarr features outside the v3 core are meant here and read by xarray: text and consolidation.
+            # zarr warns of text arrays and consolidated metadata, which are not in the v3 core. xarray reads both.
             warnings.simplefilter("ignore")
             group = zarr.open_group(str(aside), mode="w", zarr_format=3)
             group.attrs.update({**attrs, "shard_size": shard_size, "coordinates": " ".join(coords)})
@@ -177,48 +184,59 @@ class ShardedStore(Artifact):
             child.replace(place)
         aside.rmdir()
 
-    def __reduce__(self):  # to a worker process goes the path alone
+    def __reduce__(self):  # only the path is sent to worker processes
         return type(self), (self.path,)
 
     @property
     def group(self) -> zarr.Group:
-        """The open Zarr group (read it as you like; write only through `write_shard`)."""
+        """The open Zarr group, for reading. Write only with `write_shard`.
+
+        Raises
+        ------
+        DamagedArtifactError
+            If the metadata cannot be read.
+        """
         if not hasattr(self, "_group"):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", category=UserWarning)
                 try:
                     self._group = zarr.open_group(str(self.path), mode="r", use_consolidated=True)
-                except Exception as error:  # JSON, key, value errors: whatever a spoilt zarr.json leads to
+                except Exception as error:  # a damaged zarr.json leads to JSON, key, value and other errors
                     raise DamagedArtifactError(self.path, "zarr.json", type(error).__name__) from error
         return self._group
 
     @property
     def image_ids(self) -> list[str]:
+        """Ids of the images, in the order of the split."""
         return [str(name) for name in np.asarray(self.array(IMAGE)[:])]
 
     @property
     def attrs(self) -> dict:
+        """What explains the artifact: stage, parameters, parents, shard size."""
         return dict(self.group.attrs)
 
     @property
     def shard_size(self) -> int:
+        """Images per shard."""
         return int(cast(int, self.group.attrs["shard_size"]))
 
     def array_names(self) -> list[str]:
-        """The arrays over images (coordinates left out)."""
+        """Names of the arrays over images, sorted; coordinates are left out."""
         return sorted(name for name, array in self.group.arrays() if array.shards is not None)
 
     def array(self, name: str) -> zarr.Array:
-        """One array of the open group, to be read."""
-        arrays = self.__dict__.setdefault("_arrays", {})  # looking one up reads its metadata anew
+        """One array of the open group, for reading; the first dimension is the image."""
+        arrays = self.__dict__.setdefault("_arrays", {})  # each lookup in the group reads the metadata again
         if name not in arrays:
             arrays[name] = cast(zarr.Array, self.group[name])
         return arrays[name]
 
     def num_images(self) -> int:
+        """Number of images."""
         return int(self.array(IMAGE).shape[0])
 
     def num_shards(self) -> int:
+        """Number of shards of each array; the last shard may have fewer images."""
         return -(-self.num_images() // self.shard_size)
 
     def images_of(self, shard: int) -> range:
@@ -227,7 +245,7 @@ class ShardedStore(Artifact):
         return range(start, min(start + self.shard_size, self.num_images()))
 
     def missing_shards(self) -> list[int]:
-        """Shards that are not yet, or no longer, on disk in all arrays."""
+        """Shards of which the file of at least one array is missing."""
         names = self.array_names()
         return [
             shard
@@ -236,7 +254,7 @@ class ShardedStore(Artifact):
         ]
 
     def write_shard(self, shard: int, arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
-        """Write one whole shard of every array; each file appears at once, by rename.
+        """Write one whole shard of every array. Each file appears as a whole, by rename.
 
         Parameters
         ----------
@@ -248,6 +266,8 @@ class ShardedStore(Artifact):
         ------
         StoreError
             If the disk is full or the folder cannot be written.
+        ValueError
+            If an array is missing or unknown, or does not have one value per image of the shard.
         """
         if sorted(arrays) != self.array_names():
             raise ValueError(f"a shard has the arrays {self.array_names()}; got {sorted(arrays)}")
@@ -272,8 +292,8 @@ class ShardedStore(Artifact):
         index : int
             Position of the image along ``image_id``.
         size : (height, width), optional
-            Size of the image in pixels: the dimensions along the image are cut to it, in cells of the array's stride.
-            Without it the values come as they are stored, padded to the largest image.
+            Size of the image in pixels. ``y`` and ``x`` are cropped to it, in cells of the array's stride. Without it,
+            the values are returned as stored: padded to the largest image.
 
         Raises
         ------
@@ -291,7 +311,7 @@ class ShardedStore(Artifact):
         return values[tuple(slice(cells.get(str(dim))) for dim in dims)]
 
     def image(self, index: int, size: tuple[int, int]) -> StoredImage:
-        """One image of this store, read without padding."""
+        """One image of this store, which is read without padding."""
         return StoredImage(self, index, size)
 
     def _read(self, name: str, index: int) -> np.ndarray:
@@ -300,7 +320,7 @@ class ShardedStore(Artifact):
             raise DamagedShardError(self.path, shard, name, "its file does not exist")
         try:
             return np.asarray(self.array(name)[index])
-        except Exception as error:  # each codec has its own way to say that bytes are wrong
+        except Exception as error:  # each codec has its own error for wrong bytes
             raise DamagedShardError(
                 self.path, shard, name, str(error).splitlines()[0] or type(error).__name__
             ) from error
@@ -309,24 +329,24 @@ class ShardedStore(Artifact):
         return self.path / name / "c" / "/".join([str(shard), *["0"] * (self.array(name).ndim - 1)])
 
     def repair(self, error: DamagedArtifactError) -> None:
-        """Take out the shard that an error found damaged, or the whole where it is not about a shard."""
+        """Remove the shard that the error found damaged, or the whole artifact if the error names no shard."""
         if isinstance(error, DamagedShardError):
             self.reopen_shard(error.shard)
         else:
             self.discard()
 
     def reopen_shard(self, shard: int) -> None:
-        """Take a damaged shard out, so that the next run computes this shard and only this."""
+        """Remove a damaged shard, so that the next run recomputes this shard and no other."""
         self.reopen()
         for name in self.array_names():
             self._shard_file(name, shard).unlink(missing_ok=True)
 
 
 def _codecs(dtype: np.typing.DTypeLike):
-    """Compression of one chunk as measured: floats shuffle well, label maps do not need it.
+    """Compression of one chunk, chosen by measurement: shuffling bytes helps for floats, not for label maps.
 
-    CRC32C comes last, over the compressed bytes: without it a flipped bit decodes to wrong numbers in
-    most trials, and zstd's own checksum can be switched off by a flip in its header.
+    CRC32C comes last, over the compressed bytes. Without it, a flipped bit decodes to wrong numbers in most trials. A
+    flipped bit in the header of zstd can switch off its own checksum.
     """
     if np.dtype(dtype).kind == "f":
         return [BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"), Crc32cCodec()]

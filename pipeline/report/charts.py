@@ -1,4 +1,4 @@
-"""Loss curves, bars with spread, confusion matrix."""
+"""Charts of the report as inline SVG, and the shares of the confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ STYLE: Any = {"svg.hashsalt": "depthseed", "font.size": 8, "svg.fonttype": "none
 
 
 def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
-    """Each value of a training history over its epochs, as an inline SVG without ids that change."""
+    """Curves of a training history, one panel per value, as an inline SVG. The same history gives the same text.
+
+    Parameters
+    ----------
+    history : sequence of dict of name -> float
+        One dict per epoch.
+    """
     names = sorted(history[0]) if history else []
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(max(2.4 * len(names), 2.4), 1.9), layout="constrained")
@@ -31,7 +37,7 @@ def curves_svg(history: Sequence[Mapping[str, float]]) -> str:
 
 
 def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
-    """One bar per name at the mean of its values, each value a dot, as an inline SVG."""
+    """One bar per name as high as the mean of its values, with a dot for each value, as an inline SVG."""
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(max(1.1 * len(values), 2.4), 2.4), layout="constrained")
         axes = figure.add_subplot()
@@ -47,7 +53,7 @@ def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
 
 
 def lines_svg(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], axis: str) -> str:
-    """One panel per title, in it one line per name through its (x, y) points, as an SVG; `axis` names x."""
+    """One panel per title, with one line per name through its points (x, y), as an SVG; `axis` is the title of x."""
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(2.6 * len(panels), 2.6), layout="constrained")
         for number, (title, lines) in enumerate(panels.items(), start=1):
@@ -70,7 +76,7 @@ def _svg(figure) -> str:
 
 
 def confusion_shares(confusion: Sequence[Sequence[int]]) -> list[list[float]]:
-    """Rows of a confusion matrix in percent of the row; 0 for a class without pixels."""
+    """A confusion matrix in percent of each row; 0 for a class without pixels."""
     counts = np.asarray(confusion, np.float64)
     totals = counts.sum(1, keepdims=True)
     return (100 * counts / np.where(totals > 0, totals, 1)).tolist()

@@ -1,4 +1,4 @@
-"""Arrays of the artifacts as pictures."""
+"""Arrays of the artifacts as pictures. A picture is an array (H, W, 3) uint8."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from PIL import Image
 
 UNLABELLED_COLOUR = (232, 232, 232)
 PANEL_WIDTH = 240
+"""Maximum width of a picture in a page, in pixels."""
 
 
 def palette(count: int) -> np.ndarray:
-    """Colours of classes 0..count-1, (count, 3) uint8; background is near black."""
+    """Colours of the classes 0..count-1, (count, 3) uint8; class 0 is almost black."""
     colours = np.array([matplotlib.colormaps["tab20"](i % 20)[:3] for i in _spread(count - 1)]).reshape(-1, 3)
     return np.concatenate([[[32, 32, 36]], (colours * 255)]).astype(np.uint8)
 
 
 def _spread(count: int) -> list[int]:
-    """Strong colours of tab20 first (even numbers), then the pale ones."""
+    """Indices of colours: the strong colours of tab20 first (even indices), then the pale ones."""
     order = [*range(0, 20, 2), *range(1, 20, 2)]
     return [order[i % 20] for i in range(count)]
 
 
 def colour_labels(labels: np.ndarray, num_classes: int, image: np.ndarray | None = None) -> np.ndarray:
-    """Label map (H, W) -> (H, W, 3) uint8; over `image`, where given, half transparent."""
+    """Label map (H, W) uint8 -> picture; half transparent over `image`, if it is given."""
     table = np.tile(np.array(UNLABELLED_COLOUR, np.uint8), (256, 1))
     table[:num_classes] = palette(num_classes)
     coloured = table[labels]
@@ -37,7 +38,7 @@ def colour_labels(labels: np.ndarray, num_classes: int, image: np.ndarray | None
 
 
 def colour_depth(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Depth in metres -> viridis between its 2nd and 98th percentile, near = bright; unmeasured pixels black."""
+    """Depth (H, W) in metres -> viridis between its 2nd and 98th percentile, near = bright, not measured = black."""
     if not valid.any():
         return np.zeros((*depth.shape, 3), np.uint8)
     low, high = np.percentile(depth[valid], (2, 98))
@@ -48,13 +49,16 @@ def colour_depth(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def colour_heat(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
-    """Values in [0, 1] -> heat, over `image` where given."""
+    """Values (H, W) in [0, 1] -> heat map (inferno); half transparent over `image`, if it is given."""
     heat = matplotlib.colormaps["inferno"](np.nan_to_num(values))[..., :3] * 255
     return (heat if image is None else 0.35 * image + 0.65 * heat).astype(np.uint8)
 
 
 def colour_superpixels(labels: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
-    """Twenty colours by turns, over the grey `image` where given; borders would hide small superpixels."""
+    """Superpixels (H, W) -> twenty colours in turn, over the grey `image` if it is given.
+
+    Colours are better than borders here, because borders would hide small superpixels.
+    """
     coloured = palette(21)[1:][labels % 20].astype(np.float64)
     if image is None:
         return coloured.astype(np.uint8)
@@ -63,7 +67,7 @@ def colour_superpixels(labels: np.ndarray, image: np.ndarray | None = None) -> n
 
 
 def small_png(picture: np.ndarray, width: int, colours: int) -> bytes:
-    """The picture as PNG, no wider than `width`; photographs as JPEG would blur label borders."""
+    """The picture as PNG with at most `width` pixels per row and `colours` colours. JPEG would blur label borders."""
     image = Image.fromarray(picture)
     if image.width > width:
         image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.BOX)
@@ -73,13 +77,13 @@ def small_png(picture: np.ndarray, width: int, colours: int) -> bytes:
 
 
 def data_uri(picture: np.ndarray, width: int = PANEL_WIDTH) -> str:
-    """The picture for an <img>, no wider than `width`."""
-    # 128 colours are enough for a panel of this size and a third of the bytes.
+    """The picture as the source of an <img>, at most `width` pixels wide."""
+    # 128 colours are enough for a panel of this size and need a third of the bytes.
     return "data:image/png;base64," + base64.b64encode(small_png(picture, width, colours=128)).decode()
 
 
 def sheet(pictures: list[np.ndarray], columns: int = 4, gap: int = 4) -> np.ndarray:
-    """Pictures of any sizes on one white sheet, row by row."""
+    """Pictures of any size on one white sheet, row by row, with `gap` pixels between them."""
     height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -91,5 +95,5 @@ def sheet(pictures: list[np.ndarray], columns: int = 4, gap: int = 4) -> np.ndar
 
 
 def save_sheet(path: Path, pictures: list[np.ndarray], columns: int, width: int = 1400) -> None:
-    """A sheet as a small PNG for a page: at most `width` pixels wide, 256 colours."""
+    """Write a `sheet` of pictures as a small PNG: at most `width` pixels wide, 256 colours."""
     path.write_bytes(small_png(sheet(pictures, columns), width, colours=256))

@@ -1,4 +1,4 @@
-"""The report page from plain data; every name in it is escaped."""
+"""The report page from plain data. Every name in it is escaped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def render_page(content: Mapping[str, object], template: str = "page.html") -> str:
-    """One self-contained HTML page.
+    """One HTML page that needs no other file.
 
     Parameters
     ----------
@@ -16,6 +16,11 @@ def render_page(content: Mapping[str, object], template: str = "page.html") -> s
         The variables of the template.
     template : str
         ``page.html`` (one run) or ``comparison.html`` (variants side by side).
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        If a variable is missing.
     """
     environment = Environment(
         loader=PackageLoader("pipeline.report", "."),

@@ -1,4 +1,4 @@
-"""Rows of pictures: one image through all stages, or through all variants."""
+"""Rows of pictures: the results of all stages, or of all variants, for one image."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tasks.extract_cams import read_cam
 from tasks.load_depth import read_surface
 
 Stored = Mapping[str, StoredImage]
-"""Name of the input or variant -> what its store has of the image."""
+"""Name of the input or variant -> the part of the image in its store."""
 
 Panels = dict[str, np.ndarray]
 """Title -> picture, (H, W, 3) uint8."""
 
 
 def training_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
-    """Pictures of one training image by stage; a stage without anything to show is left out."""
+    """Pictures of one training image, stage by stage. Stages that have nothing to show are left out."""
     image = read_image(sample.image)
     classes = dataset.num_classes + 1
     pictures = {"image": image}
@@ -48,7 +48,7 @@ def training_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Pan
 
 
 def evaluation_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
-    """Pictures of one evaluation image: image, superpixels that the network has learned, prediction, ground truth."""
+    """Pictures of one evaluation image: image, learned superpixels if there are any, prediction, ground truth."""
     predicted = stored["predictions"]
     pictures = prediction_strip(dataset, sample, {"prediction": predicted})
     if "superpixel" not in predicted.store.array_names():
@@ -59,7 +59,7 @@ def evaluation_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> P
 
 
 def prediction_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
-    """Image, prediction of each variant, ground truth."""
+    """Pictures of one image: image, prediction of each variant, ground truth if there is one."""
     image = read_image(sample.image)
     classes = dataset.num_classes + 1
     predicted = {name: colour_labels(maps.read("label"), classes, image) for name, maps in stored.items()}
@@ -67,7 +67,20 @@ def prediction_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> P
 
 
 def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, grown: Sequence[np.ndarray]) -> Panels:
-    """Image, initial seed and the grown seed after each epoch; titles say what share is labelled and right."""
+    """Pictures of one training image: image, initial seed, grown seed after each epoch, ground truth.
+
+    The titles state the share of labelled pixels and, with ground truth, the share of these that is correct.
+
+    Parameters
+    ----------
+    dataset : DatasetIndex
+    sample : Sample
+        With its ground truth.
+    seeds : StoredImage
+        The initial seed.
+    grown : sequence of ndarray, (H, W), uint8
+        The grown seed after each epoch, 255 = unlabelled.
+    """
     image, truth = read_image(sample.image), read_truth(sample, dataset.num_classes)
     pictures = {"image": image}
     for epoch, labels in enumerate([seeds.read("seed"), *grown]):
@@ -75,13 +88,13 @@ def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, gro
         labelled = labels != UNLABELLED
         title += f": {100 * labelled.mean():.0f} % labelled"
         if truth is not None and (counted := labelled & (truth != UNLABELLED)).any():
-            title += f", {100 * (labels == truth)[counted].mean():.1f} % right"
+            title += f", {100 * (labels == truth)[counted].mean():.1f} % correct"
         pictures[title] = colour_labels(labels, dataset.num_classes + 1)
     return pictures | _truth(sample, dataset.num_classes + 1, image)
 
 
 def cam_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
-    """Image, CAMs of each variant, ground truth."""
+    """Pictures of one image: image, largest CAM value of each variant, ground truth if there is one."""
     image = read_image(sample.image)
     cams = {name: _cam(maps, image) for name, maps in stored.items()}
     return {"image": image, **cams} | _truth(sample, dataset.num_classes + 1, image)

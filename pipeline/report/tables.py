@@ -17,7 +17,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def markdown_text(names: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: the cells under `names` to the left, those under `columns` to the right."""
+    """A Markdown table. The cells of `names` are aligned to the left, those of `columns` to the right."""
     lines = [[*names, *columns], *rows]
     head, *body = (f"| {' | '.join(cells)} |" for cells in lines)
     return "\n".join([head, f"|{'---|' * len(names)}{'---:|' * len(columns)}", *body]) + "\n"

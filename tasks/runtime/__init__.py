@@ -1,1 +1,1 @@
-"""What the stages share: identity and completeness, the shard engine, training, workers and weights."""
+"""What the stages share: identity and completeness, the shard engine, training, worker processes and weights."""

@@ -1,4 +1,4 @@
-"""Random changes of training images, and of the maps that go with them."""
+"""Random changes of training images and of the maps that belong to them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from torchvision.transforms.v2 import functional as colours
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training images; the geometric ones apply to every map alike.
+    """Random changes of training images. The geometric changes are the same for the image and all its maps.
 
     Attributes
     ----------
     crop : (int, int)
         Height and width of the result; smaller images are padded.
     scale_min, scale_max : float
-        Range of the random resize.
+        Minimum and maximum random scale. The logarithm of the scale has a uniform distribution.
     flip : bool
         Mirror half of the images.
     jitter : float
-        Brightness, contrast and saturation change by a factor in [1 - jitter, 1 + jitter].
+        Brightness, contrast and saturation are multiplied by factors in [1 - jitter, 1 + jitter].
     hue : float
-        The hue turns by up to this share of the colour circle, at most 0.5.
+        Maximum change of the hue, as a share of the colour circle, at most 0.5.
     mosaic : float
-        Share of the items that are four images at half size, two by two. Where training images show one
-        object each, a network learns that an image has one class; four at once tell it otherwise.
+        Share of the items that are mosaics: four images at half size, two by two. If every training image shows one
+        object, a network learns that an image has one class. A mosaic shows several classes.
     """
 
     crop: tuple[int, int]
@@ -41,7 +41,20 @@ class Augmentation:
 
 
 def jitter_colours(image: Tensor, brightness: float, contrast: float, saturation: float, hue: float = 0.0) -> Tensor:
-    """Change the colours of (3, H, W) in [0, 1], as torchvision's ColorJitter does: factors, and a turn of the hue."""
+    """Change the colours of an image (3, H, W) in [0, 1], with the functions of torchvision's ColorJitter.
+
+    Parameters
+    ----------
+    image : Tensor, (3, H, W), float in [0, 1]
+    brightness, contrast, saturation : float
+        Factors; 1 = no change.
+    hue : float
+        Change of the hue as a share of the colour circle, in [-0.5, 0.5]; 0 = no change.
+
+    Returns
+    -------
+    Tensor, (3, H, W), float in [0, 1]
+    """
     image = colours.adjust_brightness(image, brightness)
     image = colours.adjust_contrast(image, contrast)
     image = colours.adjust_saturation(image, saturation)
@@ -49,7 +62,7 @@ def jitter_colours(image: Tensor, brightness: float, contrast: float, saturation
 
 
 def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
-    """(H, W) of any dtype -> `size`, nearest neighbour."""
+    """Resize a map (H, W) of any dtype to `size` (height, width), nearest neighbour."""
     rows, columns = (
         ((torch.arange(new) + 0.5) * old / new).long().clamp(max=old - 1) for new, old in zip(size, values.shape)
     )
@@ -57,7 +70,21 @@ def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def crop_or_pad(values: Tensor, size: tuple[int, int], corner: Sequence[int], padding: float) -> Tensor:
-    """(..., H, W) -> (..., *size): along each axis cut from `corner` on, or place at `corner` and pad."""
+    """Crop or pad a map to a size; each axis is treated separately.
+
+    Parameters
+    ----------
+    values : Tensor, (..., H, W)
+    size : (height, width)
+    corner : (y, x)
+        Where the crop begins. On an axis that is padded: where the map begins in the result.
+    padding : float
+        Value of the padding.
+
+    Returns
+    -------
+    Tensor, (..., height, width)
+    """
     for axis, (want, start) in enumerate(zip(size, corner), start=values.ndim - 2):
         have = values.shape[axis]
         if have >= want:

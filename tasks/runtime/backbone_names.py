@@ -1,18 +1,18 @@
-"""What a timm name tells without loading timm, which takes seconds: planning a run asks for it."""
+"""What the name of a timm network says. Planning a run needs it, and loading timm takes seconds."""
 
 from __future__ import annotations
 
 VIT_PREFIXES = ("vit", "flexivit", "deit", "test_vit")
-"""All plain vision transformers of timm have one of these; `models.backbones.is_vit` tells which of these names are."""
+"""The names of all plain vision transformers of timm begin so, but so do other names (`models.backbones.is_vit`)."""
 
 
 def is_cnn(name: str) -> bool:
-    """True unless `name` is a plain vision transformer."""
+    """True unless `name` is the timm name of a plain vision transformer; timm is loaded only if this is not clear."""
     if not name.startswith(VIT_PREFIXES):
         return True
     from models.backbones import is_vit
 
     try:
         return not is_vit(name)
-    except RuntimeError:  # timm does not know the name; the stage says so when it builds the network
+    except RuntimeError:  # timm does not know the name; the stage reports this when it builds the network
         return True

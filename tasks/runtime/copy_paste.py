@@ -1,4 +1,4 @@
-"""Objects of one training image pasted into another (Ghiasi et al., CVPR 2021: Simple Copy-Paste), from seeds alone."""
+"""Copy-paste augmentation (Ghiasi et al., CVPR 2021: Simple Copy-Paste). Seeds replace the masks of objects (ours)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from data.sample import BACKGROUND, UNLABELLED
 
 Item = Mapping[str, Tensor]
-"""What is known of an image: name -> map, (..., H, W); each has the same H and W."""
+"""An image and its maps: name -> Tensor, (..., H, W), with the same H and W."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Pasting:
     Attributes
     ----------
     share : float
-        Of the images, those of a mosaic each for itself, that get the objects of another one.
+        Share of the images that get the objects of another image. Each image of a mosaic counts separately.
     objects_of : callable
-        From an image's maps, where it has objects, (H, W) bool.
+        Maps of an image -> where the image shows objects, (H, W) bool.
     """
 
     share: float
@@ -31,14 +31,14 @@ class Pasting:
 
 
 def seeded_objects(seed: Tensor, superpixel: Tensor, nothing: int) -> Tensor:
-    """Where an image has objects, as far as its seed tells: superpixels with more foreground than background seeds.
+    """Where the seed of an image shows objects: superpixels with more foreground than background seeds (ours).
 
     Parameters
     ----------
     seed : Tensor, (H, W), integer: 0, 1..K or 255 = unlabelled
     superpixel : Tensor, (H, W), integer
     nothing : int
-        The superpixel number of pixels in none; of these, the foreground seeds count as object.
+        Number of the pixels that belong to no superpixel. Among them, the foreground seeds are objects.
 
     Returns
     -------
@@ -53,15 +53,15 @@ def seeded_objects(seed: Tensor, superpixel: Tensor, nothing: int) -> Tensor:
 
 
 def pasted(under: Item, over: Item, mask: Tensor, centre: Sequence[float]) -> dict[str, Tensor]:
-    """`under` with the masked pixels of `over` on top of it, moved so that their bounding box is centred at `centre`.
+    """Paste the masked pixels of `over` into `under`, with the centre of their bounding box at `centre`.
 
     Parameters
     ----------
     under, over : name -> Tensor, (..., H, W)
         The same names in both.
     mask : Tensor, (H, W), bool; at least one pixel
-    centre : (y, x), each in [0, 1) of the height and width
-        What is moved over the border is cut off.
+    centre : (y, x), each in [0, 1), relative to height and width
+        Pixels that are moved beyond the border are cut off.
 
     Returns
     -------

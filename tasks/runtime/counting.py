@@ -1,4 +1,4 @@
-"""Stages that count over images, such as scores: one job per shard, the counts added up."""
+"""Counting over images, as for scores: one job per shard, and the sums of all counts."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tasks.runtime.shards import ShardJob
 from tasks.runtime.stage import StageTask
 
 Counts = tuple[Any, ...]
-"""Arrays and numbers that add up over images."""
+"""Arrays and numbers that can be added up over images; each entry keeps its shape."""
 
 
 def jobs_over(
     store: ShardedStore, name: str, samples: Sequence[Sample], compute: Callable, num_classes: int, key: Any
 ) -> Iterator[ShardJob]:
-    """One job per shard of a finished store.
+    """Yield one job per shard of a complete store.
 
     Parameters
     ----------
     store : ShardedStore
     name : str
-        The name under which `compute` finds it among its inputs.
+        Name of `store` among the inputs of `compute`.
     samples : sequence of Sample
-        The images of the store's split.
+        All images of the store, in its order.
     compute : callable
         (sample, `ImageInputs`) -> `Counts`, or None for an image that does not count.
     num_classes : int
         Foreground classes K.
     key : object
-        What the counts are added up by.
+        Counts with the same key are added up.
     """
     for shard in range(store.num_shards()):
         indices = store.images_of(shard)
@@ -40,7 +40,7 @@ def jobs_over(
 
 
 def count_shard(job: ShardJob) -> tuple[Any, Counts | None]:
-    """The job's key, and the sums over its images; None if no image counts."""
+    """The key of a job, and the sums over its images; None instead of the sums if no image counts."""
     total: Counts | None = None
     for counts in job.results():
         if counts is not None:
@@ -49,7 +49,7 @@ def count_shard(job: ShardJob) -> tuple[Any, Counts | None]:
 
 
 def total_counts(stage: StageTask, jobs: Sequence[ShardJob]) -> dict[Any, Counts]:
-    """Compute jobs with a stage's processes; the sums by key. A key without an image that counts is left out."""
+    """Compute jobs in the processes of a stage. Returns the sums: key -> counts. Keys without counts are left out."""
     executor = executor_for(stage.processes, len(jobs), stage.dask)
     totals: dict[Any, Counts] = {}
     for key, counts in stage.progress(executor.map(count_shard, jobs), len(jobs), "shard"):

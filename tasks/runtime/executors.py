@@ -1,8 +1,8 @@
 """Where shards are computed: in this process, in local worker processes, or on a Dask cluster.
 
-An executor has one method, ``map(function, jobs)``, which gives results as they come. Every job is computed with one
-thread of BLAS and torch, wherever it runs: the bytes are the same whichever way it runs. Processes and not threads,
-because pydensecrf holds the GIL.
+An executor has one method, ``map(function, jobs)``, which yields results as soon as they are ready. Every job is
+computed with one torch thread, so the bytes of a result do not depend on the executor. Workers are processes, not
+threads, because pydensecrf holds the GIL.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from data.errors import SettingError, WorkerError
 from tasks.runtime.shards import ShardJob
 
 TRIES = 3
-"""How often a job is given to a worker before it is blamed for the worker's death."""
+"""How many times a job is sent to a worker. If the worker process died each time, the run fails with a WorkerError."""
 
 
 class Executor(Protocol):
     """Computes jobs."""
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        """``function(job)`` of each job, in any order; jobs are taken only as far as they are needed.
+        """Yield ``function(job)`` of each job, in any order. A job is taken from `jobs` only when it is needed.
 
         `function` must be importable by name.
         """
 
 
 def executor_for(workers: int, shards: int, dask: str = "") -> Executor:
-    """The executor that fits.
+    """The executor for a number of shards.
 
     Parameters
     ----------
     workers : int
-        Local processes; 0 = one per core. With one process or one shard all happens in this process.
+        Local processes; 0 = one per core. One process or one shard is computed in this process.
     shards : int
-        How many there are to compute.
+        Number of shards to compute.
     dask : str
-        Address of a Dask scheduler, or ``slurm``; empty = this machine.
+        Address of a Dask scheduler, or ``slurm``, whose workers compute the shards; empty = this machine.
     """
     processes = process_count(workers, shards)
     if processes == 1 and not dask:
@@ -50,12 +50,12 @@ def executor_for(workers: int, shards: int, dask: str = "") -> Executor:
 
 
 def process_count(workers: int, shards: int) -> int:
-    """Worker processes for so many shards; `workers` 0 = one per core."""
+    """Number of worker processes: at most one per shard, at least 1; `workers` = 0 means one per core."""
     return max(1, min(workers or os.cpu_count() or 1, shards))
 
 
 def single_threaded(function: Callable, job):
-    """Call with one torch thread, and put the number back."""
+    """``function(job)``, computed with one torch thread. The number of threads is set back afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -65,7 +65,7 @@ def single_threaded(function: Callable, job):
 
 
 class ThisProcess:
-    """One job after the other, here."""
+    """Computes one job after the other, in this process."""
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
         for job in jobs:
@@ -73,17 +73,24 @@ class ThisProcess:
 
 
 class DaskWorkers:
-    """Worker processes of Dask, for the time of a ``map``.
+    """Computes jobs in worker processes of Dask, which are started for each ``map``.
 
-    Local processes end with this process, even if it is killed. Those of a scheduler at an address stay. SLURM jobs
-    are given back.
+    Local worker processes end with this process, even if it is killed. The workers of a running scheduler are left
+    as they are. SLURM jobs end after the ``map``.
+
+    Parameters
+    ----------
+    processes : int
+        Number of local worker processes.
+    dask : str
+        Address of a Dask scheduler, or ``slurm``; empty = local processes.
 
     Raises
     ------
     WorkerError
-        If a worker process died `TRIES` times on the same job.
+        If `TRIES` worker processes died while they computed the same job.
     SettingError
-        If no scheduler answers, or its settings are wrong.
+        If no scheduler answers, or the settings of SLURM are wrong.
     """
 
     def __init__(self, processes: int, dask: str = ""):
@@ -113,7 +120,7 @@ class DaskWorkers:
         settings = {
             "distributed.worker.daemon": True,
             "distributed.logging.distributed": "error",
-            "distributed.scheduler.allowed-failures": 0,  # the jobs of a dead worker are sent again, see _map
+            "distributed.scheduler.allowed-failures": 0,  # _map sends the job of a dead worker again
         }
         with dask.config.set(settings):
             return LocalCluster(
@@ -126,14 +133,14 @@ class DaskWorkers:
             self.cluster.close()
 
     def _map(self, function: Callable, jobs: Iterable[Any]) -> Iterator:
-        """Results as they come. At most two jobs per process are under way, so memory stays flat."""
+        """Results as soon as they are ready. To limit the memory, at most two jobs per process are sent at a time."""
         from concurrent.futures import CancelledError
 
         from distributed import KilledWorker, as_completed
 
         rest = iter(jobs)
         running = as_completed([])
-        under_way: dict[str, tuple[Any, int]] = {}  # key of the future -> job, how often it was tried
+        under_way: dict[str, tuple[Any, int]] = {}  # key of the future -> job, number of tries
         limit = 2 * max(self.processes, sum(self.client.ncores().values()))
 
         def submit(job: Any, tries: int) -> None:
@@ -149,7 +156,7 @@ class DaskWorkers:
             job, tries = under_way.pop(future.key)
             try:
                 result = future.result()
-            except (KilledWorker, CancelledError) as error:  # its process died, and with it the job that was sent there
+            except (KilledWorker, CancelledError) as error:  # the worker process died with the job
                 if tries == TRIES:
                     raise WorkerError(_died(job)) from error
                 submit(job, tries + 1)
@@ -160,7 +167,7 @@ class DaskWorkers:
             yield result
 
     def _submit(self, function: Callable, job: Any):
-        # Scattered, not put into the task: probabilities of a shard are tens of megabytes.
+        # Scattered, not a part of the task: the probabilities of a shard are tens of megabytes.
         (payload,) = self.client.scatter([job], hash=False)
         return self.client.submit(single_threaded, function, payload, pure=False)
 
@@ -169,8 +176,8 @@ def _died(job: Any) -> str:
     ids = [sample.image_id for sample in job.samples] if isinstance(job, ShardJob) else []
     images = f"images {ids[0]} to {ids[-1]}" if ids else "a shard"
     return (
-        f"{images}: the worker process died {TRIES} times on them, out of memory or on a broken file; completed "
-        "shards are kept, and --processes 1 shows where it happens"
+        f"{images}: the worker process died {TRIES} times on them (out of memory, or a broken file); completed shards "
+        "are kept; run with --processes 1 to see the cause"
     )
 
 
@@ -180,7 +187,13 @@ def slurm_cluster(settings: dict[str, str]):
     Parameters
     ----------
     settings : dict
-        ``jobs`` and the keywords of ``dask_jobqueue.SLURMCluster``: cores, memory, queue, account, walltime, ...
+        ``jobs`` (number of SLURM jobs) and the keywords of ``dask_jobqueue.SLURMCluster``: cores, memory, queue,
+        account, walltime, ...
+
+    Raises
+    ------
+    SettingError
+        If dask-jobqueue is not installed, or ``cores`` or ``memory`` is missing.
     """
     try:
         from dask_jobqueue import SLURMCluster
@@ -190,7 +203,7 @@ def slurm_cluster(settings: dict[str, str]):
     jobs = options.pop("jobs", 1)
     missing = {"cores", "memory"} - options.keys()
     if missing:
-        raise SettingError(f"section [slurm] of luigi.cfg lacks {', '.join(sorted(missing))}")
+        raise SettingError(f"section [slurm] of luigi.cfg lacks {', '.join(sorted(missing))}; add them")
     # One process per core: pydensecrf holds the GIL.
     cluster = SLURMCluster(**{"processes": options["cores"], **options})
     cluster.scale(jobs=jobs)

@@ -1,18 +1,18 @@
-"""Stages over images: a stage declares its arrays and computes one image; the shard engine does the rest.
+"""Stages over images. A stage declares its arrays and computes one image. The shard engine does the rest.
 
 ::
 
-    class ThresholdCams(ImageStage):
-        threshold = luigi.FloatParameter(default=0.5, description="CAM above which a pixel is foreground")
+    class ThresholdSaliency(ImageStage):
+        threshold = luigi.FloatParameter(default=0.5, description="saliency above which a pixel is salient")
 
         def requires(self):
-            return {"dataset": self.upstream(IndexDataset), "cams": self.upstream(ExtractCams)}
+            return {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(LoadSaliency)}
 
         def arrays(self, samples):
-            return {"mask": label_map(samples, "1 where a CAM is above the threshold")}
+            return {"mask": label_map(samples, "1 where the saliency is above the threshold")}
 
         def compute(self, sample, inputs):
-            return {"mask": (inputs["cams"].read("cam").max(0) > self.threshold).astype(np.uint8)}
+            return {"mask": (inputs["saliency"].read("saliency") > self.threshold).astype(np.uint8)}
 """
 
 from __future__ import annotations
@@ -31,52 +31,62 @@ from tasks.runtime.shards import ImageInputs, ShardJob, open_stores, write_shard
 from tasks.runtime.stage import StageTask
 
 BatchFunction = Callable[[list[Sample]], Iterable]
-"""What a network computes: samples of one image size -> one result per sample."""
+"""What a network computes: samples whose images have one size -> one result per sample, in their order."""
 
 
 class ImageStage(StageTask):
-    """A stage over the images of a split, the train split unless it is told otherwise.
+    """A stage over the images of a split. The default is the train split.
 
-    A subclass gives `arrays` and `compute`, and `batch_function` where a network runs over batches of images.
+    A subclass defines `arrays` and `compute`. If a network runs over batches of images, it defines `batch_function`.
+    ``requires()`` must name an IndexDataset as ``dataset``.
     """
 
     shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images per shard")
 
     split: Any = TRAIN
+    """`TRAIN` or `EVALUATION`; a parameter in `SplitStage`."""
+
     batch_size: Any = 1
+    """Images per batch of `batch_function`; a parameter in the stages that have one."""
 
     @property
     def in_workers(self) -> bool:
-        """True if shards are computed in worker processes; false where they cost more than they give."""
+        """True if shards are computed in worker processes. False if starting them takes longer than they save."""
         return True
 
     @property
     def samples(self) -> Sequence[Sample]:
-        """What the stage works on."""
+        """The images of the stage, in the order of the artifact."""
         return self.inputs["dataset"].split(self.split)
 
     def arrays(self, samples: Sequence[Sample]) -> dict[str, ArraySpec]:
-        """The arrays that this stage writes."""
+        """The arrays that this stage writes: name -> layout (`tasks.runtime.layout` makes the usual ones)."""
         raise NotImplementedError
 
     def compute(self, sample: Sample, inputs: ImageInputs) -> Mapping[str, np.ndarray]:
-        """The values of one image by array, without padding.
+        """The values of one image: name of the array -> values without padding.
 
-        It runs in any process and must not use ``self.inputs``. By default it gives what `batch_function` computed.
+        This runs in any process and must not use ``self.inputs``. The default returns the result of `batch_function`.
 
         Parameters
         ----------
         sample : Sample
         inputs : ImageInputs
-            ``inputs["cams"].read("cam")`` is this image's part of an array upstream.
+            ``inputs["cams"].read("cam")`` is the part of this image in an array of a stage upstream.
+
+        Returns
+        -------
+        dict of name -> ndarray
+            One entry per array of `arrays`, each at most as large as its layout.
         """
         return inputs.inferred
 
     def batch_function(self, dataset: DatasetIndex) -> BatchFunction | None:
-        """A network at work on the device of this process; None where there is none."""
+        """A function that runs the network of the stage on the device of this process; None if there is no network."""
         return None
 
     def work(self) -> int:
+        """Compute the missing shards. Returns the number of computed images."""
         from tasks.runtime.executors import executor_for
 
         dataset, samples = self.inputs["dataset"], self.samples
@@ -98,9 +108,9 @@ class ImageStage(StageTask):
 
 
 class OfSplit:
-    """For stages over the split that a parameter names: each split has an artifact and a label of its own."""
+    """Mixin: the parameter ``split`` names the split of the stage. Each split has its own artifact and label."""
 
-    split = one_of((TRAIN, EVALUATION), TRAIN, "images that are read")
+    split = one_of((TRAIN, EVALUATION), TRAIN, "split whose images are used")
 
     @property
     def label(self) -> str:
@@ -108,7 +118,7 @@ class OfSplit:
 
 
 class SplitStage(OfSplit, ImageStage):
-    """An `ImageStage` over the split that a parameter names."""
+    """An `ImageStage` whose parameter ``split`` names the split."""
 
 
 def _inferred(network: BatchFunction | None, samples: Sequence[Sample], batch_size: int) -> Sequence | None:

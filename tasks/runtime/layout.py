@@ -1,4 +1,4 @@
-"""How array artifacts are laid out: images padded to one size, coordinates, shards."""
+"""Layout of array artifacts: images padded to one size, coordinates, shards."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from data.sample import UNLABELLED, DatasetIndex, Sample
 from data.store.sharded import ArraySpec, ShardedStore
 
 SHARD_SIZE = 32
-"""Images per shard: some dozens keep the files few and the memory small."""
+"""Default number of images per shard. With some dozens, there are few files and the memory stays small."""
 
 
 def padded_size(samples: Sequence[Sample], stride: int = 1) -> tuple[int, int]:
-    """Height and width that hold every image, in cells of `stride` pixels."""
+    """Largest height and largest width of the images, in cells of `stride` pixels."""
     height, width = (max(-(-sample.size[axis] // stride) for sample in samples) for axis in (0, 1))
     return height, width
 
@@ -22,18 +22,31 @@ def padded_size(samples: Sequence[Sample], stride: int = 1) -> tuple[int, int]:
 def image_map(
     samples: Sequence[Sample], dtype: str, fill: float, long_name: str, units: str = "", stride: int = 1
 ) -> ArraySpec:
-    """One value per pixel, or per cell of `stride` pixels."""
+    """Layout of an array with one value per pixel, or per cell of `stride` pixels.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        All images of the artifact; their largest size is the size of the layout.
+    dtype : str
+    fill : float
+        Value of the padding.
+    long_name, units : str
+        Attributes that xarray shows; empty units are left out.
+    stride : int
+        Pixels per cell.
+    """
     attrs = {**({"units": units} if units else {}), "long_name": long_name}
     return ArraySpec(("y", "x"), padded_size(samples, stride), dtype, fill, attrs, stride)
 
 
 def label_map(samples: Sequence[Sample], long_name: str) -> ArraySpec:
-    """One class number per pixel; 255 is unlabelled, and padding."""
+    """Layout of an array with one class number per pixel, uint8; 255 = unlabelled, or padding."""
     return image_map(samples, "uint8", UNLABELLED, long_name)
 
 
 def image_coords(dataset: DatasetIndex, samples: Sequence[Sample]) -> dict:
-    """Coordinates of every artifact: size of each image and the names of the classes."""
+    """Coordinates of every artifact: height and width of each image in pixels, and the names of the classes."""
     sizes = np.array([sample.size for sample in samples], np.int32)
     return {
         "height": (("image_id",), sizes[:, 0]),
@@ -50,6 +63,6 @@ def create_store(
     description: Mapping[str, object],
     shard_size: int,
 ) -> ShardedStore:
-    """Lay out an artifact over `samples`, or continue with what an interrupted run left of it."""
+    """Create the arrays of an artifact over `samples`, or continue with those that an interrupted run left."""
     ids = [sample.image_id for sample in samples]
     return store.create(ids, arrays, description, shard_size, image_coords(dataset, samples))

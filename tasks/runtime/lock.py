@@ -1,4 +1,4 @@
-"""One writer per artifact, also across processes and machines that share a folder."""
+"""One writer per artifact, also for several processes and for machines that share a folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = logging.getLogger("depthseed")
 
 @contextlib.contextmanager
 def artifact_lock(folder: Path, label: str, name: str) -> Iterator[None]:
-    """Hold the lock of an artifact; a second run waits here until the first has ended or was killed.
+    """Hold the lock of an artifact. A second run waits here until the first run has ended or was killed.
 
     Parameters
     ----------
     folder : Path
-        Of the data set's artifacts; the locks lie in ``.locks`` below it.
+        Folder of the artifacts of a data set. The locks are in its folder ``.locks``.
     label : str
-        Stage, for the log.
+        Name of the stage, for the log.
     name : str
         Stage and identity.
 
@@ -37,7 +37,7 @@ def artifact_lock(folder: Path, label: str, name: str) -> Iterator[None]:
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{name}.lock")
         lock.acquire(timeout=0)
-    except Timeout:  # it is an OSError, so it must come first
+    except Timeout:  # Timeout is an OSError, so it must come first
         log.info("%s: another run is computing %s; waiting for it", label, name)
         lock.acquire()
     except OSError as error:

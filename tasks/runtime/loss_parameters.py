@@ -1,4 +1,4 @@
-"""Parameters of the losses on the classifier's maps, made from their registry: a new loss needs no line in a stage."""
+"""Parameters of the losses on the classifier's maps, made from `MAP_LOSSES`. A new loss needs no line in a stage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tasks.runtime.parameters import nonzero, one_of, only
 
 
 def with_map_losses(stage: type[luigi.Task]) -> type[luigi.Task]:
-    """Give a stage ``<loss>_weight`` and ``<loss>_<setting>`` for every loss of `MAP_LOSSES`."""
+    """Give a stage the parameters ``<loss>_weight`` and ``<loss>_<setting>`` of every loss of `MAP_LOSSES`."""
     for name, loss in MAP_LOSSES.items():
-        how = "its share in the classification loss" if loss.replaces_classification else "its weight"
-        weight = luigi.FloatParameter(default=loss.weight, description=f"{loss.title}: {how}, 0 = off")
+        meaning = f"weight of the {loss.title}"
+        if loss.replaces_classification:
+            meaning = f"share of the {loss.title} in the classification loss"
+        weight = luigi.FloatParameter(default=loss.weight, description=f"{meaning}, 0 = off")
         add_parameter(stage, f"{name}_weight", weight)
         for keyword, setting in loss.settings.items():
             add_parameter(stage, f"{name}_{keyword}", only(_parameter(setting), **{f"{name}_weight": nonzero}))
@@ -24,13 +26,13 @@ def with_map_losses(stage: type[luigi.Task]) -> type[luigi.Task]:
 
 
 def active_losses(stage: luigi.Task) -> dict[str, float]:
-    """The losses that a stage uses, with their weights, in the order of the registry."""
+    """The losses whose weight is not 0 in a stage: name -> weight, in the order of the registry."""
     weights = {name: getattr(stage, f"{name}_weight") for name in MAP_LOSSES}
     return {name: weight for name, weight in weights.items() if weight}
 
 
 def loss_settings(stage: luigi.Task, name: str) -> dict[str, object]:
-    """The values of a loss's settings."""
+    """The settings of a loss in a stage: keyword of the loss -> value."""
     return {keyword: getattr(stage, f"{name}_{keyword}") for keyword in MAP_LOSSES[name].settings}
 
 

@@ -1,4 +1,4 @@
-"""Memory of this process: its peak, counted anew for every stage, and what becomes of freed blocks."""
+"""Memory of this process: its peak for each stage, and whether freed blocks are kept."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import resource
 from pathlib import Path
 
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
-"""glibc's mallopt parameters."""
+"""Parameters of mallopt in glibc."""
 
 
 def keep_freed_memory() -> None:
     """Let glibc keep freed blocks of any size for the next allocation, for the rest of this process.
 
-    By default it returns blocks above 32 MB to the system at once and gets them back page by page,
-    zeroed: a training step on CPU took 2.4 s instead of 1.8 s. `reset_peak_memory` still gives all back.
+    By default, glibc returns blocks above 32 MB to the system at once. It gets them back page by page, filled with
+    zeros. So a training step on CPU took 2.4 s instead of 1.8 s. `reset_peak_memory` still returns all freed memory.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -25,9 +25,10 @@ def keep_freed_memory() -> None:
 
 
 def reset_peak_memory() -> None:
-    """Forget the highest resident size so far (Linux; elsewhere it goes on counting).
+    """Start a new measurement of the peak memory. This works on Linux only; elsewhere the old peak stays.
 
-    What the stage before has freed goes back to the system first, or it would count for this one.
+    Memory that the previous stage has freed is first returned to the system. Otherwise it would count for the next
+    stage.
     """
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
@@ -37,7 +38,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb() -> int:
-    """Highest resident size since the last reset, MB; worker processes are not counted."""
+    """Highest resident size since the last reset, in MB, without worker processes."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):

@@ -1,4 +1,4 @@
-"""Networks by name, built from their settings, and what their weights expect of images."""
+"""Networks by name, built from their settings, and the normalisation that their weights expect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.runtime.tensors import Normalisation
 from tasks.runtime.weights import load_weights
 
 CLASSIFIER = "classifier"
-"""The name of classifiers with CAMs beside those of `models.segmentation.NETWORKS`."""
+"""Name of the classifiers with CAMs; the other names are those of `models.segmentation.NETWORKS`."""
 
 
 def build_network(network: str, num_classes: int, settings: Mapping[str, Any]) -> Any:
@@ -26,12 +26,12 @@ def build_network(network: str, num_classes: int, settings: Mapping[str, Any]) -
     num_classes : int
         Foreground classes K.
     settings : dict
-        The keywords of its builder.
+        Keywords of `models.cam.build_classifier` or `models.segmentation.build_segmenter`.
 
     Raises
     ------
     SettingError
-        If a setting is wrong.
+        If a name is unknown or a setting is wrong.
     """
     try:
         if network == CLASSIFIER:
@@ -42,11 +42,17 @@ def build_network(network: str, num_classes: int, settings: Mapping[str, Any]) -
 
 
 def pretrained(network: Any, backbone: str, weights: str) -> Any:
-    """Load a backbone's pretrained weights into a network, in place; the network."""
+    """Load pretrained weights into the backbone of a network, in place. Returns the network.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are not available or do not fit.
+    """
     load_weights(network.pretrained_network(), backbone, weights)
     return network
 
 
 def normalisation_of(backbone: str) -> Normalisation:
-    """What the weights of a timm network expect."""
+    """The normalisation that the pretrained weights of a timm network expect."""
     return Normalisation(*normalisation(backbone))

@@ -1,4 +1,4 @@
-"""A segmentation network from plain image to probabilities, as it is exported."""
+"""Export of a segmentation network: from an image in [0, 1] to probabilities, as ONNX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from tasks.runtime.tensors import Normalisation
 
 
 class ImageNetwork(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] -> class probabilities (B, C, H, W), at one scale and not mirrored."""
+    """Images (B, 3, H, W) in [0, 1] -> class probabilities (B, C, H, W), at scale 1 and without mirror images.
+
+    Parameters
+    ----------
+    network : nn.Module
+        A segmentation network: normalised images -> logits (B, C, h, w), or an object with an attribute ``logits``.
+    normalisation : Normalisation
+    """
 
     def __init__(self, network: nn.Module, normalisation: Normalisation):
         super().__init__()
@@ -29,7 +36,14 @@ class ImageNetwork(nn.Module):
 
 
 def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
-    """The network as an ONNX file for images of this one's size; input ``image``, output ``probabilities``."""
+    """The content of an ONNX file with the input ``image`` and the output ``probabilities``.
+
+    Parameters
+    ----------
+    network : nn.Module
+    image : Tensor, (1, 3, H, W)
+        An example. The file takes only images of this size.
+    """
     file = io.BytesIO()
     torch.onnx.export(
         network,
@@ -39,12 +53,12 @@ def onnx_bytes(network: nn.Module, image: Tensor) -> bytes:
         output_names=["probabilities"],
         dynamo=False,
         opset_version=17,
-    )  # the older exporter: the newer one cannot write into memory
+    )  # dynamo=False is the older exporter; the newer one cannot write into memory
     return file.getvalue()
 
 
 def largest_difference(network: nn.Module, model: bytes, image: Tensor) -> float:
-    """Between the probabilities of a network and those of its ONNX file."""
+    """Largest absolute difference between the probabilities of a network and those of its ONNX file, for one image."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

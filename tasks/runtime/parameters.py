@@ -1,9 +1,10 @@
-"""Kinds of luigi parameters, and which of them matter: only those enter the identity of an artifact.
+"""Kinds of luigi parameters, and which of them matter. Only parameters that matter enter the identity of an artifact.
 
-A parameter matters always, unless one of two things is said where it is declared or used:
+A parameter always matters, with two exceptions:
 
-- ``only(parameter, start="pretrained")``: it matters where another parameter has this value;
-- it is listed in a `Choice` of a registry: it matters where the user takes a choice that lists it.
+- ``only(parameter, start="pretrained")`` declares it: it matters only if another parameter has this value
+  (``when=function`` states a condition on the whole stage).
+- A `Choice` of a registry lists it: it matters only if the user selects a choice that lists it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from tasks.runtime.luigi_seam import choices_of
 
 
 class ScalesParameter(luigi.Parameter[tuple[float, ...]]):
-    """A comma-separated list of numbers, ``1,0.75,0.5``; the task sees a tuple of floats."""
+    """A comma-separated list of numbers, ``1,0.75,0.5``; its value is a tuple of floats.
+
+    Raises
+    ------
+    SettingError
+        If the text is not such a list.
+    """
 
     def parse(self, text: str) -> tuple[float, ...]:
         try:
@@ -33,7 +40,7 @@ class ScalesParameter(luigi.Parameter[tuple[float, ...]]):
         return ",".join(f"{number:g}" for number in value)
 
     def _warn_on_wrong_param_type(self, name, value):
-        pass  # luigi would warn of the tuple
+        pass  # luigi would warn about the tuple
 
 
 def flag(default: bool, description: str = "") -> luigi.BoolParameter:
@@ -48,16 +55,16 @@ P = TypeVar("P", bound="luigi.Parameter[Any]")
 
 @dataclass(frozen=True)
 class Choice:
-    """One entry of a registry: a way to do what a stage does.
+    """One entry of a registry: one way to compute the result of a stage.
 
     Attributes
     ----------
     function : callable
-        Gets what the stage computes on, and the parameters named here as keywords: it can use no others.
+        Computes the result. It gets the values of `parameters` as keywords, and no other parameter of the stage.
     parameters : tuple of str
-        Parameters of the stage.
+        Names of the parameters of the stage that it uses.
     inputs : tuple of str
-        What it reads of the stages upstream, by name.
+        Names of the inputs of the stage that it reads.
     """
 
     function: Callable[..., Any]
@@ -65,12 +72,12 @@ class Choice:
     inputs: tuple[str, ...] = ()
 
     def settings(self, stage: luigi.Task) -> dict[str, Any]:
-        """The values of its parameters."""
+        """The values of `parameters` in a stage: name -> value."""
         return {name: getattr(stage, name) for name in self.parameters}
 
 
 class RegistryParameter(luigi.ChoiceParameter):
-    """The name of an entry of a registry of `Choice`; the registry alone says which names there are."""
+    """The name of an entry of a registry of `Choice`; its choices are the names in the registry."""
 
     def __init__(self, registry: Mapping[str, Choice], default: str, description: str):
         self.registry = registry
@@ -78,36 +85,36 @@ class RegistryParameter(luigi.ChoiceParameter):
 
 
 def one_of(registry: Collection[str], default: str, description: str = "") -> luigi.ChoiceParameter:
-    """The name of an entry of a registry whose entries have no parameters of their own."""
+    """A parameter with choices: one of some names, or of the keys of a registry without `Choice` entries."""
     return luigi.ChoiceParameter(default=default, choices=tuple(registry), description=description or None)
 
 
 def nonzero(value: float) -> bool:
-    """A condition of `only`: the term with this weight is there."""
+    """A condition of `only`: a weight is not 0, so its term is used."""
     return value != 0
 
 
 def only(parameter: P, when: Callable[[Any], bool] | None = None, **conditions: object) -> P:
-    """Say where a parameter matters.
+    """Declare under which conditions a parameter matters. All conditions must hold.
 
     Parameters
     ----------
     parameter : luigi.Parameter
     when : callable, optional
-        stage -> bool.
+        Condition on the whole stage: stage -> bool.
     conditions
-        Name of another parameter -> the value with which this one matters, or a tuple of such values, or a function
-        of the value. A condition on a parameter that does not matter itself does not hold.
+        Name of another parameter -> the value with which `parameter` matters, or a tuple of such values, or a
+        function value -> bool. A condition on a parameter that does not matter itself never holds.
 
     Returns
     -------
     luigi.Parameter
-        The same; its description tells the conditions.
+        The same object. Its description now states the conditions on other parameters.
     """
     vars(parameter).update(when=when, conditions=conditions)
-    told = ", ".join(f"{name} {_told(wanted)}" for name, wanted in conditions.items())
+    told = " and ".join(f"{name} is {_told(wanted)}" for name, wanted in conditions.items())
     if told:
-        parameter.description = f"{parameter.description or ''} ({told})".strip()
+        parameter.description = f"{parameter.description or ''} (if {told})".strip()
     return parameter
 
 
@@ -115,14 +122,14 @@ def _told(wanted: object) -> str:
     if wanted is nonzero:
         return "not 0"
     if callable(wanted):
-        return getattr(wanted, "__name__", "").replace("_", " ")
+        return getattr(wanted, "__name__", "").removeprefix("is_").replace("_", " ")
     if isinstance(wanted, tuple):
         return " or ".join(map(str, wanted))
     return str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
 
 
 def matters(stage: luigi.Task, name: str) -> bool:
-    """True if the value of a parameter can change what the stage writes, the other parameters being as they are."""
+    """True if the value of a parameter can change what the stage writes, with the present values of all others."""
     parameter = getattr(type(stage), name)
     when = getattr(parameter, "when", None)
     if when is not None and not when(stage):
@@ -144,28 +151,28 @@ def _holds(value: object, wanted: object) -> bool:
 
 
 def registries_of(stage: type[luigi.Task]) -> dict[str, Mapping[str, Choice]]:
-    """Parameters of a stage that name an entry of a registry, with the registries."""
+    """The registries of a stage: parameter that names an entry -> registry."""
     return {name: value.registry for name, value in stage.get_params() if isinstance(value, RegistryParameter)}
 
 
 LUIGIS_CHOICES = re.compile(r" *Choices: \{[^}]*\}")
-"""What luigi adds to the description of a choice, in the order of a set."""
+"""The text that luigi adds to the description of a parameter with choices. Its order changes from run to run."""
 
 
 def described(stage: type[luigi.Task], name: str) -> str:
-    """The one line about a parameter: description, where it matters, choices."""
+    """The line about a parameter in luigi.cfg: description, conditions under which it matters, choices."""
     parameter = getattr(stage, name)
     parts = [LUIGIS_CHOICES.sub("", parameter.description or "")]
     for other, registry in registries_of(stage).items():
         takers = [entry for entry, choice in registry.items() if name in choice.parameters]
         if takers:
-            parts.append(f"({other} {' or '.join(takers)})")
-    if choices := choices_of(parameter):
-        parts.append(f"Choices: {', '.join(sorted(choices))}.")
-    return " ".join(filter(None, parts))
+            parts.append(f"(if {other} is {' or '.join(takers)})")
+    text = " ".join(filter(None, parts))
+    choices = ", ".join(sorted(choices_of(parameter)))
+    return "; ".join(filter(None, [text, choices and f"choices: {choices}"]))
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """The end of an error line about an unknown name."""
+    """The end of an error line about an unknown name: similar names, or else all known names."""
     near = difflib.get_close_matches(name, known, n=3)
     return f"; did you mean: {', '.join(near)}?" if near else f"; use one of: {', '.join(sorted(known))}"

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line every 30 seconds in a log."""
+"""Progress of long computations: a bar on a terminal, or a line every 30 seconds in a log."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from tqdm import tqdm
 log = logging.getLogger("depthseed")
 
 SECONDS_PER_LINE = 30.0
+"""Time between two lines in a log."""
 
 T = TypeVar("T")
 
 
 class Progress:
-    """Counts what is done and shows it.
+    """Counts what is done and shows it on stderr.
 
     Parameters
     ----------
     title : str
         Name of the stage.
     total : int or None
+        Number of units to do; None if it is not known.
     unit : str
         What is counted, in the singular.
     initial : int
-        What an earlier run has done.
+        Number of units that an earlier run has done.
     scale : bool
-        Show large counts as 1.2M.
+        Show large counts in the bar as 1.2M.
     """
 
     def __init__(self, title: str, total: int | None, unit: str, initial: int = 0, scale: bool = False):
@@ -50,7 +52,7 @@ class Progress:
         self.bar.close()
 
     def update(self, count: int = 1, note: str = "") -> None:
-        """`count` more are done; `note` is shown beside them."""
+        """Add `count` done units; `note` is shown beside the count."""
         self.done += count
         if note:
             self.bar.set_postfix_str(note, refresh=False)
@@ -61,12 +63,14 @@ class Progress:
             log.info("%s", self.line(now - self.started, note))
 
     def line(self, seconds: float, note: str = "") -> str:
-        """Done, total, rate and time left, for a log.
+        """The line for a log: done, total, rate and time left.
 
         Parameters
         ----------
         seconds : float
-            Since the work began in this process.
+            Time since the start in this process.
+        note : str
+            Text at the end of the line.
         """
         rate = (self.done - self.initial) / seconds if seconds > 0 else 0.0
         of = f" of {self.total}" if self.total is not None else ""
@@ -77,7 +81,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """``45 s``, ``12 min`` or ``3 h 05 min``."""
+    """A time as text: ``45 s``, ``12 min`` or ``3 h 05 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -87,12 +91,15 @@ def duration(seconds: float) -> str:
 def track(
     items: Iterable[T], title: str, total: int, unit: str, report: Callable[[int, int, str], None] | None = None
 ) -> Iterator[T]:
-    """Iterate and show the progress.
+    """Iterate over items and show the progress.
 
     Parameters
     ----------
+    items : iterable
+    title, total, unit
+        As of `Progress`.
     report : callable, optional
-        (done, total, unit), after each item.
+        Called with (done, total, unit) after each item.
     """
     with Progress(title, total, unit) as progress:
         for done, item in enumerate(items, start=1):

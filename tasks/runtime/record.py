@@ -1,4 +1,4 @@
-"""Provenance of runs. It lies beside the artifacts, which hold nothing that changes from run to run."""
+"""Records of runs. They are stored beside the artifacts, since an artifact holds nothing that changes between runs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ from tasks.runtime.memory import peak_memory_mb
 log = logging.getLogger("depthseed")
 
 PACKAGES = ("depthseed", "torch", "timm", "zarr", "numpy", "scikit-image", "luigi")
+"""Packages whose versions a record holds."""
 
 
 def write_record(path: Path, label: str, artifact: Artifact, seconds: float, images: int, seed: int) -> None:
-    """Write how an artifact was computed, and log it.
+    """Write and log how an artifact was computed.
 
     Parameters
     ----------
     path : Path
+        JSON file of the record.
     label : str
-        Stage, for the log.
+        Name of the stage, for the log.
     artifact : Artifact
     seconds : float
+        Time of this run.
     images : int
-        Computed in this run; 0 if the work is not counted in images.
+        Images computed in this run; 0 if the work is not counted in images.
     seed : int
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
     """
     files, size = artifact.size()
     rate = images / seconds if seconds and images else None
@@ -51,7 +59,7 @@ def write_record(path: Path, label: str, artifact: Artifact, seconds: float, ima
 
 
 def read_record(path: Path) -> dict:
-    """What `write_record` wrote; empty if there is nothing."""
+    """The record that `write_record` wrote; empty if there is none or it cannot be read."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the stages that train a segmentation network from tags share: its architecture, start and augmentation."""
+"""The base of the stages that train a segmentation network from tags: architecture, initial weights, augmentation."""
 
 from __future__ import annotations
 
@@ -12,31 +12,41 @@ from tasks.train_classifier import TrainClassifier
 
 
 class SegmenterStage(TrainingStage):
-    """A stage that trains a network that labels every pixel; methods differ in targets and losses alone."""
+    """A stage that trains a DeepLab-ASPP network. The stages of the methods differ only in targets and losses."""
 
     network = "deeplab_aspp"
 
     weights = only(
-        luigi.Parameter(default="package", description="hub, package, random, or a file of weights"),
+        luigi.Parameter(
+            default="package", description="pretrained weights: hub, package, random, or the path of a file"
+        ),
         start="pretrained",
     )
     output_stride = luigi.IntParameter(default=16, description=STRIDE_HELP)
-    start = one_of(("pretrained", "classifier"), "classifier", "weights with which the backbone begins")
+    start = one_of(
+        ("pretrained", "classifier"),
+        "classifier",
+        "initial weights of the backbone: pretrained, or those of the trained classifier",
+    )
     rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
     epochs = luigi.IntParameter(default=5, description="passes over the training images")
     scale_min = luigi.FloatParameter(default=0.8, description="minimum random scale")
     scale_max = luigi.FloatParameter(default=2.0, description="maximum random scale")
-    jitter = luigi.FloatParameter(default=0.3, description="largest change of brightness, contrast and saturation")
-    mosaic = luigi.FloatParameter(default=0.6, description="share of the items that are four images at half size")
+    jitter = luigi.FloatParameter(
+        default=0.3, description="maximum change of brightness, contrast and saturation, as a share"
+    )
+    mosaic = luigi.FloatParameter(
+        default=0.6, description="share of the items that are mosaics of four images at half size"
+    )
     input_scales = ScalesParameter(
-        default=(1.0,), description="sizes at which each batch is seen; the loss is their mean"
+        default=(1.0,), description="scales at which the network sees each batch, relative to the crop"
     )
     learning_rate = luigi.FloatParameter(default=5e-4, description="peak backbone learning rate")
-    schedule = RegistryParameter(SCHEDULES, "poly", "learning rate over the steps")
+    schedule = RegistryParameter(SCHEDULES, "poly", "learning rate schedule")
     warmup_epochs = luigi.FloatParameter(default=0.5, description="epochs of linear warm-up from 1e-6")
-    freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift")
+    freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift of batch norm")
     average_decay = luigi.FloatParameter(
-        default=0.99, description="the result is a running mean of the weights with this decay, 0 = the last weights"
+        default=0.99, description="decay of the running mean of the weights, which is the result; 0 = the last weights"
     )
 
     def network_settings(self):
@@ -55,7 +65,7 @@ class SegmenterStage(TrainingStage):
         return {}
 
     def new_network(self):
-        """The segmentation network with the weights with which training begins."""
+        """The segmentation network with its initial weights."""
         import torch
 
         from tasks.runtime.networks import build_network
@@ -68,7 +78,19 @@ class SegmenterStage(TrainingStage):
         return network
 
     def logits_at_scales(self, network, images, size) -> list:
-        """Class logits of a batch at each of the `input_scales`, resized to `size`."""
+        """Class logits of a batch at each of the `input_scales`, resized to one size.
+
+        Parameters
+        ----------
+        network : nn.Module
+        images : Tensor, (B, 3, H, W), normalised
+        size : (height, width) of the logits
+
+        Returns
+        -------
+        list of Tensor, (B, K+1, height, width)
+            One per scale.
+        """
         import torch.nn.functional as F
 
         logits = []

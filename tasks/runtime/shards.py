@@ -1,6 +1,7 @@
-"""The unit of work of all stages over images: the images of one shard, with what is read for each of them.
+"""The unit of work of all stages over images: the images of one shard, with what is read for each image.
 
-A job goes to whichever process computes it (`tasks.runtime.executors`). Paths travel, arrays do not.
+A job is sent to the process that computes it (`tasks.runtime.executors`). It holds the paths of the stores that are
+read, not their arrays. Only the results of a network (`ShardJob.inferred`) are sent as arrays.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from data.store.sharded import ShardedStore, StoredImage
 
 
 class ImageInputs(Mapping[str, StoredImage]):
-    """What is read for one image: input name -> its part of that store.
+    """What is read for one image: name of the input -> the part of the image in that store.
 
-    Attributes
+    Parameters
     ----------
+    stores : dict of name -> ShardedStore
     index : int
         Position of the image in its split, the same in every store.
+    size : (height, width) of the image in pixels
     num_classes : int
         Foreground classes K of the data set.
     inferred : object
-        What the stage's network computed for the image; None where there is no network.
+        Result of the stage's network for the image; None if the stage has no network.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class ImageInputs(Mapping[str, StoredImage]):
 
 @dataclass(frozen=True)
 class ShardJob:
-    """The images of one shard and what is computed for each.
+    """The images of one shard and what is computed for each of them.
 
     Attributes
     ----------
@@ -59,15 +62,17 @@ class ShardJob:
         Positions of the images in their split.
     samples : sequence of Sample
     stores : dict of name -> ShardedStore
-        What is read, by the name of the input.
+        Name of the input -> store that is read.
     num_classes : int
         Foreground classes K.
     inferred : sequence, optional
         One result of the stage's network per image.
     target : ShardedStore, optional
-        Where `write_shard` writes, into the shard `shard`.
+        The store into which `write_shard` writes.
+    shard : int
+        Index of the shard in `target`.
     key : object
-        What `tasks.runtime.counting` adds counts up by.
+        `tasks.runtime.counting` adds up the counts of all jobs with the same key.
     """
 
     compute: Callable[[Sample, ImageInputs], Any]
@@ -81,20 +86,20 @@ class ShardJob:
     key: Any = field(default=None, compare=False)
 
     def results(self) -> Iterator[Any]:
-        """One result per image."""
+        """Yield one result per image, in the order of `samples`."""
         for place, (index, sample) in enumerate(zip(self.indices, self.samples, strict=True)):
             inferred = None if self.inferred is None else self.inferred[place]
             yield self.compute(sample, ImageInputs(self.stores, index, sample.size, self.num_classes, inferred))
 
 
 def open_stores(inputs: Mapping[str, Any]) -> dict[str, ShardedStore]:
-    """The array stores among the inputs of a stage."""
+    """The inputs of a stage that are array stores: name -> store."""
     opened = {name: inputs[name] for name in inputs}
     return {name: store for name, store in opened.items() if isinstance(store, ShardedStore)}
 
 
 def write_shard(job: ShardJob) -> int:
-    """Compute the images of a shard and write it as a whole; the number of images."""
+    """Compute the images of a shard and write it into `target`. Returns the number of images."""
     results = list(job.results())
     target = cast(ShardedStore, job.target)
     target.write_shard(job.shard, {name: [values[name] for values in results] for name in results[0]})

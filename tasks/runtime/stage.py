@@ -1,6 +1,6 @@
-"""The base of all stages: what they read, their identity, completeness, resume and error lines.
+"""The base of all stages: what they read, identity, completeness, resuming and error lines.
 
-A stage file states its parameters, what it requires, and what it computes; nothing of this.
+So the file of a stage contains only its parameters, what it requires, and what it computes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,20 @@ from tasks.runtime.record import read_record, write_record
 log = logging.getLogger("depthseed")
 
 STAGE_FILE = "stage.json"
-"""In every artifact: stage, version, parameters and the digests of the artifacts that it was made from."""
+"""File in every artifact: stage, version, parameters, and the digests of the artifacts upstream."""
 
 COMMON = ("dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "device")
-"""Parameters that every stage hands to the stages that it requires."""
+"""Parameters that every stage passes on to the stages that it requires."""
 
 
 class SettingsParameter(luigi.DictParameter):
-    """JSON of stage -> parameter -> value, checked: ``{"TrainClassifier": {"deal_weight": 0.2}}``."""
+    """JSON of stage -> parameter -> value: ``{"TrainClassifier": {"deal_weight": 0.2}}``.
+
+    Raises
+    ------
+    SettingError
+        If the text is not valid JSON, or a stage or a parameter is unknown.
+    """
 
     def parse(self, text: str):
         try:
@@ -64,52 +70,70 @@ class SettingsParameter(luigi.DictParameter):
 S = TypeVar("S", bound="StageTask")
 
 Stages = dict[str, "StageTask"]
-"""What `StageTask.requires` returns."""
+"""What `StageTask.requires` returns: name of an input -> the stage that writes it."""
 
 
 class StageTask(luigi.Task):
     """Base of all stages.
 
-    A subclass sets `version` (raise it when the same parameters give other results), declares its parameters,
-    ``requires()``, which returns ``{name: stage}``, and ``work()``, which reads ``self.inputs[name]`` and writes into
-    ``self.artifact``. `tasks.runtime.image_stage.ImageStage` has a ``work()`` for stages over images. Parameters that
-    do not change the result are declared with ``significant=False``; those that matter only beside certain values of
-    others are declared by `tasks.runtime.parameters`.
+    A subclass declares its parameters and defines two functions:
+
+    - ``requires()`` returns ``{name: stage}``.
+    - ``work()`` reads ``self.inputs[name]`` and writes into ``self.artifact``. Stages over images have the ``work()``
+      of `tasks.runtime.image_stage.ImageStage`.
+
+    A parameter that does not change the result is declared with ``significant=False``. `tasks.runtime.parameters`
+    declares that a parameter matters only with certain values of other parameters.
     """
 
     version = 1
+    """Increase it when a change of the code gives other results with the same parameters."""
+
     artifact_type: type[Artifact] = ShardedStore
-    """What the stage writes: arrays over images, or any files."""
+    """What the stage writes: arrays over images (`ShardedStore`) or any files (`Artifact`)."""
 
     dataset = luigi.Parameter(default="demo", description=f"data set: {', '.join(sorted(DATASETS))}")
     data_root = luigi.Parameter(
-        default="", description="folder of the data set; the demo has its own", significant=False
+        default="", description="folder that contains the data set; demo does not need it", significant=False
     )
     artifacts = luigi.Parameter(default="artifacts", description="folder for all results", significant=False)
     profile = luigi.ChoiceParameter(
         default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
     )
-    method = one_of(METHODS, "superpixel", "how the segmentation network learns")
+    method = one_of(METHODS, "superpixel", "method that trains the segmentation network")
     settings = SettingsParameter(
-        default={}, description='JSON that wins over luigi.cfg for single stages: {"Stage": {"parameter": value}}'
+        default={},
+        description='JSON of parameters of single stages, overrides luigi.cfg: {"Stage": {"parameter": value}}',
     )
-    seed = luigi.IntParameter(default=0, description="seed of everything random")
+    seed = luigi.IntParameter(default=0, description="seed of everything that is random")
     processes = luigi.IntParameter(
-        default=0, description="processes of the CPU stages, 0 = all cores", significant=False
+        default=0, description="number of processes of the CPU stages, 0 = one per core", significant=False
     )
     dask = luigi.Parameter(
-        default="", description="Dask scheduler for the CPU stages: its address, or slurm ([slurm])", significant=False
+        default="",
+        description="workers of the CPU stages: address of a Dask scheduler, or slurm (section [slurm] of luigi.cfg)",
+        significant=False,
     )
-    device = luigi.Parameter(default="auto", description="torch device; auto = cuda if there is one", significant=False)
+    device = luigi.Parameter(
+        default="auto", description="torch device; auto = cuda if it is available, else cpu", significant=False
+    )
 
     @property
     def uses_seed(self) -> bool:
-        """True for the stages whose result depends on `seed`."""
+        """True if the result depends on `seed`."""
         return False
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
-        """Luigi's resolution, with the profile between luigi.cfg and the default in the code, and `settings` above."""
+        """The values of the parameters. For each, the first of these that sets it wins:
+
+        1. the arguments of the call: what `upstream` passes on, or the flags of the stage that is run
+        2. `settings`
+        3. the flags ``--Stage-parameter`` of the command line
+        4. luigi.cfg
+        5. the profile, then the method (`tasks.presets`)
+        6. the default in the code
+        """
         values = dict(super().get_param_values(params, args, kwargs))
         if "method" not in kwargs and not is_set(dict(params)["method"], cls.get_task_family(), "method"):
             values["method"] = PROFILES[values["profile"]].method
@@ -127,32 +151,35 @@ class StageTask(luigi.Task):
     # What it reads
 
     def requires(self) -> Stages:
-        """The stages that this one reads, by the name that it uses for each."""
+        """The stages that this stage reads: name of the input -> stage."""
         return {}
 
     def upstream(self, stage: type[S], **parameters) -> S:
-        """A stage to require, with the same common parameters (never with equal-named parameters of this stage)."""
+        """A stage to require, with the `COMMON` parameters of this stage and with `parameters`.
+
+        No other parameter of this stage is passed on, even if the other stage has one of the same name.
+        """
         return stage(**{**{name: getattr(self, name) for name in COMMON}, **parameters})
 
     @cached_property
     def required(self) -> dict[str, Any]:
-        """What `requires` returns; the same tasks each time, even when the command line's flags are gone."""
+        """What `requires` returns, kept from the first call: the flags of other stages hold only while luigi parses."""
         return dict(self.requires())
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """What this stage reads, by name: ``self.inputs["cams"]`` is the open artifact of the stage upstream."""
+        """What this stage reads, by name: ``self.inputs["cams"]`` is what `open` of that stage returns."""
         return _Inputs(self.required)
 
     def open(self) -> Any:
-        """What a stage that requires this one reads."""
+        """What the stages that require this stage read: its artifact, if a subclass does not define something else."""
         return self.artifact
 
     # Identity
 
     def parameters(self) -> dict[str, object]:
-        """The parameters that the result depends on."""
-        # What these decide shows in other parameters and in the stages upstream.
+        """The parameters on which the result depends: name -> value."""
+        # These act only through other parameters and through the stages upstream.
         skipped = {"dataset", "method", "settings", *(() if self.uses_seed else ("seed",))}
         return {
             name: getattr(self, name)
@@ -161,12 +188,18 @@ class StageTask(luigi.Task):
         }
 
     def content_identity(self) -> dict[str, str]:
-        """Content hashes of inputs that are not a stage: files of the data set, weight files."""
+        """Content hashes of inputs that no stage writes, such as files of the data set and of weights: name -> hash.
+
+        Raises
+        ------
+        DepthseedError
+            If such a file is missing or its parameter is not set.
+        """
         return {}
 
     @cached_property
     def identity(self) -> str:
-        """Short hash of stage, version, parameters, contents and the identities of the stages upstream."""
+        """Hash of stage, version, parameters, contents and the identities upstream, 12 hex characters."""
         above = sorted((name, task.identity) for name, task in self.required.items())
         text = json.dumps(
             [type(self).__name__, self.version, self.parameters(), self.content_identity(), above], sort_keys=True
@@ -180,7 +213,7 @@ class StageTask(luigi.Task):
 
     @cached_property
     def artifact(self) -> Any:
-        """Where this stage writes: ``<artifacts>/<dataset>/<stage>/<identity>``."""
+        """What this stage writes, at ``<artifacts>/<dataset>/<stage>/<identity>``."""
         folder = Path(self.artifacts) / self.dataset / type(self).__name__
         return self.artifact_type(folder / f"{self.identity}{self.artifact_type.suffix}")
 
@@ -188,7 +221,7 @@ class StageTask(luigi.Task):
         return _ArtifactTarget(self.artifact)
 
     def description(self) -> dict:
-        """What this artifact is: stage, version, parameters, contents read, digests of the artifacts upstream."""
+        """What the artifact is made from: stage, version, parameters, content hashes, digests of what was read."""
         described = {
             "stage": self.label,
             "version": self.version,
@@ -204,15 +237,15 @@ class StageTask(luigi.Task):
         return {f"{name} {task.identity}": task.artifact.digest() for name, task in self.required.items()}
 
     def complete(self) -> bool:
-        """True if this artifact and all upstream are complete and still have the content that was read.
+        """True if this artifact and all artifacts upstream are complete, and were made from each other.
 
-        A deleted or damaged artifact in the middle thus makes all below it incomplete. Where it is rebuilt with the
-        same bytes, they are complete again without any work.
+        So if an artifact is deleted or lacks a file, all stages that depend on it are incomplete. If it is rebuilt with
+        the same bytes, these stages are complete again and are not recomputed.
         """
         return self.is_current({})
 
     def is_current(self, known: dict[str, bool]) -> bool:
-        """`complete`; `known` holds the answers of this question so far, so that no stage is visited twice."""
+        """Same as `complete`. `known` keeps the answers for all stages visited so far, so that each is visited once."""
         key = f"{type(self).__name__} {self.identity}"
         if key not in known:
             marker = self.artifact.marker
@@ -226,12 +259,20 @@ class StageTask(luigi.Task):
     # Running
 
     def work(self) -> int:
-        """Compute what is missing in ``self.artifact``; return the number of images (for the throughput)."""
+        """Compute what is missing in ``self.artifact``. Returns the number of images, for the images per second."""
         raise NotImplementedError
 
     def run(self):
+        """Compute the artifact under its lock, if another run has not completed it.
+
+        Raises
+        ------
+        DepthseedError
+            If an input, a parameter or the disk does not allow it. Damaged inputs are removed first, so that the next
+            run recomputes them.
+        """
         with artifact_lock(Path(self.artifacts) / self.dataset, self.label, f"{type(self).__name__}-{self.identity}"):
-            if self.complete():  # by another run, while this one waited
+            if self.complete():  # another run has completed it while this run waited
                 log.info("%s: already complete, %s", self.label, self.artifact.path)
                 return
             self._begin()
@@ -246,14 +287,14 @@ class StageTask(luigi.Task):
                 raise
             except OSError as error:
                 raise StoreError(
-                    f"{error.filename or self.artifact.path}: {error.strerror or error}; check disk space and rights, "
-                    "then run the same command again: completed shards are kept"
+                    f"{error.filename or self.artifact.path}: {error.strerror or error}; check the disk space and the "
+                    "file permissions, then run the same command again: completed shards are kept"
                 ) from error
             self.artifact.finish(self._parent_digests())
             write_record(self.record_path, self.label, self.artifact, time.perf_counter() - start, images, self.seed)
 
     def _begin(self) -> None:
-        """Make the folder ready: continue where an interrupted run stopped, unless its inputs have changed."""
+        """Prepare the folder: continue where an interrupted run stopped, or start again if the inputs have changed."""
         described = self.description()
         path = self.artifact.path / STAGE_FILE
         try:
@@ -266,12 +307,12 @@ class StageTask(luigi.Task):
             write_json(path, described)
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
-        """Iterate, show the progress, and tell Luigi's scheduler."""
+        """Iterate over `items`, show the progress, and report it to luigi's scheduler."""
         return track(items, self.label, total, unit, self.report_progress)
 
     def report_progress(self, done: int, total: int, unit: str) -> None:
-        """Progress and status message for Luigi's scheduler."""
-        tell: Any = self  # luigi's worker sets both while the task runs
+        """Report progress and a status message to luigi's scheduler."""
+        tell: Any = self  # luigi's worker sets both functions while the task runs
         if tell.set_progress_percentage is None:
             return
         tell.set_progress_percentage(round(100 * done / max(total, 1)))
@@ -279,14 +320,14 @@ class StageTask(luigi.Task):
 
     @property
     def record_path(self) -> Path:
-        """JSON of the run that completed this artifact: seconds, throughput, memory, versions."""
+        """JSON file about the run that completed this artifact: seconds, images per second, memory, versions."""
         return Path(self.artifacts) / self.dataset / ".runs" / f"{type(self).__name__}-{self.identity}.json"
 
     def record(self) -> dict:
         """Content of `record_path`; empty if there is none."""
         return read_record(self.record_path)
 
-    def __reduce__(self):  # worker processes get the values of the parameters, and resolve nothing
+    def __reduce__(self):  # worker processes get the values of the parameters and need neither luigi.cfg nor flags
         return _with_values, (type(self), {name: getattr(self, name) for name, _ in self.get_params()})
 
 
@@ -297,7 +338,7 @@ def _with_values(stage: type[StageTask], values: dict[str, object]) -> StageTask
 
 
 class _Inputs(Mapping):
-    """Opens what a stage reads, each at its first use."""
+    """The inputs of a stage by name. An input is opened when it is used."""
 
     def __init__(self, required: Mapping[str, StageTask]):
         self.required = required
@@ -321,7 +362,7 @@ class _ArtifactTarget(luigi.Target):
 
 
 def _parsed(param: luigi.Parameter, value: object) -> object:
-    """A value of `settings` as from the command line, so that 0 and 0.0 are one setting."""
+    """A value of `settings`, parsed as on the command line, so that 0 and 0.0 are the same setting."""
     return param.parse(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
 
 

@@ -1,4 +1,4 @@
-"""Samples as tensors: images, tags, batches of one size, and the normalisation that a network expects."""
+"""Samples as tensors: images, tags, batches of images of one size, and the normalisation that a network expects."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class Normalisation:
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(..., 3, H, W) in [0, 1] -> normalised."""
+        """Images (..., 3, H, W) in [0, 1] -> normalised images of the same shape."""
         shape = (3, 1, 1)
         return (images - images.new_tensor(self.mean).view(shape)) / images.new_tensor(self.std).view(shape)
 
     def undo(self, images: Tensor) -> Tensor:
-        """Normalised (..., 3, H, W) -> colours, cut to [0, 1]."""
+        """Normalised images (..., 3, H, W) -> colours, clamped to [0, 1]."""
         shape = (3, 1, 1)
         return (images * images.new_tensor(self.std).view(shape) + images.new_tensor(self.mean).view(shape)).clamp(0, 1)
 
 
 def tags_of(samples: Sequence[Sample], num_classes: int) -> Tensor:
-    """Image-level tags, (B, K) float32 in {0, 1}."""
+    """Image-level tags of B samples, (B, K) float32 in {0, 1}."""
     tags = torch.zeros(len(samples), num_classes)
     for row, sample in zip(tags, samples, strict=True):
         row[[label - 1 for label in sample.tags]] = 1
@@ -45,17 +45,17 @@ def rgb_tensor(image: np.ndarray) -> Tensor:
 
 
 def image_tensor(sample: Sample) -> Tensor:
-    """RGB image, (3, H, W) float32 in [0, 1]."""
+    """The RGB image of a sample, (3, H, W) float32 in [0, 1]; raises as `data.files.images.read_image`."""
     return rgb_tensor(read_image(sample.image))
 
 
 def image_batch(samples: Sequence[Sample]) -> Tensor:
-    """RGB images of one size, (B, 3, H, W) float32 in [0, 1]."""
+    """The RGB images of samples of one size, (B, 3, H, W) float32 in [0, 1]."""
     return torch.stack([image_tensor(sample) for sample in samples])
 
 
 def batches_of_one_size(samples: Sequence[Sample], batch_size: int) -> Iterator[list[int]]:
-    """Positions of the samples in groups of equal image size, so that each group is one tensor."""
+    """Yield positions of samples, at most `batch_size` at a time. The images of a group have the same size."""
     by_size: dict[tuple[int, int], list[int]] = {}
     for index, sample in enumerate(samples):
         by_size.setdefault(sample.size, []).append(index)
@@ -65,7 +65,16 @@ def batches_of_one_size(samples: Sequence[Sample], batch_size: int) -> Iterator[
 
 
 def map_images(samples: Sequence[Sample], batch_size: int, compute: Callable[[list[Sample]], Iterable]) -> list:
-    """One result per image, in the order of the samples; `compute` gets images of equal size, a batch at a time."""
+    """Compute one result per image, batch by batch. Returns the results in the order of the samples.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    batch_size : int
+        Images per batch.
+    compute : callable
+        Samples whose images have one size -> one result per sample.
+    """
     found: dict[int, object] = {}
     for indices in batches_of_one_size(samples, batch_size):
         found.update(zip(indices, compute([samples[index] for index in indices]), strict=True))

@@ -1,4 +1,4 @@
-"""What a training stage writes, and the one way from there to the trained network. Torch is loaded with the network."""
+"""What a training stage writes, and how the trained network is loaded from it. Torch is imported only then."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ if TYPE_CHECKING:
     from tasks.runtime.tensors import Normalisation
 
 MODEL = "model.safetensors"
+"""File of the weights."""
+
 HISTORY = "history.json"
-"""Losses of every epoch."""
+"""File of the mean losses of every epoch."""
 
 DESCRIPTION = "model.json"
-"""Beside the weights: what builds the network again, names of the classes, normalisation, training size."""
+"""File of everything else about a model: builder and its settings, class names, normalisation, training size."""
 
 
 class TrainedModel(NamedTuple):
-    """A network as a training stage wrote it. It needs neither the data set nor luigi.
+    """A trained network and what is needed to use it. It needs neither the data set nor luigi.
 
     Attributes
     ----------
     network : nn.Module
-        On its device, ready for inference. A segmentation network has ``predict(images, scales, flip)``.
+        On its device, in evaluation mode. A segmentation network has ``predict(images, scales, flip)``.
     class_names : tuple of str
-        Number 0 is the background.
+        Names of the classes 0..K; class 0 is the background if the data set has one.
     normalise : Normalisation
-        What the images must pass before.
+        Normalisation of the images before the network.
     size : (height, width)
-        Of the images in training, in pixels.
+        Size of the training crops in pixels.
     """
 
     network: Any
@@ -45,12 +47,26 @@ class TrainedModel(NamedTuple):
 
 
 class TrainedArtifact(Artifact):
-    """What a training stage writes: weights, history and `DESCRIPTION`."""
+    """What a training stage writes: the files `MODEL`, `HISTORY` and `DESCRIPTION`."""
 
     def describe(
         self, network: str, settings: Mapping[str, Any], class_names: Sequence[str], backbone: str, size
     ) -> None:
-        """Write what `load` needs beside the weights."""
+        """Write what `load` needs in addition to the weights.
+
+        Parameters
+        ----------
+        network : str
+            Name of the network (`tasks.runtime.networks.build_network`).
+        settings : dict
+            Keywords of its builder.
+        class_names : sequence of str
+            Names of the classes 0..K.
+        backbone : str
+            timm name, for the normalisation.
+        size : (height, width)
+            Size of the training crops in pixels.
+        """
         from models.backbones import normalisation
 
         mean, std = normalisation(backbone)
@@ -65,23 +81,25 @@ class TrainedArtifact(Artifact):
         write_json(self.path / DESCRIPTION, content)
 
     def load_segmenter(self, device: torch.device) -> TrainedModel:
-        """`load`, for a segmentation network.
+        """Same as `load`, but only for segmentation networks.
 
         Raises
         ------
         SettingError
             Also if the network is a classifier.
+        DamagedArtifactError
+            If a file is not what was written.
         """
         model = self.load(device)
         if not hasattr(model.network, "predict"):
             raise SettingError(
-                f"{self.path}: is a classifier; a segmentation network is needed ({', '.join(NETWORKS)}), as "
-                "TrainSegmenter, TrainByMasking and TrainCoarse train it"
+                f"{self.path}: is a classifier; name the folder of a segmentation network ({', '.join(NETWORKS)}), "
+                "which TrainSegmenter, TrainByMasking or TrainCoarse has trained"
             )
         return model
 
     def load(self, device: torch.device) -> TrainedModel:
-        """The trained network: the one way to it.
+        """Load the trained network onto a device. All users of a trained network load it with this function.
 
         Raises
         ------

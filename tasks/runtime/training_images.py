@@ -1,4 +1,4 @@
-"""Training images as augmented batches, together with arrays of the artifacts."""
+"""Augmented batches of training images, together with arrays of artifacts."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
 
 @dataclass(frozen=True)
 class MapSource:
-    """An array of an artifact that is augmented along with the images.
+    """An array of an artifact that is augmented together with the images.
 
     Attributes
     ----------
     store : ShardedStore
-        Over the same samples.
+        A store over the same samples in the same order.
     array : str
+        Name of an array with one value per pixel.
     padding : float
         Value outside the image.
     numbers_regions : bool
-        The values number the regions of an image: the images of a mosaic must not share them.
+        True if the values are numbers of regions of an image. Then the images of a mosaic get different numbers.
     """
 
     store: ShardedStore
@@ -40,10 +41,24 @@ class MapSource:
 
 
 class TrainingImages(Dataset):
-    """Augmented training images; item (epoch, index) is the same whoever asks, and whenever.
+    """Augmented training images. The item (epoch, index) always has the same content.
 
-    Each item has its own generator seeded by (seed, epoch, index): neither the order of asking, nor
-    the number of loader processes, nor an interruption changes what an epoch shows.
+    Each item has its own random generator with the seed (seed, epoch, index). So the items of an epoch depend neither
+    on their order, nor on the number of loader processes, nor on an interruption.
+
+    An item is a dict: ``image``, (3, H, W) float32, normalised; ``tags``, (K,) float32 in {0, 1}; and each of the
+    maps, (H, W). H and W are those of the crop.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    num_classes : int
+        Foreground classes K.
+    normalisation : Normalisation
+    augmentation : Augmentation
+    seed : int
+    maps : dict of name -> MapSource
+    pasting : Pasting, optional
     """
 
     def __init__(
@@ -83,7 +98,7 @@ class TrainingImages(Dataset):
         return {**whole, "tags": torch.stack([tile["tags"] for tile in tiles]).amax(0)}
 
     def _make_distinct(self, items: Sequence[Mapping[str, Tensor]]) -> None:
-        """Renumber the regions of each item after those of the items before it, in place."""
+        """Renumber the regions of the items in place, so that no two items share a number."""
         for name, source in self.maps.items():
             if not source.numbers_regions:
                 continue
@@ -95,7 +110,7 @@ class TrainingImages(Dataset):
                     start = int(item[name][inside].max()) + 1
 
     def _composed(self, index: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
-        """An item, with the objects of another one on top of it where chance says so."""
+        """One image of an item. With the probability `Pasting.share`, objects of another image are pasted into it."""
         item = self._item(index, crop, zoom, rng)
         if self.pasting is None or rng.random() >= self.pasting.share:
             return item
@@ -114,7 +129,7 @@ class TrainingImages(Dataset):
         return {"image": image, "tags": tags_of([sample], self.num_classes)[0], **layers}
 
     def whole(self, index: int) -> dict[str, Tensor]:
-        """An item as it is in the data set: normalised, but neither resized nor cut, mirrored or jittered."""
+        """The whole image and its maps without augmentation: only normalised."""
         plain = Augmentation(crop=self.samples[index].size, flip=False)
         images = TrainingImages(self.samples, self.num_classes, self.normalisation, plain, self.seed, self.maps)
         return images[0, index]
@@ -125,7 +140,7 @@ class TrainingImages(Dataset):
 
     def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
         settings = self.augmentation
-        # Draw all numbers first, so that the geometry does not depend on what is switched off.
+        # Draw the random numbers first, in a fixed order: the geometry does not depend on the change of colours.
         scale = zoom * float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
         mirrored = bool(rng.random() < 0.5) and settings.flip
         place = rng.random(2)
@@ -148,9 +163,24 @@ class TrainingImages(Dataset):
 
 
 def epoch_batches(images: TrainingImages, epoch: int, batch_size: int, loader_processes: int = 0) -> DataLoader:
-    """Batches of one epoch in an order drawn from (seed, epoch); the last short batch is left out.
+    """Batches of one epoch, in a random order that depends on (seed, epoch).
 
-    A set smaller than a batch is one batch.
+    A last batch with fewer images is left out. If all images are fewer than a batch, they are one batch.
+
+    Parameters
+    ----------
+    images : TrainingImages
+    epoch : int
+        Index of the epoch, from 0.
+    batch_size : int
+        Images per batch.
+    loader_processes : int
+        Processes that load images; 0 = this process.
+
+    Returns
+    -------
+    DataLoader
+        Batches are dicts of tensors: the items of `TrainingImages` with a leading dimension.
     """
     order = np.random.default_rng([images.seed, epoch]).permutation(len(images))
     size = min(batch_size, len(images))
@@ -159,11 +189,11 @@ def epoch_batches(images: TrainingImages, epoch: int, batch_size: int, loader_pr
         images,
         batch_sampler=batches,
         num_workers=loader_processes,
-        # zarr keeps a thread: a forked loader process could hang in its lock
+        # zarr runs a thread: in a forked process, its lock could block for ever
         multiprocessing_context="spawn" if loader_processes else None,
     )
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches that `epoch_batches` gives."""
+    """Number of batches of `epoch_batches` for `count` images."""
     return count // min(batch_size, count)

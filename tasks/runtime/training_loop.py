@@ -1,4 +1,4 @@
-"""The training loop of all networks: resumable by epoch, the same result interrupted or not."""
+"""The training loop of all networks. An interrupted training continues after the last epoch, with the same result."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tasks.runtime.trained_model import HISTORY, MODEL
 log = logging.getLogger("depthseed")
 
 CHECKPOINT = "checkpoint.pt"
+"""File of the state after the last complete epoch; deleted at the end of training."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,23 @@ class TrainingPlan:
     optimizer : {"adamw", "sgd"}
         sgd has momentum 0.9.
     learning_rate : float
-        Of the backbone, at the peak of the schedule.
+        Peak learning rate of the backbone.
     head_factor : float
-        The head learns with ``head_factor`` times that.
+        Learning rate of the head, relative to that of the backbone.
     weight_decay : float
     schedule : callable
         (step, total steps, peak learning rate, steps per epoch) -> learning rate (`tasks.runtime.schedules`).
     clip_norm : float
-        Limit of the gradient's norm; 0 = none.
+        Maximum norm of the gradient; 0 = no limit.
     freeze_batch_norm : bool
-        Keep pretrained statistics, scale and shift.
+        Keep the pretrained statistics, scale and shift of batch norm.
     frozen_stride : int
-        Layers of the backbone up to this output stride stay as they are; 0 = none.
+        Layers of the backbone up to this output stride are not trained; 0 = all are trained.
     average_decay : float
-        The result is the running mean of the weights, w' <- d w' + (1 - d) w after each step; 0 = the last weights.
+        d of the running mean of the weights, w' <- d w' + (1 - d) w after each step, which is the result; 0 = the
+        last weights.
     seed : int
-        Of everything random in an epoch, together with the epoch's number.
+        The seed of an epoch depends on it and on the index of the epoch.
     """
 
     epochs: int
@@ -68,12 +70,12 @@ class TrainingPlan:
     seed: int
 
     def rate(self, step: int) -> float:
-        """Learning rate of the backbone at a step."""
+        """Learning rate of the backbone at a step; steps are counted from 0 over all epochs."""
         return self.schedule(step, self.epochs * self.steps_per_epoch, self.learning_rate, self.steps_per_epoch)
 
 
 def parameter_groups(network: Any, plan: TrainingPlan) -> list[dict]:
-    """Backbone and head (all else) with their factors of the learning rate."""
+    """Parameter groups of the optimizer: backbone and head (all other parameters), with learning rate factors."""
     backbone = list(network.backbone.parameters())
     known = {id(parameter) for parameter in backbone}
     head = [parameter for parameter in network.parameters() if id(parameter) not in known]
@@ -93,28 +95,28 @@ def train(
 ) -> None:
     """Train and write ``model.safetensors`` and ``history.json`` into `folder`.
 
-    After every epoch a checkpoint is written; a later call goes on there. What an epoch does depends
-    on (seed, epoch) and the state before it alone.
+    A checkpoint is written after every epoch. A later call continues from it. The changes of an epoch depend only on
+    (seed, epoch) and on the state before it.
 
     Parameters
     ----------
     network : nn.Module
-        With an attribute ``backbone``, and ``pretrained_network()``, the timm network in it.
+        It has an attribute ``backbone``. Its function ``pretrained_network()`` returns the timm network in it.
     plan : TrainingPlan
     batches : callable
-        epoch -> batches, dicts of tensors.
+        Index of the epoch -> batches, dicts of tensors with ``image``, (B, 3, H, W).
     loss_of : callable
-        (batch on the device, epochs done as a float) -> dict of named scalars; ``loss`` is minimised, all
-        are averaged over the epoch and kept in the history.
+        (batch on the device, number of epochs done as a float) -> dict of named scalars. ``loss`` is minimised. The
+        history has the mean of each scalar over the epoch.
     folder : Path
     name : str
-        Shown by the progress bar.
+        Title of the progress bar.
     report : callable
-        (done, total, unit), after every epoch.
+        Called with (done, total, unit) after every epoch.
     device : torch.device
     after_epoch : callable
-        Called with the number of the epoch that has ended, before its checkpoint is written; the network
-        is in evaluation mode.
+        Called with the index of the epoch that has ended, from 0, before its checkpoint is written. The network is in
+        evaluation mode then.
     """
     keep_freed_memory()
     network.to(device, memory_format=torch.channels_last)
@@ -178,12 +180,12 @@ def _save_checkpoint(path: Path, network: nn.Module, averaged: nn.Module, optimi
 
 
 def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimizer, device: torch.device) -> list[dict]:
-    """Load the last checkpoint, if there is one; the history up to it."""
+    """Load the last checkpoint, if there is one. Returns the history up to it."""
     if not path.exists():
         return []
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # the zip reader and the unpickler have many
+    except Exception as error:  # the zip reader and the unpickler have many errors
         log.warning("%s: checkpoint is damaged (%s); training starts again", path, type(error).__name__)
         return []
     network.load_state_dict(saved["network"])
@@ -193,7 +195,10 @@ def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimizer, devi
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one. Deterministic algorithms are asked for, on any device."""
+    """The torch device of a name; ``auto`` is CUDA if it is available, else the CPU.
+
+    This also switches on deterministic algorithms, with a warning for operations that have none.
+    """
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     if name == "auto":

@@ -1,4 +1,4 @@
-"""What the stages that train a network share: their parameters, the data, the call of the loop, the trained model."""
+"""The base of the stages that train a network: parameters, training images, call of the loop, the trained model."""
 
 from __future__ import annotations
 
@@ -15,78 +15,89 @@ from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import TrainedArtifact
 from tasks.runtime.weight_files import weights_identity
 
-STRIDE_HELP = "pixels per cell of the network's maps: 8, 16 or 32"
+STRIDE_HELP = "pixels per cell of the maps of the network: 8, 16 or 32"
 
 
 class TrainingStage(StageTask):
     """A stage that trains a network with a ``backbone`` on the train split.
 
-    A subclass names its network by `network` and `network_settings`, and gives ``work()``.
+    A subclass defines `network`, `network_settings` and ``work()``, which calls `train`. ``requires()`` must name an
+    IndexDataset as ``dataset``.
     """
 
     artifact_type = TrainedArtifact
     uses_seed = True
     resources = {"gpu": 1}
 
-    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of a CNN")
-    weights = luigi.Parameter(default="package", description="hub, package, random, or a file of weights")
+    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of the backbone, a CNN")
+    weights = luigi.Parameter(
+        default="package", description="pretrained weights: hub, package, random, or the path of a file"
+    )
     epochs = luigi.IntParameter(default=10, description="passes over the training images")
     batch_size = luigi.IntParameter(default=8, description="images per step")
-    crop_size = luigi.IntParameter(default=0, description="side of the square crop in pixels, 0 = the largest image")
+    crop_size = luigi.IntParameter(
+        default=0, description="side of the square crop in pixels, 0 = size of the largest image"
+    )
     scale_min = luigi.FloatParameter(default=1.0, description="minimum random scale")
     scale_max = luigi.FloatParameter(default=1.0, description="maximum random scale")
-    jitter = luigi.FloatParameter(default=0.2, description="largest change of brightness, contrast and saturation")
-    hue = luigi.FloatParameter(default=0.0, description="largest turn of the hue, as a share of the colour circle")
-    mosaic = luigi.FloatParameter(default=0.0, description="share of the items that are four images at half size")
-    optimizer = one_of(("adamw", "sgd"), "adamw", "sgd has momentum 0.9")
+    jitter = luigi.FloatParameter(
+        default=0.2, description="maximum change of brightness, contrast and saturation, as a share"
+    )
+    hue = luigi.FloatParameter(default=0.0, description="maximum change of the hue, as a share of the colour circle")
+    mosaic = luigi.FloatParameter(
+        default=0.0, description="share of the items that are mosaics of four images at half size"
+    )
+    optimizer = one_of(("adamw", "sgd"), "adamw", "optimizer; sgd has momentum 0.9")
     learning_rate = luigi.FloatParameter(default=1e-3, description="peak backbone learning rate")
     head_factor = luigi.FloatParameter(default=10.0, description="learning rate of the head, relative to the backbone")
-    weight_decay = luigi.FloatParameter(default=5e-4, description="of the optimizer")
-    schedule = RegistryParameter(SCHEDULES, "one_cycle", "learning rate over the steps")
+    weight_decay = luigi.FloatParameter(default=5e-4, description="weight decay of the optimizer")
+    schedule = RegistryParameter(SCHEDULES, "one_cycle", "learning rate schedule")
     warmup_epochs = luigi.FloatParameter(default=0.0, description="epochs of linear warm-up from 1e-6")
-    clip_norm = luigi.FloatParameter(default=5.0, description="limit of the gradient norm, 0 = none")
-    freeze_batch_norm = flag(False, "keep the pretrained statistics, scale and shift")
+    clip_norm = luigi.FloatParameter(default=5.0, description="maximum gradient norm, 0 = no limit")
+    freeze_batch_norm = flag(False, "keep the pretrained statistics, scale and shift of batch norm")
     frozen_stride = luigi.IntParameter(
-        default=4, description="layers up to this output stride stay as pretrained, 0 = all learn"
+        default=4, description="layers up to this output stride are not trained, 0 = all are trained"
     )
-    loader_processes = luigi.IntParameter(default=0, description="processes that load images", significant=False)
+    loader_processes = luigi.IntParameter(
+        default=0, description="processes that load training images, 0 = the training process", significant=False
+    )
 
     average_decay: Any = 0.0
-    """The result is a running mean of the weights with this decay; 0 = the last weights."""
+    """Decay of the running mean of the weights, which is the result; 0 = the last weights."""
 
     network: str
     """Name of the network (`tasks.runtime.networks.build_network`)."""
 
     @property
     def learns_superpixels(self) -> bool:
-        """True if the network has ``superpixels(images)``, by which it upsamples."""
+        """True if the network upsamples by learned superpixels and has ``superpixels(images)``."""
         return False
 
     def network_settings(self) -> dict[str, Any]:
-        """Keywords of the network's builder."""
+        """Keywords of the builder of the network."""
         raise NotImplementedError
 
     def content_identity(self):
         return {"weights": weights_identity(self.weights, self.backbone)}
 
     def load(self, device):
-        """The trained network, a `tasks.runtime.trained_model.TrainedModel`."""
+        """The trained network, a `tasks.runtime.trained_model.TrainedModel`; raises as `TrainedArtifact.load`."""
         return self.artifact.load(device)
 
     def new_network(self):
-        """The network with the weights with which training begins."""
+        """The network with its initial weights. Raises WeightsError if they are not available."""
         from tasks.runtime.networks import build_network, pretrained
 
         network = build_network(self.network, self.inputs["dataset"].num_classes, self.network_settings())
         return pretrained(network, self.backbone, self.weights)
 
     def training_images(self, maps: Mapping[str, Any], pasting=None):
-        """The train split, augmented as the parameters say.
+        """The train split with the augmentation of the parameters, a `tasks.runtime.training_images.TrainingImages`.
 
         Parameters
         ----------
         maps : dict of name -> MapSource
-            Arrays that are augmented along with the images and are in the batch under these names.
+            Arrays that are augmented together with the images. A batch has them under these names.
         pasting : tasks.runtime.copy_paste.Pasting, optional
         """
         from tasks.runtime.augmentation import Augmentation
@@ -104,7 +115,7 @@ class TrainingStage(StageTask):
         return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
 
     def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:
-        """Train on what `training_images` gave; the number of images seen.
+        """Train on the result of `training_images` and write the model. Returns the number of images in all epochs.
 
         `network`, `loss_of` and `after_epoch` are as in `tasks.runtime.training_loop.train`.
         """

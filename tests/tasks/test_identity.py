@@ -1,5 +1,6 @@
 """What matters enters the identity of an artifact, and nothing else does: every stage, every parameter."""
 
+import functools
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ from stage_variants import STAGES, Variants, own_parameters
 
 from data.errors import DatasetError, ImageError, SettingError, WeightsError
 from pipeline.dag import stages
+from tasks.runtime import parameters
 from tasks.runtime.parameters import matters
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -25,25 +27,26 @@ def variants(rendered, tmp_path_factory):
 
 @pytest.fixture
 def common(in_process, variants, tmp_path, monkeypatch):
-    """The parameters of all stages; stages upstream are made once, which saves most of the time."""
+    """The parameters of all stages. Stages upstream and lists of registries are made once: half of the time."""
 
     made = {}
 
-    def upstream(task, stage, **parameters):
-        parameters = {**{name: getattr(task, name) for name in COMMON}, **parameters}
-        key = stage, repr(parameters)
+    def upstream(task, stage, **values):
+        values = {**{name: getattr(task, name) for name in COMMON}, **values}
+        key = stage, repr(values)
         if key not in made:
-            made[key] = stage(**parameters)
+            made[key] = stage(**values)
         return made[key]
 
     monkeypatch.setattr(StageTask, "upstream", upstream)
+    monkeypatch.setattr(parameters, "registries_of", functools.cache(parameters.registries_of))
     return {"dataset": "bop", "data_root": str(variants.data), "artifacts": str(tmp_path / "artifacts")}
 
 
-def planned(stage, parameters):
+def planned(stage, values):
     """The stage, once it has its identity; None where the combination is refused."""
     try:
-        task = stage(**parameters)
+        task = stage(**values)
         _ = task.identity
     except REFUSED:
         return None
@@ -52,8 +55,8 @@ def planned(stage, parameters):
 
 def changed(task, **values):
     """A stage that differs in these parameters alone, resolved by nothing; None where that is refused."""
-    make, (stage, parameters) = task.__reduce__()
-    other = make(stage, {**parameters, **values})
+    make, (stage, before) = task.__reduce__()
+    other = make(stage, {**before, **values})
     try:
         _ = other.identity
     except REFUSED:

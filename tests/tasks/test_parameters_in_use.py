@@ -62,11 +62,10 @@ def _use(unusable, *arguments):
     raise Used(repr(unusable))
 
 
-OPERATIONS = """abs add and bool call contains divmod enter eq float floordiv format ge getitem gt hash index int invert
-iter le len lshift lt matmul mod mul ne neg next or pos pow radd rand rdivmod reversed rfloordiv rlshift rmatmul rmod
-rmul ror round rpow rrshift rshift rsub rtruediv rxor str sub truediv trunc xor""".split()
-for operation in OPERATIONS:
-    setattr(Unusable, f"__{operation}__", _use)
+USES = {name for kind in (int, float, str, tuple, dict) for name in dir(kind) if name.startswith("__")}
+COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__str__", "__format__"}
+for method in USES - set(dir(object)) | COMPARISONS | {"__matmul__", "__rmatmul__", "__call__", "__enter__"}:
+    setattr(Unusable, method, _use)
 
 
 class Watch:
@@ -85,6 +84,7 @@ class Watch:
     def work(self, task, folder: Path, *unusable: str) -> set[str]:
         """Let the stage work into `folder`; the parameters that it has read of those that are usable."""
         described, usable = task.description(), set(task.parameters()) - set(unusable)
+        task = _copy(task)
         task.description = lambda: described  # it reads all parameters
         task.__dict__["artifact"] = task.artifact_type(folder)
         task.__dict__.pop("scanned", None)  # IndexDataset: read for the identity, again when it works
@@ -97,6 +97,13 @@ class Watch:
             self.task = None
             shutil.rmtree(folder, ignore_errors=True)
         return set(self.read)
+
+
+def _copy(task):
+    """The same stage; luigi hands out one instance to all who ask."""
+    copy = object.__new__(type(task))
+    copy.__dict__.update(task.__dict__)
+    return copy
 
 
 @pytest.fixture
@@ -168,20 +175,18 @@ def check(in_process, watch, variants, folder, tmp_path):
         assert wrong == []
 
     def unused(stage, parameters, base):
-        """Parameters that a choice lists and its function does not use."""
-        registries = registries_of(stage)
-        if base and not base.keys() & registries.keys():
-            return
-        for name, registry in registries.items():
-            for listed in registry[getattr(stage(**parameters), name)].parameters:
-                task = stage(**parameters)
-                if listed not in task.parameters():
-                    continue
+        """Parameters that a choice lists, that matter, and that its function does not use."""
+        task = stage(**parameters)
+        for name, registry in registries_of(stage).items():
+            listed = registry[getattr(task, name)].parameters
+            if not base.keys() <= variants.needed.get(stage.__name__, {}).keys() | {name, *listed}:
+                continue  # the function gets the same as from another base
+            for entry in set(listed) & set(task.parameters()):
                 try:
-                    watch.work(task, tmp_path / "result", listed)
+                    watch.work(task, tmp_path / "result", entry)
                 except Exception:  # noqa: BLE001, S112
                     continue
-                yield listed
+                yield entry
 
     return check
 

@@ -1,0 +1,65 @@
+"""What all training stages share, by the one that needs the least."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from data.sample import TRAIN
+from tasks.index_dataset import IndexDataset
+from tasks.runtime.networks import CLASSIFIER
+from tasks.runtime.trained_model import DESCRIPTION, HISTORY, TrainedArtifact
+from tasks.train_classifier import TrainClassifier
+
+
+@pytest.fixture
+def common(in_process, bop_root, tmp_path):
+    found = {
+        "dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "device": "cpu",
+        "settings": {"TrainClassifier": {"deal_weight": 0.0}},
+    }  # fmt: skip
+    IndexDataset(**found).run()
+    return found
+
+
+def test_what_it_writes_is_loaded_without_the_stage(common):
+    stage = TrainClassifier(**common, crop_size=64)
+    stage.run()
+    assert stage.complete()
+    assert stage.record()["images"] == 2 * 10  # epochs and images
+    dataset = stage.inputs["dataset"]
+    model = TrainedArtifact(stage.artifact.path).load(torch.device("cpu"))
+    assert model.class_names == tuple(dataset.class_names)
+    assert model.size == (64, 64)
+    again = stage.load(torch.device("cpu"))
+    assert all(
+        torch.equal(values, again.network.state_dict()[name]) for name, values in model.network.state_dict().items()
+    )
+    assert json.loads((stage.artifact.path / DESCRIPTION).read_text())["network"] == CLASSIFIER
+    history = json.loads((stage.artifact.path / HISTORY).read_text())
+    assert [set(epoch) for epoch in history] == [{"classification", "loss"}] * 2
+    assert all(np.isfinite(epoch["loss"]) for epoch in history)
+
+
+@pytest.mark.parametrize(("crop_size", "crop"), [(0, (144, 192)), (48, (48, 48))])
+def test_images_are_cut_to_a_square_or_to_the_largest(common, crop_size, crop):
+    stage = TrainClassifier(**common, crop_size=crop_size, scale_min=0.5, scale_max=1.5, jitter=0.1, hue=0.2)
+    images = stage.training_images({})
+    assert len(images) == len(stage.inputs["dataset"].split(TRAIN))
+    assert images[0, 3]["image"].shape == (3, *crop)
+    augmentation = images.augmentation
+    assert (augmentation.scale_min, augmentation.scale_max) == (0.5, 1.5)
+    assert (augmentation.jitter, augmentation.hue, augmentation.flip) == (0.1, 0.2, True)
+
+
+def test_training_begins_with_the_weights_that_are_named(common, tmp_path):
+    from safetensors.torch import save_file
+
+    stage = TrainClassifier(**common)
+    state = {name: torch.full_like(value, 0.5) for name, value in stage.new_network().backbone.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    named = TrainClassifier(**common, weights=str(tmp_path / "w.safetensors"))
+    assert named.identity != stage.identity
+    network = named.new_network()
+    assert all(torch.equal(value, state[name]) for name, value in network.backbone.state_dict().items())
