@@ -10,6 +10,7 @@ from data.errors import DatasetError
 from models.coarsen import erode_labels
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.luigi_seam import forget_instances
 from tasks.train_coarse import TrainCoarse
 
 
@@ -21,9 +22,9 @@ def folder(tmp_path):
         (root / name).mkdir(parents=True)
     mask = np.zeros((40, 50), np.uint8)
     mask[10:30, 15:35] = 1
-    for number in range(2):
-        Image.fromarray(np.full((40, 50, 3), 80, np.uint8)).save(root / "images" / f"{number}.jpg")
-        Image.fromarray(mask).save(root / "masks" / f"{number}.png")
+    for index in range(2):
+        Image.fromarray(np.full((40, 50, 3), 80, np.uint8)).save(root / "images" / f"{index}.jpg")
+        Image.fromarray(mask).save(root / "masks" / f"{index}.png")
     (root / "labels.csv").write_text("image,tags,split\n0.jpg,mug,train\n1.jpg,mug,evaluation\n")
     return root, mask
 
@@ -37,7 +38,7 @@ def common(in_process, folder, tmp_path):
 
 
 def made(common, **parameters):
-    IndexDataset.clear_instance_cache()
+    forget_instances()
     IndexDataset(**common).run()
     stage = CoarsenMasks(**common, **parameters)
     stage.run()
@@ -50,7 +51,7 @@ def test_fine_masks_are_eroded_and_another_mask_is_another_identity(common, fold
     before = CoarsenMasks(**common, radius=4.0).identity
     assert CoarsenMasks(**common, radius=5.0).identity != before
     Image.fromarray(mask.T[:40, :40].repeat(2, 1)[:, :50].copy()).save(root / "masks/0.png")
-    CoarsenMasks.clear_instance_cache()
+    forget_instances()
     assert CoarsenMasks(**common, radius=4.0).identity != before
 
 
@@ -75,7 +76,7 @@ def test_what_is_missing_is_named(common, folder):
         made(common)
 
 
-def test_an_image_without_any_label_is_learnt_from_without_harm(common, folder):
+def test_an_image_without_any_label_is_learned_from_without_harm(common, folder):
     """An all-void mask: no labelled pixel in the whole batch, and a loss that is a number."""
     root, mask = folder
     Image.fromarray(np.full_like(mask, 255)).save(root / "masks/0.png")

@@ -9,6 +9,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.luigi_seam import forget_instances
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_another_map_is_another_identity(common, tmp_path):
     parameters = {**common, "source": "files", "folder": str(tmp_path / "maps")}
     before = LoadSaliency(**parameters).identity
     Image.fromarray(np.full(samples[0].size, 7, np.uint8)).save(tmp_path / "maps" / f"{samples[0].image_id}.png")
-    LoadSaliency.clear_instance_cache()
+    forget_instances()
     assert LoadSaliency(**parameters).identity != before
 
 
@@ -65,8 +66,8 @@ def test_depth_finds_what_stands_on_the_table(common):
     from data.files.labels import read_truth
 
     overlaps = []
-    for number, sample in enumerate(samples):
-        salient, truth = stage.artifact.read_image("saliency", number) > 0.5, read_truth(sample, 99) > 0
+    for index, sample in enumerate(samples):
+        salient, truth = stage.artifact.read_image("saliency", index) > 0.5, read_truth(sample, 99) > 0
         overlaps.append((salient & truth).sum() / max((salient | truth).sum(), 1))
     assert np.median(overlaps) > 0.7
 
@@ -93,7 +94,7 @@ def test_a_missing_map_and_one_of_another_size_are_named(common, tmp_path):
         LoadSaliency(**parameters).run()
 
 
-def test_a_file_that_is_no_network_is_named(common, tmp_path):
+def test_a_file_that_is_not_a_network_is_named(common, tmp_path):
     pytest.importorskip("onnxruntime")
     (tmp_path / "network.onnx").write_bytes(b"nothing")
     with pytest.raises(SettingError, match=r"network.onnx: is not an ONNX network"):

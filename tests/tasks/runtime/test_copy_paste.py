@@ -47,7 +47,7 @@ def test_pasting_equals_the_loops(centre):
     assert found["seed"].dtype == torch.uint8
 
 
-def test_an_object_of_one_pixel_lands_where_it_shall():
+def test_an_object_of_one_pixel_lands_where_it_should():
     mask = torch.zeros(4, 6, dtype=torch.bool)
     mask[3, 5] = True
     found = pasted({"a": torch.zeros(4, 6)}, {"a": torch.ones(4, 6)}, mask, (0.0, 0.5))

@@ -48,7 +48,7 @@ def test_each_loss_has_a_weight_and_its_settings(stage):
     assert loss_settings(stage(), "calm") == {"reach": 3, "slope": 0.5, "edges": "soft"}
     assert set(choices_of(stage.calm_edges)) == {"soft", "hard"}
     assert described(stage, "calm_weight") == "weight of the calm loss, 0 = off"
-    assert described(stage, "bold_weight") == "share in the classification loss of the bold loss, 0 = off"
+    assert described(stage, "bold_weight") == "share of the bold loss in the classification loss, 0 = off"
 
 
 def test_settings_matter_where_the_weight_is_not_zero(stage):

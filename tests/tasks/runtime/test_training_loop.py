@@ -71,7 +71,7 @@ def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer, stop
     assert not (tmp_path / "b" / CHECKPOINT).exists()
 
 
-def test_a_damaged_checkpoint_is_said_and_training_begins_anew(tmp_path, caplog):
+def test_a_damaged_checkpoint_is_reported_and_training_starts_again(tmp_path, caplog):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     with pytest.raises(Stop):
