@@ -19,8 +19,9 @@ lint: $(READY)
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
 $(READY): setup.cfg pyproject.toml
-	@command -v c++ >/dev/null || { echo "a C++ compiler is needed to build pydensecrf2 (Debian: apt install g++)"; exit 1; }
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	@command -v c++ >/dev/null || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 13))' || \
+		{ echo "a C++ compiler is needed to build pydensecrf2 (Debian: apt install g++)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q --upgrade pip
 	$(VENV)/bin/python -m pip install -q -e ".[test]"

@@ -7,7 +7,9 @@ import numpy as np
 from models.crf_constants import ENGINES, CrfConstants
 
 
-def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, constants: CrfConstants) -> np.ndarray:
+def crf_from_labels(
+    image: np.ndarray, labels: np.ndarray, num_labels: int, constants: CrfConstants, engine: str = "pydensecrf"
+) -> np.ndarray:
     """Refine a label map with the colours of the image.
 
     Parameters
@@ -16,6 +18,7 @@ def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, cons
     labels : ndarray, (H, W), integer in [0, num_labels)
     num_labels : int
     constants : CrfConstants
+    engine : a name of `models.crf_constants.ENGINES`
 
     Returns
     -------
@@ -28,10 +31,10 @@ def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, cons
 
     Examples
     --------
-    >>> from models.crf_constants import CRF_PRESETS
+    >>> from models.crf_constants import CRF_PRESETS, installed_engine
     >>> image, labels = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.int64)
     >>> image[:, 4:], labels[:, 3:] = 255, 1  # the labels change one column before the colours
-    >>> crf_from_labels(image, labels, 2, CRF_PRESETS["irn"])[0].tolist()
+    >>> crf_from_labels(image, labels, 2, CRF_PRESETS["irn"], installed_engine())[0].tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """
     if num_labels < 2:
@@ -39,7 +42,8 @@ def crf_from_labels(image: np.ndarray, labels: np.ndarray, num_labels: int, cons
     wrong = -np.log((1.0 - constants.label_confidence) / (num_labels - 1))
     unary = np.full((num_labels, labels.size), wrong, np.float32)
     unary[labels.ravel(), np.arange(labels.size)] = -np.log(constants.label_confidence)
-    return _infer(image, unary, constants).argmax(0).reshape(labels.shape)
+    unary = unary.reshape(num_labels, *labels.shape)
+    return _infer(image, unary, constants, engine, "cpu").argmax(0)
 
 
 def crf_from_probabilities(
@@ -84,12 +88,17 @@ def crf_from_probabilities(
     """
     if len(probabilities) < 2:
         return probabilities.astype(np.float32)
-    unary = -np.log(np.clip(probabilities.reshape(len(probabilities), -1), 1e-5, 1.0)).astype(np.float32)
+    unary = -np.log(np.clip(probabilities, 1e-5, 1.0)).astype(np.float32)
+    return _infer(image, unary, constants, engine, device)
+
+
+def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants, engine: str, device: str) -> np.ndarray:
+    """Probabilities (L, H, W) from the unary energy (L, H, W)."""
     if engine == "torch":
-        return _infer_in_torch(image, unary.reshape(probabilities.shape), constants, device)
+        return _infer_in_torch(image, unary, constants, device)
     if engine != "pydensecrf":
         raise ValueError(f"engine must be one of {ENGINES}; got {engine!r}")
-    return _infer(image, unary, constants).reshape(probabilities.shape)
+    return _infer_by_pydensecrf(image, unary.reshape(len(unary), -1), constants).reshape(unary.shape)
 
 
 def _infer_in_torch(image: np.ndarray, unary: np.ndarray, constants: CrfConstants, device: str) -> np.ndarray:
@@ -101,7 +110,7 @@ def _infer_in_torch(image: np.ndarray, unary: np.ndarray, constants: CrfConstant
     return mean_field(picture, energy, constants).cpu().numpy()
 
 
-def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.ndarray:
+def _infer_by_pydensecrf(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.ndarray:
     try:
         from pydensecrf.densecrf import DenseCRF2D
     except ImportError as error:

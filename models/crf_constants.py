@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ CRF_PRESETS = {
     "clip-es": CrfConstants(1, 3, 67, 3, 4, 10),
 }
 """name -> constants that published methods use. They change scores by points, so a result states its preset."""
+
+
+def installed_engine(wanted: str = "pydensecrf") -> str:
+    """`wanted`, or ``torch`` where that would be pydensecrf and it is not installed.
+
+    pydensecrf2 has no build for Python 3.13 and newer.
+    """
+    return "torch" if wanted == "pydensecrf" and find_spec("pydensecrf") is None else wanted
+
 
 ENGINES = ("pydensecrf", "torch")
 """Both use the same lattice and differ by rounding. ``torch`` also runs on a GPU."""

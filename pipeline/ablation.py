@@ -16,10 +16,16 @@ from pipeline.grid import Settings, Variant, head_settings, loss_settings, parse
 from tasks.extract_cams import ExtractCams
 from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
+from tasks.runtime.parameters import only
 from tasks.train_classifier import TrainClassifier
 
 LEFT_OUT = "-"
 """Value of `losses` or `heads` that leaves the axis out. luigi does not accept an empty flag for this."""
+
+
+def has_classifier(ablation) -> bool:
+    """True if the method has a classifier: its CAMs are shown then, and predictions otherwise."""
+    return "cams" in METHODS[ablation.method].stages
 
 
 class Ablation(Comparison):
@@ -29,13 +35,19 @@ class Ablation(Comparison):
     A method without a classifier has neither of these axes.
     """
 
-    losses = luigi.Parameter(
-        default="none,deal,isl+fsl,all",
-        description="combinations of losses on the maps, separated by commas: none, all, or "
-        f"{', '.join(MAP_LOSSES)} joined by +; - = leave out",
+    losses = only(
+        luigi.Parameter(
+            default="none,deal,isl+fsl,all",
+            description="combinations of losses on the maps, separated by commas: none, all, or "
+            f"{', '.join(MAP_LOSSES)} joined by +; - = leave out",
+        ),
+        when=has_classifier,
     )
-    heads = luigi.Parameter(
-        default="gap", description=f"CAM heads, separated by commas: {', '.join(HEADS)}; - = leave out"
+    heads = only(
+        luigi.Parameter(
+            default="gap", description=f"CAM heads, separated by commas: {', '.join(HEADS)}; - = leave out"
+        ),
+        when=has_classifier,
     )
     vary = luigi.Parameter(default="", description="more axes: Stage.parameter=value,value;Stage.parameter=value")
     grid = luigi.Parameter(default="", description="TOML file of more axes: tables [axis.value.Stage]")
@@ -52,7 +64,7 @@ class Ablation(Comparison):
         return variants(axes)
 
     def _axis(self, name: str, text: str, settings_of: Callable[[str], Settings]) -> dict[str, dict[str, Settings]]:
-        if text == LEFT_OUT or not self.has_classifier:
+        if text == LEFT_OUT or not has_classifier(self):
             return {}
         return {name: {value: settings_of(value) for value in text.split(",")}}
 
@@ -61,23 +73,18 @@ class Ablation(Comparison):
         return loss_settings(text, {name: getattr(classifier, f"{name}_weight") for name in MAP_LOSSES})
 
     @property
-    def has_classifier(self) -> bool:
-        """True if the method has a classifier. Then the report shows its CAMs, else it shows predictions."""
-        return "cams" in METHODS[self.method].stages
-
-    @property
     def shown(self):
-        return (ExtractCams, {}) if self.has_classifier else (PredictMasks, {"split": EVALUATION})
+        return (ExtractCams, {}) if has_classifier(self) else (PredictMasks, {"split": EVALUATION})
 
     @property
     def shown_split(self):
-        return TRAIN if self.has_classifier else EVALUATION
+        return TRAIN if has_classifier(self) else EVALUATION
 
     @property
     def pictures_title(self):
-        return "CAMs" if self.has_classifier else "Predictions"
+        return "CAMs" if has_classifier(self) else "Predictions"
 
     def strip_of(self, dataset, sample, stored):
         from pipeline.report.strips import cam_strip, prediction_strip
 
-        return (cam_strip if self.has_classifier else prediction_strip)(dataset, sample, stored)
+        return (cam_strip if has_classifier(self) else prediction_strip)(dataset, sample, stored)

@@ -83,6 +83,10 @@ class Comparison(StageTask):
         common = [METHODS[variant.method or self.method].results for variant in self.variants]
         return tuple(self.results) or tuple(name for name in common[0] if all(name in names for names in common))
 
+    def parameters(self):
+        # The page shows the name of the profile, of which two may have the same constants.
+        return {**super().parameters(), "results": self.scored, "profile": self.profile}
+
     def seed_list(self) -> list[int]:
         """The seeds as numbers; SettingError if they are not whole numbers."""
         try:

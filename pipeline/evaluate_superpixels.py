@@ -16,7 +16,7 @@ from pipeline.report.tables import csv_text, markdown_text
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
-from tasks.runtime.parameters import ScalesParameter
+from tasks.runtime.parameters import ScalesParameter, only
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import StageTask
 
@@ -45,6 +45,16 @@ COLUMNS = {
 }
 
 
+def with_slic(kinds) -> bool:
+    """True if SLIC is among the kinds."""
+    return "slic" in kinds
+
+
+def others_than_slic(kinds) -> bool:
+    """True if there is another kind than SLIC."""
+    return set(kinds) > {"slic"} or "slic" not in kinds
+
+
 class EvaluateSuperpixels(StageTask):
     """Writes scores of superpixels as CSV, Markdown and plot.
 
@@ -62,9 +72,15 @@ class EvaluateSuperpixels(StageTask):
         choices=tuple(KINDS),
         description="kinds of superpixels to compare; depth-aware is left out if there is no depth",
     )
-    taus = ScalesParameter(default=(0.3, 0.5, 0.7), description="values of tau for all kinds except slic")
-    counts = ScalesParameter(
-        default=(10.0, 25.0, 50.0, 100.0), description="requested numbers of superpixels per image, for slic"
+    taus = only(
+        ScalesParameter(default=(0.3, 0.5, 0.7), description="values of tau for all kinds except slic"),
+        kinds=others_than_slic,
+    )
+    counts = only(
+        ScalesParameter(
+            default=(10.0, 25.0, 50.0, 100.0), description="requested numbers of superpixels per image, for slic"
+        ),
+        kinds=with_slic,
     )
 
     @cached_property

@@ -31,6 +31,9 @@ class WriteReport(StageTask):
     images = luigi.IntParameter(default=12, description="number of training images shown")
     evaluation_images = luigi.IntParameter(default=9, description="number of evaluation images shown")
 
+    def parameters(self):
+        return {**super().parameters(), "profile": self.profile}  # the page shows its name
+
     def requires(self):
         method = METHODS[self.method]
         return {

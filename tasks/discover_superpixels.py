@@ -8,7 +8,7 @@ import numpy as np
 from data.files.images import read_image
 from data.sample import Sample
 from data.store.sharded import ArraySpec
-from models.crf_constants import CRF_PRESETS
+from models.crf_constants import CRF_PRESETS, installed_engine
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
@@ -90,7 +90,8 @@ def from_patches(
     pixels = superpixels_at_pixels(labels.view(rows, columns), sample.size)
     if refinement == "crf":
         count = int(pixels.max()) + 1
-        pixels = torch.from_numpy(crf_from_labels(read_image(sample.image), pixels.numpy(), count, CRF_PRESETS[crf]))
+        coarse, engine = pixels.numpy(), installed_engine()
+        pixels = torch.from_numpy(crf_from_labels(read_image(sample.image), coarse, count, CRF_PRESETS[crf], engine))
     return renumber(pixels).numpy()
 
 

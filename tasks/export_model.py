@@ -26,7 +26,7 @@ class ExportModel(StageTask):
     height = luigi.IntParameter(default=0, description="height of the input in pixels, 0 = largest height of an image")
     width = luigi.IntParameter(default=0, description="width of the input in pixels, 0 = largest width of an image")
     tolerance = luigi.FloatParameter(
-        default=1e-3, description="maximum difference to the probabilities of the network in torch"
+        default=1e-3, description="maximum difference to the probabilities of the network in torch", significant=False
     )
 
     def requires(self):
@@ -37,7 +37,7 @@ class ExportModel(StageTask):
 
         from tasks.runtime.onnx_network import ImageNetwork, largest_difference, onnx_bytes
 
-        model = self.inputs["model"].load_segmenter(torch.device("cpu"))
+        model = self.inputs["model"].load(torch.device("cpu"))
         largest = padded_size(self.inputs["dataset"].samples)
         size = (self.height or largest[0], self.width or largest[1])
         wrapped = ImageNetwork(model.network.to(memory_format=torch.contiguous_format), model.normalise).eval()

@@ -43,7 +43,7 @@ class ExtractKeys(SplitStage):
         return {"weights": weights_identity(self.weights, self.backbone)}
 
     def arrays(self, samples):
-        extractor = self.extractor
+        extractor = self.new_extractor()
         grids = [extractor.grid(self.scaled(sample.size)) for sample in samples]
         return {
             "key": ArraySpec(
@@ -53,31 +53,18 @@ class ExtractKeys(SplitStage):
             "grid": ArraySpec(("axis",), (2,), "int32", 0, {"long_name": "patch rows and columns of the image"}),
         }  # fmt: skip
 
-    @property
-    def extractor(self):
-        """The network with its weights, a `models.features.PatchFeatures`.
+    def new_extractor(self):
+        """The network without its weights, a `models.features.PatchFeatures`; SettingError if it cannot be built."""
+        import torch
 
-        Raises
-        ------
-        SettingError
-            If timm does not know the backbone, or it has no stage of this stride.
-        WeightsError
-            If the weights are not available or do not fit.
-        """
-        if not hasattr(self, "_extractor"):
-            import torch
+        from data.errors import SettingError
+        from models.features import build_key_extractor
 
-            from data.errors import SettingError
-            from models.features import build_key_extractor
-            from tasks.runtime.weights import load_weights
-
-            torch.manual_seed(0)  # for weights=random
-            try:
-                self._extractor = build_key_extractor(self.backbone, self.stride)
-            except ValueError as error:
-                raise SettingError(str(error)) from error
-            load_weights(self._extractor.network, self.backbone, self.weights)
-        return self._extractor
+        torch.manual_seed(0)  # for weights=random
+        try:
+            return build_key_extractor(self.backbone, self.stride)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
 
     def batch_function(self, dataset):
         import torch
@@ -86,9 +73,12 @@ class ExtractKeys(SplitStage):
         from tasks.runtime.networks import normalisation_of
         from tasks.runtime.tensors import image_batch
         from tasks.runtime.training_loop import choose_device
+        from tasks.runtime.weights import load_weights
 
         device = choose_device(self.device)
-        network = self.extractor.to(device).eval()
+        extractor = self.new_extractor()
+        load_weights(extractor.network, self.backbone, self.weights)
+        network = extractor.to(device).eval()
         normalise = normalisation_of(self.backbone)
 
         def keys_of(samples):

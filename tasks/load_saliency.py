@@ -71,7 +71,7 @@ def open_network(
         network = OnnxSaliency(Path(model).read_bytes(), model_size, model_mean, model_std, model_normalise)
     except (ImportError, ValueError) as error:
         raise SettingError(f"{model}: {error}") from error
-    return lambda samples: [network(image_tensor(sample)).numpy() for sample in samples]
+    return lambda samples: [network(image_tensor(sample)).numpy().astype(np.float16) for sample in samples]
 
 
 SOURCES: dict[str, Choice] = {

@@ -27,7 +27,7 @@ log = logging.getLogger("depthseed")
 class PredictFolder(luigi.Task):
     """Writes ``<output>/<name>.png`` (class numbers) and ``<name>_overlay.jpg`` for each image of a folder.
 
-    Two images whose names differ only in the ending, a.jpg and a.png, give a_jpg.png and a_png.png. A second run
+    Two images whose names differ only in the ending, a.jpg and a.png, give a.jpg.png and a.png.png. A second run
     predicts only new images, and images that have changed since their label map was written.
 
     Raises
@@ -56,7 +56,11 @@ class PredictFolder(luigi.Task):
         if not found:
             raise SettingError(f"{folder}: has no images; --images must name a folder of {', '.join(IMAGE_SUFFIXES)}")
         uses = Counter(path.stem for path in found)
-        return {path: path.stem if uses[path.stem] == 1 else path.name.replace(".", "_") for path in found}
+        names = {path: path.stem if uses[path.stem] == 1 else path.name for path in found}
+        for name, count in Counter(names.values()).items():
+            if count > 1:
+                raise SettingError(f"{folder}: two images would have the result {name}.png; rename one of them")
+        return names
 
     def _waiting(self) -> list[Path]:
         return [path for path in self._names if not _is_younger(self._target(path), path)]

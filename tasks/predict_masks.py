@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import luigi
@@ -10,7 +9,7 @@ import numpy as np
 
 from data.files.images import read_image
 from data.sample import TRAIN
-from models.crf_constants import CRF_PRESETS, ENGINES
+from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
@@ -90,9 +89,10 @@ class PredictMasks(SplitStage):
     def get_param_values(cls, params, args, kwargs):
         """If pydensecrf is not installed, torch computes the CRF. pydensecrf has no build for Python 3.13 and newer."""
         values = dict(super().get_param_values(params, args, kwargs))
-        asked = "crf_engine" in kwargs or is_set(dict(params)["crf_engine"], cls.get_task_family(), "crf_engine")
-        if not asked and values["crf_engine"] == "pydensecrf" and find_spec("pydensecrf") is None:
-            values["crf_engine"] = "torch"
+        family, settings = cls.get_task_family(), values["settings"].get(cls.__name__, {})
+        asked = "crf_engine" in {*kwargs, *settings} or is_set(dict(params)["crf_engine"], family, "crf_engine")
+        if not asked:
+            values["crf_engine"] = installed_engine(values["crf_engine"])
         return [(name, values[name]) for name, _ in params]
 
     @property
@@ -129,7 +129,7 @@ class PredictMasks(SplitStage):
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        model = self.inputs["model"].load_segmenter(device)
+        model = self.inputs["model"].load(device)
         learns_superpixels = self.required["model"].learns_superpixels
 
         def candidates_of(samples):
@@ -161,11 +161,12 @@ class PredictMasks(SplitStage):
         from tasks.runtime.training_loop import choose_device
 
         found = inputs.inferred
-        values, image = found.probabilities.astype(np.float32), read_image(sample.image)
+        values = found.probabilities.astype(np.float32)
         if self.crf != "none":
             device = str(choose_device(self.device)) if self.crf_engine == "torch" else "cpu"
+            image = read_image(sample.image)
             values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
         if self.vote == "depth":
-            values = vote_by_depth(values, image, *read_surface(inputs["depth"]))
+            values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
         arrays = {"label": found.classes[values.argmax(0)].astype(np.uint8)}
         return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}

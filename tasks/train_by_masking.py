@@ -8,8 +8,8 @@ from data.sample import UNLABELLED
 from tasks.index_dataset import IndexDataset
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.parameters import nonzero, only
-from tasks.runtime.segmenter_stage import SegmenterStage
 from tasks.runtime.stage import Stages
+from tasks.segmenter_stage import SegmenterStage
 from tasks.train_classifier import TrainClassifier
 
 

@@ -57,7 +57,8 @@ class TrainClassifier(TrainingStage):
         return stages
 
     def network_settings(self):
-        return {"head": self.head, "backbone": self.backbone, "output_stride": self.output_stride}
+        stride = {"output_stride": self.output_stride} if uses_cnn(self) else {}
+        return {"head": self.head, "backbone": self.backbone, **stride}
 
     def work(self) -> int:
         import torch

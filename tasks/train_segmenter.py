@@ -14,8 +14,8 @@ from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.parameters import flag, only
-from tasks.runtime.segmenter_stage import SegmenterStage
 from tasks.runtime.stage import Stages
+from tasks.segmenter_stage import SegmenterStage
 from tasks.train_classifier import TrainClassifier
 
 WATCHED_IMAGES = 3

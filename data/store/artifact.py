@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +33,10 @@ class Marker(NamedTuple):
     parents: dict[str, str]
 
 
-_CHECKED: dict[Path, tuple[tuple[int, int, int], Marker]] = {}
+SECONDS_TRUSTED = 10.0
+"""How long a look at the files of an artifact is good for."""
+
+_CHECKED: dict[Path, tuple[tuple[int, int, int], float, Marker]] = {}
 """Markers whose files this process has checked, with time, size and inode of the marker file at that moment.
 
 A large artifact has thousands of files, and planning a run asks for its marker many times. If a file is deleted later
@@ -105,8 +109,8 @@ class Artifact:
             return None
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         known = _CHECKED.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        if known is not None and known[0] == stamp and time.monotonic() - known[1] < SECONDS_TRUSTED:
+            return known[2]
         content = self._content()
         if content is None:
             return None
@@ -117,7 +121,7 @@ class Artifact:
         except OSError:
             return None
         marker = Marker(content["digest"], content["parents"])
-        _CHECKED[path] = stamp, marker
+        _CHECKED[path] = stamp, time.monotonic(), marker
         return marker
 
     def _content(self) -> dict | None:

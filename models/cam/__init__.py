@@ -21,7 +21,7 @@ BASE = ("models.cam.classifier:CamClassifier", "models.cam.classifier:CamOutput"
 """The base class of the heads and what they return."""
 
 
-def build_classifier(num_classes: int, head: str, backbone: str, output_stride: int) -> Any:
+def build_classifier(num_classes: int, head: str, backbone: str, output_stride: int = 16) -> Any:
     """An image classifier with CAMs, without pretrained weights.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VIT_PREFIXES = ("vit", "flexivit", "deit", "test_vit")
+VIT_PREFIXES = ("vit", "flexivit", "deit", "test_vit", "aimv2", "beit3", "eva")
 """The names of all plain vision transformers of timm begin so, but so do other names (`models.backbones.is_vit`)."""
 
 
@@ -14,5 +14,5 @@ def is_cnn(name: str) -> bool:
 
     try:
         return not is_vit(name)
-    except RuntimeError:  # timm does not know the name; the stage reports this when it builds the network
+    except (KeyError, RuntimeError):  # timm does not know the name; the stage reports this when it builds the network
         return True

@@ -69,7 +69,9 @@ class ThisProcess:
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
         for job in jobs:
-            yield single_threaded(function, job)
+            result = single_threaded(function, job)
+            del job  # its arrays go before those of the next one come
+            yield result
 
 
 class DaskWorkers:

@@ -100,7 +100,10 @@ class ImageStage(StageTask):
                 indices = store.images_of(shard)
                 here = [samples[index] for index in indices]
                 inferred = _inferred(network, here, self.batch_size)
-                yield ShardJob(self.compute, indices, here, stores, dataset.num_classes, inferred, store, shard)
+                job = ShardJob(self.compute, indices, here, stores, dataset.num_classes, inferred, store, shard)
+                del inferred
+                yield job
+                del job  # one shard of network results is in memory, not two
 
         workers = (self.processes, self.dask) if self.in_workers else (1, "")
         executor = executor_for(workers[0], len(missing), workers[1])

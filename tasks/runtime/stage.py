@@ -333,7 +333,7 @@ class StageTask(luigi.Task):
 
 def _with_values(stage: type[StageTask], values: dict[str, object]) -> StageTask:
     task = object.__new__(stage)
-    task.__dict__.update(values)
+    task.__dict__.update(values, param_kwargs=values)  # the latter for its repr
     return task
 
 

@@ -81,15 +81,19 @@ class TrainedArtifact(Artifact):
         write_json(self.path / DESCRIPTION, content)
 
     def load_segmenter(self, device: torch.device) -> TrainedModel:
-        """Same as `load`, but only for segmentation networks.
+        """Same as `load`, for a folder that the user names as a segmentation network.
 
         Raises
         ------
         SettingError
-            Also if the network is a classifier.
+            If the folder is not a complete artifact of a training stage, or the network is a classifier.
         DamagedArtifactError
             If a file is not what was written.
         """
+        if not self.is_complete() or not (self.path / DESCRIPTION).is_file():
+            raise SettingError(
+                f"{self.path}: is not a complete artifact of a training stage; name the folder of a trained model"
+            )
         model = self.load(device)
         if not hasattr(model.network, "predict"):
             raise SettingError(
@@ -103,10 +107,8 @@ class TrainedArtifact(Artifact):
 
         Raises
         ------
-        SettingError
-            If the folder is not a complete artifact of a training stage.
         DamagedArtifactError
-            If a file is not what was written.
+            If a file is missing or not what was written.
         """
         import torch
         from safetensors.torch import load
@@ -114,10 +116,6 @@ class TrainedArtifact(Artifact):
         from tasks.runtime.networks import build_network
         from tasks.runtime.tensors import Normalisation
 
-        if not self.is_complete() or not (self.path / DESCRIPTION).is_file():
-            raise SettingError(
-                f"{self.path}: is not a complete artifact of a training stage; name the folder of a trained model"
-            )
         described = json.loads(self.read(DESCRIPTION))
         network: Any = build_network(described["network"], len(described["class_names"]) - 1, described["settings"])
         network.load_state_dict(load(self.read(MODEL)))

@@ -145,7 +145,7 @@ class TrainingImages(Dataset):
         mirrored = bool(rng.random() < 0.5) and settings.flip
         place = rng.random(2)
         brightness, contrast, saturation = 1 + settings.jitter * rng.uniform(-1, 1, 3)
-        hue = settings.hue * float(rng.uniform(-1, 1)) if settings.hue else 0.0
+        hue = settings.hue * float(rng.spawn(1)[0].uniform(-1, 1)) if settings.hue else 0.0
         if settings.jitter or settings.hue:
             image = jitter_colours(image, brightness, contrast, saturation, hue)
         image = self.normalisation(image)

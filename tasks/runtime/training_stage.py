@@ -8,6 +8,7 @@ from typing import Any
 
 import luigi
 
+from data.errors import SettingError
 from data.sample import TRAIN
 from tasks.runtime.parameters import RegistryParameter, flag, one_of
 from tasks.runtime.schedules import SCHEDULES
@@ -80,6 +81,10 @@ class TrainingStage(StageTask):
     def content_identity(self):
         return {"weights": weights_identity(self.weights, self.backbone)}
 
+    def open(self):
+        """Itself: a stage that requires a trained network calls `load`."""
+        return self
+
     def load(self, device):
         """The trained network, a `tasks.runtime.trained_model.TrainedModel`; raises as `TrainedArtifact.load`."""
         return self.artifact.load(device)
@@ -107,6 +112,12 @@ class TrainingStage(StageTask):
 
         dataset = self.inputs["dataset"]
         samples = dataset.split(TRAIN)
+        if not (0 <= self.jitter <= 1 and 0 <= self.hue <= 0.5):
+            name = type(self).__name__
+            raise SettingError(
+                f"jitter is {self.jitter:g} and hue {self.hue:g}; set --{name}-jitter to a value from 0 to 1 and "
+                f"--{name}-hue to a value from 0 to 0.5"
+            )
         crop = (self.crop_size, self.crop_size) if self.crop_size else padded_size(samples)
         augmentation = Augmentation(
             crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic

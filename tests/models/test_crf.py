@@ -6,6 +6,8 @@ import pytest
 from models.crf import crf_from_labels, crf_from_probabilities
 from models.crf_constants import CRF_PRESETS, CrfConstants
 
+pytest.importorskip("pydensecrf", reason="pydensecrf2 has no build for Python 3.13 and newer")
+
 # Few iterations of strong, local terms: the naive sum below stays small.
 LOCAL = CrfConstants(2, 2, 3, 20, 5, 3, 0.7)
 

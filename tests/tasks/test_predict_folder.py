@@ -23,7 +23,13 @@ def names(task):
 
 def test_images_that_differ_in_their_ending_alone_have_results_of_their_own(images, tmp_path):
     task = PredictFolder(model="model", images=str(images), output=str(tmp_path / "out"))
-    assert names(task) == {"a.jpg": "a_jpg.png", "a.png": "a_png.png", "b.jpg": "b.png"}
+    assert names(task) == {"a.jpg": "a.jpg.png", "a.png": "a.png.png", "b.jpg": "b.png"}
+
+
+def test_results_that_would_overwrite_each_other_are_refused(images, tmp_path):
+    (images / "a.jpg.png").write_bytes(b"")
+    with pytest.raises(SettingError, match="two images would have the result a.jpg.png; rename one"):
+        PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
 
 
 def test_what_is_younger_than_its_image_is_kept(images, tmp_path):

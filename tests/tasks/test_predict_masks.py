@@ -1,4 +1,4 @@
-from tasks import predict_masks
+from models import crf_constants
 from tasks.predict_masks import PredictMasks
 from tasks.runtime.luigi_seam import forget_instances
 
@@ -21,7 +21,7 @@ def test_the_scales_of_one_split_do_not_concern_the_other(in_process, bop_root):
 def test_without_pydensecrf_torch_computes_the_crf_unless_told_otherwise(in_process, bop_root, tmp_path, monkeypatch):
     common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
     assert PredictMasks(**common).crf_engine == "pydensecrf"
-    monkeypatch.setattr(predict_masks, "find_spec", lambda name: None)
+    monkeypatch.setattr(crf_constants, "find_spec", lambda name: None)
     forget_instances()
     assert PredictMasks(**common).crf_engine == "torch"
     assert PredictMasks(**common, crf_engine="pydensecrf").crf_engine == "pydensecrf"

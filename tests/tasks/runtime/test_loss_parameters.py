@@ -30,10 +30,14 @@ LOSSES = {
 }
 
 
+class TrainCalmly(luigi.Task):
+    """A task that luigi knows once, whatever the number of tests."""
+
+
 @pytest.fixture
 def stage(monkeypatch):
     monkeypatch.setattr(loss_parameters, "MAP_LOSSES", LOSSES)
-    return with_map_losses(type("TrainCalmly", (luigi.Task,), {}))
+    return with_map_losses(TrainCalmly)
 
 
 def test_each_loss_has_a_weight_and_its_settings(stage):

@@ -94,6 +94,8 @@ def test_an_incomplete_folder_is_named(tmp_path, missing):
     else:
         (artifact.path / {"description": DESCRIPTION, "weights": MODEL}[missing]).unlink()
     with pytest.raises(SettingError, match=f"{artifact.path}: is not a complete artifact of a training stage"):
+        artifact.load_segmenter(CPU)
+    with pytest.raises(DamagedArtifactError, match="run the same command again"):  # for a stage, which mends it
         artifact.load(CPU)
 
 
