@@ -41,3 +41,10 @@ def test_every_default_of_a_stage_is_shown(stage):
 def test_luigis_own_settings_are_those_of_the_code():
     for (section, option), value in SETTINGS.items():
         assert sections()[section][option] == value
+
+
+@pytest.mark.parametrize("stage", pipeline.__all__)
+def test_the_help_of_a_stage_can_be_printed(stage):
+    """argparse takes a percent sign for a format."""
+    parameters = dict(getattr(pipeline, stage).get_params())
+    assert [name for name, parameter in parameters.items() if "%" in (parameter.description or "")] == []

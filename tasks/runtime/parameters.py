@@ -10,6 +10,7 @@ A parameter always matters, with two exceptions:
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -150,6 +151,7 @@ def _holds(value: object, wanted: object) -> bool:
     return value in wanted if isinstance(wanted, tuple) else value == wanted
 
 
+@functools.cache  # planning a grid asks for each parameter of each task
 def registries_of(stage: type[luigi.Task]) -> dict[str, Mapping[str, Choice]]:
     """The registries of a stage: parameter that names an entry -> registry."""
     return {name: value.registry for name, value in stage.get_params() if isinstance(value, RegistryParameter)}
