@@ -79,11 +79,11 @@ def crf_from_probabilities(
 
     Examples
     --------
-    >>> from models.crf_constants import CRF_PRESETS
+    >>> from models.crf_constants import CRF_PRESETS, installed_engine
     >>> image, probabilities = np.zeros((8, 8, 3), np.uint8), np.full((2, 8, 8), 0.2)
     >>> image[:, 4:] = 255
     >>> probabilities[0, :, :3] = probabilities[1, :, 3:] = 0.8  # the classes change one column before the colours
-    >>> crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"]).argmax(0)[0].tolist()
+    >>> crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], installed_engine()).argmax(0)[0].tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """
     if len(probabilities) < 2:

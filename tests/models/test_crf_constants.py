@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.crf import crf_from_probabilities
-from models.crf_constants import CRF_PRESETS, ENGINES, CrfConstants
+from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
 
 
 def test_the_presets_are_those_of_their_sources():
@@ -26,6 +26,8 @@ def test_constants_are_positive(preset):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("preset", sorted(CRF_PRESETS))
 def test_every_engine_moves_classes_to_the_colour_edge(preset, engine):
+    if installed_engine(engine) != engine:
+        pytest.skip("pydensecrf2 has no build for Python 3.13 and newer")
     image = np.full((12, 16, 3), 40, np.uint8)
     image[:, 8:] = 200
     probabilities = np.full((2, 12, 16), 0.25)

@@ -20,7 +20,7 @@ def test_the_scales_of_one_split_do_not_concern_the_other(in_process, bop_root):
 
 def test_without_pydensecrf_torch_computes_the_crf_unless_told_otherwise(in_process, bop_root, tmp_path, monkeypatch):
     common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
-    assert PredictMasks(**common).crf_engine == "pydensecrf"
+    assert PredictMasks(**common).crf_engine == crf_constants.installed_engine()
     monkeypatch.setattr(crf_constants, "find_spec", lambda name: None)
     forget_instances()
     assert PredictMasks(**common).crf_engine == "torch"
