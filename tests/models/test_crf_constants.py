@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.crf import crf_from_probabilities
-from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
+from models.crf_constants import CRF_PRESETS, ENGINES, CrfConstants, installed_engine
 
 
 def test_the_presets_are_those_of_their_sources():
