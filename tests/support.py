@@ -99,9 +99,9 @@ class CommandLineHere(CommandLine):
         captured = self.capsys.readouterr()
         return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
 
-    def luigi(self, stage: str, *arguments) -> subprocess.CompletedProcess:
+    def _run(self, command, environment):
+        assert environment is None, "a process of its own has an environment of its own: use apart()"
         forget_instances()
-        command = luigi_command(stage, *self.flags(), *arguments)
         log = logging.getLogger("depthseed")
         handlers, log.handlers = log.handlers, [logging.StreamHandler(sys.stderr)]
         try:

@@ -95,17 +95,17 @@ def test_unknown_backbone(here):
 
 
 @pytest.mark.pipeline
-def test_images_of_several_sizes_and_no_masks_work(command_line):
-    scene = command_line.data_root / "train_pbr/000001"
+def test_images_of_several_sizes_and_no_masks_work(here):
+    scene = here.data_root / "train_pbr/000001"
     for number in range(2):
         for folder, suffix in (("rgb", "jpg"), ("depth", "png")):
             path = scene / folder / f"{number:06d}.{suffix}"
             Image.open(path).resize((150, 130), Image.Resampling.NEAREST).save(path)
-    for folder in command_line.data_root.glob("*/*/mask*"):
+    for folder in here.data_root.glob("*/*/mask*"):
         shutil.rmtree(folder)
-    result = command_line.luigi("RunAll", "--processes", 1)
+    result = here.luigi("RunAll", "--processes", 1)
     assert result.returncode == 0, result.stderr
     assert "no ground truth, no score" in result.stderr
-    assert command_line.scores() == {
+    assert here.scores() == {
         "cam_seed": None, "initial_seed": None, "pseudo_labels": None, "predictions": None,
     }  # fmt: skip

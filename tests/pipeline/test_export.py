@@ -65,7 +65,7 @@ def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     here.data_root.rename(tmp_path / "elsewhere")
     model = artifact_of(here, "TrainSegmenter")
     flags = ["--model", model, "--images", new, "--output", tmp_path / "out"]
-    result = here.apart().plain("PredictFolder", *flags, "--flip", "false")
+    result = here.plain("PredictFolder", *flags, "--flip", "false")
     assert result.returncode == 0, result.stderr
     written = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in written] == [f"{n}{end}" for n in range(3) for end in (".png", "_overlay.jpg")]
@@ -74,11 +74,11 @@ def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     assert (np.asarray(Image.open(tmp_path / "out" / "0.png")) == found[0].argmax(0)).mean() > 0.999
     os.utime(new / "1.jpg")
     first_time = (tmp_path / "out" / "0.png").stat().st_mtime_ns
-    again = here.apart().plain("PredictFolder", *flags, "--flip", "false")
+    again = here.plain("PredictFolder", *flags, "--flip", "false")
     assert "PredictFolder: wrote" in again.stderr
     assert (tmp_path / "out" / "0.png").stat().st_mtime_ns == first_time
     assert (tmp_path / "out" / "1.png").stat().st_mtime >= (new / "1.jpg").stat().st_mtime
     assert Artifact(model).is_complete()
-    wrong = here.apart().plain("PredictFolder", "--model", exported, "--images", new, "--output", tmp_path / "no")
+    wrong = here.plain("PredictFolder", "--model", exported, "--images", new, "--output", tmp_path / "no")
     assert wrong.returncode != 0
     assert "is not a complete artifact of a training stage" in wrong.stderr

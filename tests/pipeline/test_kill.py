@@ -43,7 +43,7 @@ def kill_in(line, stages, method):
     """Start the run, kill it in each stage in turn, and let it end at last."""
     for stage in stages:
         environment = {"DEPTHSEED_KILL": stage, "PYTHONPATH": KILLER}
-        # Two stages die in a worker process that takes the main one along, the others at home.
+        # Two stages are killed by a worker process, the others by themselves.
         processes = 2 if stage in ("LoadDepth", "PredictMasks") else 1
         killed = line.luigi("RunAll", "--method", method, "--processes", processes, environment=environment)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
