@@ -28,10 +28,12 @@ class DamagedArtifactError(StoreError):
     ----------
     artifact : pathlib.Path
         The artifact that holds the file.
+    reason : str
+        What is wrong with the file.
     """
 
     def __init__(self, artifact, file, reason):
-        self.artifact = artifact
+        self.artifact, self.reason = artifact, reason
         self._arguments: tuple = (artifact, file, reason)
         super().__init__(
             f"{artifact}: {file} is damaged or missing ({reason}); "
@@ -54,7 +56,7 @@ class DamagedShardError(DamagedArtifactError):
     """
 
     def __init__(self, artifact, shard, array, reason):
-        self.artifact = artifact
+        self.artifact, self.reason = artifact, reason
         self.shard = shard
         self._arguments = (artifact, shard, array, reason)
         StoreError.__init__(
@@ -66,6 +68,10 @@ class DamagedShardError(DamagedArtifactError):
 
 class WeightsError(DepthseedError, ValueError):
     """Pretrained weights are not available; the message lists the ways to provide them."""
+
+
+class TrainingError(DepthseedError, ArithmeticError):
+    """A training cannot go on: its loss or a weight is not finite."""
 
 
 class WorkerError(DepthseedError, RuntimeError):

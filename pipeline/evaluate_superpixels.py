@@ -110,6 +110,9 @@ class EvaluateSuperpixels(StageTask):
     def content_identity(self):
         return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
 
+    def watched(self):
+        return [self.required["dataset"].truth_files]
+
     def work(self) -> int:
         from pipeline.report.charts import lines_svg
         from tasks.runtime.counting import jobs_over, total_counts

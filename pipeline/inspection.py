@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import StoreError
-from data.store.artifact import MARKER, Artifact
+from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore
 from pipeline.dag import stages, state
 from pipeline.report.colours import colour_heat, colour_labels, colour_superpixels, sheet
@@ -39,29 +39,23 @@ def status_table(task: StageTask) -> str:
 def verify_artifacts(task: StageTask) -> list[str]:
     """Read every byte of every complete artifact. Returns one line per damaged file.
 
-    A damaged shard is removed. If another file is damaged, the whole artifact is removed.
+    A damaged shard or file of metadata is removed. If another file is damaged, the whole artifact is removed.
     """
     found = []
     for stage in stages(task):
         artifact = stage.artifact
-        for path in artifact.damaged_files():
+        damaged = artifact.damaged_files()
+        for path in damaged:
             name = path.relative_to(artifact.path).as_posix()
-            shard = shard_of(artifact, path)
-            if shard is None:
-                artifact.discard()
+            if not isinstance(artifact, ShardedStore):
                 found.append(f"{artifact.path}: {name} is damaged; the next run recomputes the artifact")
-                break
-            artifact.reopen_shard(shard)
-            found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run recomputes this shard")
+            elif (shard := artifact.shard_of(path)) is None:
+                found.append(f"{artifact.path}: {name} is damaged; the next run writes it again")
+            else:
+                found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run recomputes this shard")
+        if damaged:
+            artifact.reopen() if isinstance(artifact, ShardedStore) else artifact.discard()
     return found
-
-
-def shard_of(artifact: Artifact, path: Path) -> int | None:
-    """Index of the shard in a file of an artifact; None for metadata and for artifacts without arrays."""
-    parts = path.relative_to(artifact.path).parts
-    if isinstance(artifact, ShardedStore) and len(parts) > 2 and parts[1] == "c" and parts[0] in artifact.array_names():
-        return int(parts[2])
-    return None
 
 
 def artifact_report(path: Path, image: str | None = None) -> str:

@@ -45,6 +45,9 @@ class WriteReport(StageTask):
             "predictions": self.upstream(PredictMasks, split=EVALUATION),
         }
 
+    def watched(self):
+        return [self.required["dataset"].truth_files]
+
     def work(self) -> int:
         from pipeline.report.charts import curves_svg
         from pipeline.report.colours import palette

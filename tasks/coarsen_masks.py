@@ -62,6 +62,9 @@ class CoarsenMasks(ImageStage):
             return {}
         return {"fine masks": self.required["dataset"].fingerprint(truth=True)}
 
+    def watched(self):
+        return [self.required["dataset"].truth_files]
+
     @property
     def samples(self):
         if self.source == "given":

@@ -112,6 +112,9 @@ class EvaluateMasks(StageTask):
         steps = max(1, round(1 / self.threshold_step))
         return [round(step * self.threshold_step, 6) for step in range(steps)]
 
+    def watched(self):
+        return [self.required["dataset"].truth_files]
+
     def work(self) -> int:
         from tasks.runtime.counting import jobs_over, total_counts
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -16,13 +17,13 @@ import luigi
 
 from data.demo import scenes
 from data.errors import DatasetError, ImageError
-from data.files.fingerprint import FileHashes
+from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import image_size
 from data.readers import DATASETS, DatasetSpec
 from data.readers.label_maps import RememberedTags
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
-from data.store.artifact import Artifact, hash_text, write_json
+from data.store.artifact import Artifact, hash_text, write_bytes, write_json
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -119,37 +120,67 @@ class IndexDataset(StageTask):
     def _hashed(self, truth: bool) -> str:
         if self.is_rendered:
             return hash_text(repr((scenes.VERSION, scenes.SCENE_SEED, scenes.SPLITS)))
-        hashes = self._hashes
-        found = self.scanned.fingerprint(hashes, truth)
-        hashes.save()
+        return self._content(truth)
+
+    def _content(self, truth: bool) -> str:
+        found = self.scanned.fingerprint(self.truth_files if truth else self.files, truth)
+        self._hashes.save()
         return found
 
     @cached_property
     def _hashes(self) -> FileHashes:
         return FileHashes(self._cache(".hashes.json"))
 
+    @cached_property
+    def files(self) -> WatchedFiles:
+        """Files of the data set that stages learn from, and the user's own maps. They are watched (`StageTask.run`)."""
+        return WatchedFiles(self._hashes)
+
+    @cached_property
+    def truth_files(self) -> WatchedFiles:
+        """Files of the ground truth; watched only by the stages that may open them."""
+        return WatchedFiles(self._hashes)
+
     def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path]) -> str:
         """Content hash of one more file per image of a split, such as the user's own depth or saliency maps."""
-        content = {sample.image_id: self._hashes(file_of(sample)) for sample in self.scanned.split(split)}
+        content = {sample.image_id: self.files(file_of(sample)) for sample in self.scanned.split(split)}
         self._hashes.save()
         return hash_text(repr(content))
+
+    def watched(self):
+        return [self.files]
 
     def content_identity(self):
         return {"dataset": self.fingerprint()}
 
     def is_current(self, known):
-        """As of the base; the folder of the data set must also exist."""
-        return super().is_current(known) and self.root.is_dir()
+        """As of the base; the folder of the data set must also exist, and a rendered data set must be as rendered."""
+        is_there = self._is_as_rendered() if self.is_rendered else self.root.is_dir()
+        return is_there and super().is_current(known)
+
+    def _is_as_rendered(self) -> bool:
+        """True if no file of the rendered data set has changed: `_render` keeps the hash of all files beside it."""
+        try:
+            return self._cache(RENDERED).read_text() == self._content(truth=False) + self._content(truth=True)
+        except (OSError, ValueError):  # a DatasetError is a ValueError
+            return False
+
+    def _render(self) -> None:
+        log.info("IndexDataset: rendering the demo set into %s", self.root)
+        if self.root.exists():
+            shutil.rmtree(self.root)
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        cast(Callable, self.spec.render)(self.root)
+        self.__dict__.pop("scanned", None)
+        write_bytes(self._cache(RENDERED), (self._content(truth=False) + self._content(truth=True)).encode())
 
     def open(self) -> DatasetIndex:
         """The index as written, with the paths of the present folder of the data set."""
         return self._written
 
     def work(self) -> int:
-        if self.is_rendered and not self.root.is_dir():
-            log.info("IndexDataset: rendering the demo set into %s", self.root)
-            self.root.parent.mkdir(parents=True, exist_ok=True)
-            cast(Callable, self.spec.render)(self.root)
+        if self.is_rendered and not self._is_as_rendered():
+            self._render()
         found = self.scanned
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked = pool.map(_check, found.samples)
@@ -171,6 +202,9 @@ class IndexDataset(StageTask):
         samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in dataset.samples)
         return dataclasses.replace(dataset, samples=samples)
 
+
+RENDERED = "data.hash"
+"""File beside a rendered data set: hash of all its files."""
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""

@@ -1,33 +1,64 @@
-"""Facts about files, remembered by size and modification time as git does in its index."""
+"""Facts about files, remembered by the stamps of the files, as git does in its index."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from data.errors import DatasetError
 
+Stamp = list[int]
+"""Size, modification time, change time and inode of a file. Nobody can set the change time back."""
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, is no regular file (a pipe would block for ever), or cannot be read.
+    """
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DatasetError(f"{path}: file is missing; restore it or take its image out of the data set") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DatasetError(f"{path}: is no regular file; replace it or take it out of the data set")
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def unreadable(path: Path, error: OSError) -> DatasetError:
+    """The error about a file that the system does not let us read."""
+    return DatasetError(f"{path}: cannot be read ({error.strerror}); check the disk and the file permissions")
+
+
+def changed(path: Path) -> DatasetError:
+    """The error about a file that somebody changes during a run."""
+    return DatasetError(f"{path}: was changed while it was read; run the same command again when nobody writes to it")
+
 
 class FileFacts:
-    """Facts about files. A file is read again only when its size or modification time has changed.
+    """Facts about files. A file is read again only when its stamp has changed.
 
     Parameters
     ----------
-    cache : Path
-        JSON file that keeps the facts between runs. It may be deleted at any time. If it cannot be
-        written, the next run reads the files again.
+    cache : Path, optional
+        File that keeps the facts between runs. It may be deleted at any time. If it is damaged or cannot be written,
+        the next run reads the files again.
     """
 
-    def __init__(self, cache: Path):
+    def __init__(self, cache: Path | None = None):
         self.cache = cache
-        try:
-            self.known = json.loads(cache.read_text())
-        except (OSError, ValueError):
-            self.known = {}
-        self.changed = False
+        self.known: dict[str, list] = _read(cache) if cache else {}
+        self.has_news = False
 
     def fact(self, path: Path, key: str, find: Callable[[], Any]) -> Any:
         """The fact about a file under `key`; `find` is called only if it is not remembered.
@@ -43,30 +74,44 @@ class FileFacts:
         Raises
         ------
         DatasetError
-            If the file is missing or cannot be read.
+            If the file is missing, is no regular file, cannot be read, or changes while `find` reads it.
         """
-        try:
-            stat = os.stat(path)
-            stamp = [stat.st_size, stat.st_mtime_ns]
-            entry = self.known.get(key)
-            if entry is None or entry[:2] != stamp:
-                entry = self.known[key] = [*stamp, find()]
-                self.changed = True
-        except FileNotFoundError as error:
-            raise DatasetError(f"{path}: file is missing; restore it or take its image out of the data set") from error
-        except OSError as error:
-            raise DatasetError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-        return entry[2]
+        stamp = stamp_of(path)
+        entry = self.known.get(key)
+        if entry is None or entry[0] != stamp:
+            try:
+                entry = [stamp, find()]
+            except OSError as error:
+                raise unreadable(path, error) from error
+            if stamp_of(path) != stamp:
+                raise changed(path)
+            self.known[key] = entry
+            self.has_news = True
+        return entry[1]
 
     def save(self) -> None:
-        """Write the facts if any is new."""
-        if not self.changed:
+        """Write the facts if any is new: their JSON, and its hash in a second line."""
+        if not self.has_news or self.cache is None:
             return
+        content = json.dumps(self.known).encode()
         try:
             self.cache.parent.mkdir(parents=True, exist_ok=True)
             temporary = self.cache.with_name(f"{self.cache.name}.{os.getpid()}.partial")
-            temporary.write_text(json.dumps(self.known))
+            temporary.write_bytes(content + b"\n" + _digest(content))
             temporary.replace(self.cache)
-            self.changed = False
+            self.has_news = False
         except OSError:
             pass  # only a cache: without it the next run reads the files again
+
+
+def _read(cache: Path) -> dict[str, list]:
+    """The facts that `FileFacts.save` wrote; empty if there are none or the file is damaged."""
+    try:
+        content, _, digest = cache.read_bytes().rpartition(b"\n")
+    except OSError:
+        return {}
+    return json.loads(content) if digest == _digest(content) else {}
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).hexdigest().encode()

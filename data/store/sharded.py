@@ -1,17 +1,23 @@
 """The artifact store: one folder per artifact, sharded Zarr v3 inside, complete only with its marker.
 
-An artifact holds arrays whose first dimension is the image. One chunk of an array is one image. One shard is some
-dozens of images in one file. Three things can go wrong with such files, and the API prevents each:
+An artifact holds arrays whose first dimension is the image. One chunk of an array is one image. One shard is up to some
+dozens of images in one file. Arrays are padded to the largest image. If the images of a shard would then take more than
+`SHARD_BYTES`, each image is cut into tiles: a tile is a chunk, and the tiles at one place are one file of the shard.
+Tiles that no image reaches are not written. So one odd image costs nothing in the others.
+
+Four things can go wrong with such files, and the API prevents each:
 
 - Two writers in one shard lose data (zarr-python issue 3682). A shard is always written as a whole, by the process that
   holds the artifact's lock.
 - A missing chunk reads as fill value. No stage reads an artifact without its marker, and a missing file is an error.
 - A flipped bit may decode to wrong numbers. Every chunk has a checksum.
+- A file may be changed, exchanged or cut. Each file is compared with its hash in the marker when a process first reads
+  it. What an interrupted run has left is decoded before it is kept.
 
 Layout::
 
     <identity>.zarr/zarr.json          group: attrs hold stage, parameters, parents; consolidated
-    <identity>.zarr/<array>/c/<shard>/0/0...
+    <identity>.zarr/<array>/c/<shard>/<tile row>/<tile column>...
     <identity>.zarr/COMPLETE.json      marker, written last: content hash of every file
 
 The bytes depend only on inputs and parameters: an artifact holds no time, host name or version of a package.
@@ -19,9 +25,13 @@ The bytes depend only on inputs and parameters: an artifact holds no time, host 
 
 from __future__ import annotations
 
+import filecmp
+import itertools
+import json
+import logging
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -32,13 +42,24 @@ import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from data.errors import DamagedArtifactError, DamagedShardError
-from data.store.artifact import Artifact, writing
+from data.store.artifact import MARKER, Artifact, writing
+
+log = logging.getLogger("depthseed")
 
 IMAGE = "image_id"
 """Name of the first dimension, and of the coordinate with the ids of the images."""
 
 STRIDE = "stride"
 """Attribute of an array whose cells are larger than a pixel: pixels per cell."""
+
+SHARD_BYTES = 64_000_000
+"""What the images of a shard may take in memory before compression."""
+
+ALONG_IMAGE = {"y": 0, "x": 1, "patch_y": 0, "patch_x": 1}
+"""Dimensions that grow with the image -> the side of (height, width) with which they grow."""
+
+TILE_SIDES = (2048, 1024, 512, 256, 128, 64)
+"""Sides of tiles in cells, the largest first."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +88,43 @@ class ArraySpec:
     attrs: Mapping[str, object]
     stride: int = 1
 
+    def image_bytes(self, sizes: np.ndarray) -> np.ndarray:
+        """Bytes of each image without padding, before compression.
+
+        Parameters
+        ----------
+        sizes : ndarray, (N, 2), integer
+            Height and width of all images in pixels; the array is padded to the largest of them.
+
+        Returns
+        -------
+        ndarray, (N,), float64
+        """
+        total = np.full(len(sizes), float(np.dtype(self.dtype).itemsize))
+        for dim, length in zip(self.dims, self.shape, strict=True):
+            side = ALONG_IMAGE.get(dim)
+            total *= length if side is None else length * sizes[:, side] / sizes[:, side].max()
+        return total
+
+    def tile(self, images: int) -> tuple[int, ...]:
+        """Shape of the tiles: the whole shape if `images` of it take at most `SHARD_BYTES`, else the largest that do.
+
+        Examples
+        --------
+        >>> depth = ArraySpec(("y", "x"), (4000, 3000), "float32", 0, {})
+        >>> depth.tile(1), depth.tile(32)
+        ((4000, 3000), (512, 512))
+        """
+        shapes = [
+            self.shape,
+            *(
+                tuple(min(side, length) if dim in ALONG_IMAGE else length for dim, length in zip(self.dims, self.shape))
+                for side in TILE_SIDES
+            ),
+        ]
+        pixel = images * np.dtype(self.dtype).itemsize
+        return next((shape for shape in shapes if pixel * np.prod(shape) <= SHARD_BYTES), shapes[-1])
+
 
 @dataclass(frozen=True)
 class StoredImage:
@@ -84,9 +142,9 @@ class StoredImage:
     index: int
     size: tuple[int, int]
 
-    def read(self, name: str) -> np.ndarray:
-        """The image's values of array `name`, without padding; raises as `ShardedStore.read_image`."""
-        return self.store.read_image(name, self.index, self.size)
+    def read(self, name: str, **cells: int) -> np.ndarray:
+        """The image's values of array `name`, without padding; takes `cells` and raises as `ShardedStore.read_image`."""
+        return self.store.read_image(name, self.index, self.size, **cells)
 
 
 class ShardedStore(Artifact):
@@ -120,6 +178,8 @@ class ShardedStore(Artifact):
     ) -> ShardedStore:
         """Create the arrays, or continue with those that an interrupted run left. Returns the store itself.
 
+        All metadata is written again. Shards that an interrupted run left are kept only if all of them can be decoded.
+
         Parameters
         ----------
         image_ids : sequence of str
@@ -136,13 +196,19 @@ class ShardedStore(Artifact):
         StoreError
             If the disk is full or the folder cannot be written.
         """
-        if not (self.path / "zarr.json").exists():
-            with writing(self.path):
-                self._write_layout(image_ids, arrays, attrs, shard_size, coords or {})
+        with writing(self.path):
+            self._write_layout(image_ids, arrays, attrs, shard_size, coords or {})
+        self.__dict__.pop("_group", None)
+        self.__dict__.pop("_arrays", None)
+        left = set(range(self.num_shards())) - set(self.missing_shards())
+        for shard in sorted(left):
+            if not self._can_be_decoded(shard):
+                log.warning("%s: shard %d is damaged and will be computed again", self.path, shard)
+                self.reopen_shard(shard)
         return self
 
     def _write_layout(self, image_ids, arrays, attrs, shard_size, coords):
-        """Create the arrays in a folder beside the artifact, then move them in. If zarr.json exists, all others do."""
+        """Create the arrays in a folder beside the artifact, then move them in, without their shards."""
         aside = self.path.with_name(f"{self.path.name}.partial")
         shutil.rmtree(aside, ignore_errors=True)
         count = len(image_ids)
@@ -167,8 +233,8 @@ class ShardedStore(Artifact):
                 group.create_array(
                     name,
                     shape=(count, *spec.shape),
-                    chunks=(1, *spec.shape),
-                    shards=(shard_size, *spec.shape),
+                    chunks=(1, *spec.tile(shard_size)),
+                    shards=(shard_size, *spec.tile(shard_size)),
                     dtype=spec.dtype,
                     fill_value=spec.fill,
                     dimension_names=(IMAGE, *spec.dims),
@@ -177,12 +243,26 @@ class ShardedStore(Artifact):
                 )
             zarr.consolidate_metadata(str(aside))
         self.path.mkdir(parents=True, exist_ok=True)
-        for child in sorted(aside.iterdir(), key=lambda path: path.name == "zarr.json"):
-            place = self.path / child.name
-            if place.is_dir():
-                shutil.rmtree(place)
-            child.replace(place)
-        aside.rmdir()
+        for stranger in {path.name for path in self.path.iterdir() if path.is_dir()} - {*coords, *arrays}:
+            shutil.rmtree(self.path / stranger)
+        for path in sorted(path for path in aside.rglob("*") if path.is_file()):
+            place = self.path / path.relative_to(aside)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_file() or not filecmp.cmp(path, place, shallow=False):
+                path.replace(place)
+        shutil.rmtree(aside)
+
+    def _can_be_decoded(self, shard: int) -> bool:
+        images = self.images_of(shard)
+        for name in self.array_names():
+            array = self.array(name)
+            for place in _tile_places(array, array.shape[1:]):
+                if (self.path / name / _tile_file(shard, place)).exists():
+                    try:
+                        array[(slice(images.start, images.stop), *_region(array, place))]
+                    except Exception:  # each codec has its own error for wrong bytes
+                        return False
+        return True
 
     def __reduce__(self):  # only the path is sent to worker processes
         return type(self), (self.path,)
@@ -194,9 +274,10 @@ class ShardedStore(Artifact):
         Raises
         ------
         DamagedArtifactError
-            If the metadata cannot be read.
+            If the metadata or a coordinate is not what was written.
         """
         if not hasattr(self, "_group"):
+            self._require_sound_metadata()
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", category=UserWarning)
                 try:
@@ -204,6 +285,23 @@ class ShardedStore(Artifact):
                 except Exception as error:  # a damaged zarr.json leads to JSON, key, value and other errors
                     raise DamagedArtifactError(self.path, "zarr.json", type(error).__name__) from error
         return self._group
+
+    def _require_sound_metadata(self) -> None:
+        """Compare all files except the shards with the marker, once per process."""
+        self.require_sound("zarr.json")
+        if not (self.path / MARKER).exists():
+            return  # an artifact that is being written
+        coordinates = tuple(f"{name}/" for name in self._coordinates())
+        for name in self._recorded():
+            if "/c/" not in name or name.startswith(coordinates):
+                self.require_sound(name)
+
+    def _coordinates(self) -> list[str]:
+        """Names of the coordinates, as zarr.json lists them; empty if it cannot be read."""
+        try:
+            return json.loads((self.path / "zarr.json").read_bytes())["attributes"]["coordinates"].split()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return []
 
     @property
     def image_ids(self) -> list[str]:
@@ -246,12 +344,21 @@ class ShardedStore(Artifact):
 
     def missing_shards(self) -> list[int]:
         """Shards of which the file of at least one array is missing."""
-        names = self.array_names()
+        arrays = {name: self.array(name) for name in self.array_names()}
         return [
             shard
             for shard in range(self.num_shards())
-            if not all(self._shard_file(name, shard).exists() for name in names)
+            if not all(
+                (self.path / name / _tile_file(shard, [0] * (array.ndim - 1))).exists()  # the one that is written last
+                for name, array in arrays.items()
+            )
         ]
+
+    def finish(self, parents: Mapping[str, str], identity: str = "") -> None:
+        """Same as `Artifact.finish`; raises DamagedShardError if a shard is missing."""
+        for shard in self.missing_shards():
+            raise DamagedShardError(self.path, shard, "any", "its file does not exist")
+        super().finish(parents, identity)
 
     def write_shard(self, shard: int, arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
         """Write one whole shard of every array. Each file appears as a whole, by rename.
@@ -267,7 +374,8 @@ class ShardedStore(Artifact):
         StoreError
             If the disk is full or the folder cannot be written.
         ValueError
-            If an array is missing or unknown, or does not have one value per image of the shard.
+            If an array is missing or unknown, does not have one value per image of the shard, or has a larger value
+            than the layout.
         """
         if sorted(arrays) != self.array_names():
             raise ValueError(f"a shard has the arrays {self.array_names()}; got {sorted(arrays)}")
@@ -275,15 +383,16 @@ class ShardedStore(Artifact):
         with writing(self.path):
             group = zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
             for name, values in arrays.items():
-                target = cast(zarr.Array, group[name]).with_config({"write_empty_chunks": True})
+                target = cast(zarr.Array, group[name])
                 if len(values) != len(images):
                     raise ValueError(f"shard {shard} has {len(images)} images; '{name}' got {len(values)}")
-                whole = np.full((len(images), *target.shape[1:]), target.fill_value, target.dtype)
-                for number, value in enumerate(values):
-                    whole[number, ...][tuple(slice(size) for size in np.shape(value))] = value
-                target[images.start : images.stop] = whole
+                reach = np.max([np.shape(value) for value in values], axis=0).astype(int)
+                if (reach > target.shape[1:]).any():
+                    raise ValueError(f"'{name}' has the shape {target.shape[1:]}; got a value of {tuple(reach)}")
+                for place in reversed(list(_tile_places(target, np.maximum(reach, 1)))):  # the first one is the last
+                    _write_tile(target, images, place, values)
 
-    def read_image(self, name: str, index: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    def read_image(self, name: str, index: int, size: tuple[int, int] | None = None, **cells: int) -> np.ndarray:
         """The values of one image in an array.
 
         Parameters
@@ -294,52 +403,112 @@ class ShardedStore(Artifact):
         size : (height, width), optional
             Size of the image in pixels. ``y`` and ``x`` are cropped to it, in cells of the array's stride. Without it,
             the values are returned as stored: padded to the largest image.
+        **cells : int
+            Name of another dimension -> number of values along it, for example ``patch_y=30, patch_x=40``.
 
         Raises
         ------
         DamagedShardError
-            If the shard is missing or fails its checksum; the message names artifact and shard.
+            If the shard is missing, fails its checksum or is not what was written; the message names artifact and
+            shard.
         """
-        values = self._read(name, index)
-        if size is None:
-            return values
         array = self.array(name)
-        stride = int(cast(int, array.attrs.get(STRIDE, 1)))
-        cells = {"y": -(-size[0] // stride), "x": -(-size[1] // stride)}
+        if size is not None:
+            stride = int(cast(int, array.attrs.get(STRIDE, 1)))
+            cells = {"y": -(-size[0] // stride), "x": -(-size[1] // stride), **cells}
         metadata: Any = array.metadata
         dims = (metadata.dimension_names or ())[1:]
-        return values[tuple(slice(cells.get(str(dim))) for dim in dims)]
-
-    def image(self, index: int, size: tuple[int, int]) -> StoredImage:
-        """One image of this store, which is read without padding."""
-        return StoredImage(self, index, size)
-
-    def _read(self, name: str, index: int) -> np.ndarray:
+        shape = [min(cells.get(str(dim), length), length) for dim, length in zip(dims, array.shape[1:], strict=True)]
         shard = index // self.shard_size
-        if not self._shard_file(name, shard).exists():
-            raise DamagedShardError(self.path, shard, name, "its file does not exist")
         try:
-            return np.asarray(self.array(name)[index])
+            for place in _tile_places(array, shape if cells else [1] * len(shape)):
+                file = _tile_file(shard, place)
+                if not (self.path / name / file).exists():
+                    raise DamagedShardError(self.path, shard, name, "its file does not exist")
+                self.require_sound(f"{name}/{file}")
+            return np.asarray(array[(index, *map(slice, shape))])
+        except DamagedShardError:
+            raise
+        except DamagedArtifactError as error:
+            raise DamagedShardError(self.path, shard, name, error.reason) from error
         except Exception as error:  # each codec has its own error for wrong bytes
             raise DamagedShardError(
                 self.path, shard, name, str(error).splitlines()[0] or type(error).__name__
             ) from error
 
-    def _shard_file(self, name: str, shard: int) -> Path:
-        return self.path / name / "c" / "/".join([str(shard), *["0"] * (self.array(name).ndim - 1)])
+    def image(self, index: int, size: tuple[int, int]) -> StoredImage:
+        """One image of this store, which is read without padding."""
+        return StoredImage(self, index, size)
 
     def repair(self, error: DamagedArtifactError) -> None:
-        """Remove the shard that the error found damaged, or the whole artifact if the error names no shard."""
+        """Remove the shard that the error found damaged. Without a shard: all that differs from the marker."""
         if isinstance(error, DamagedShardError):
             self.reopen_shard(error.shard)
         else:
-            self.discard()
+            self.reopen()
 
     def reopen_shard(self, shard: int) -> None:
-        """Remove a damaged shard, so that the next run recomputes this shard and no other."""
-        self.reopen()
-        for name in self.array_names():
-            self._shard_file(name, shard).unlink(missing_ok=True)
+        """Remove a damaged shard, so that the next run recomputes this shard and no other.
+
+        Raises
+        ------
+        StoreError
+            If a file cannot be removed.
+        """
+        if (self.path / MARKER).exists():
+            self.reopen()
+        with writing(self.path):
+            self._remove_shard(shard)
+
+    def _remove_shard(self, shard: int) -> None:
+        for path in self.path.glob(f"*/c/{shard}"):
+            if path.parent.parent.name not in self._coordinates():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _remove_damaged(self, path: Path) -> None:
+        """Remove a damaged file. A part of a shard is useless without the rest: the shard is removed from all arrays."""
+        shard = self.shard_of(path)
+        if shard is None:
+            path.unlink(missing_ok=True)
+        else:
+            self._remove_shard(shard)
+
+    def shard_of(self, path: Path) -> int | None:
+        """Index of the shard to which a file belongs; None for metadata and coordinates."""
+        array, *rest = path.relative_to(self.path).parts
+        return int(rest[1]) if len(rest) > 1 and rest[0] == "c" and array not in self._coordinates() else None
+
+
+def _tile_places(array: zarr.Array, reach: Sequence[int] | np.ndarray) -> Iterator[tuple[int, ...]]:
+    """Places (row, column, ...) of the tiles that values of the shape `reach` need, the first one first."""
+    counts = [-(-int(length) // tile) for length, tile in zip(reach, array.chunks[1:], strict=True)]
+    return itertools.product(*map(range, counts))
+
+
+def _region(array: zarr.Array, place: Sequence[int]) -> tuple[slice, ...]:
+    """The part of an image that a tile holds."""
+    return tuple(
+        slice(number * tile, min((number + 1) * tile, length))
+        for number, tile, length in zip(place, array.chunks[1:], array.shape[1:], strict=True)
+    )
+
+
+def _tile_file(shard: int, place: Sequence[int]) -> str:
+    """File of the tiles of a shard at one place, below the folder of the array."""
+    return "/".join(["c", str(shard), *map(str, place)])
+
+
+def _write_tile(target: zarr.Array, images: range, place: Sequence[int], values: Sequence[np.ndarray]) -> None:
+    region = _region(target, place)
+    shape = tuple(part.stop - part.start for part in region)
+    block = np.full((len(images), *shape), target.fill_value, target.dtype)
+    for number, value in enumerate(values):
+        part = np.asarray(value)[region]
+        block[number, ...][tuple(map(slice, part.shape))] = part
+    # Images that do not reach this tile have no chunk in it. If that holds for all, zarr would write no file at all.
+    is_empty = bool(np.isnan(block).all() if np.isnan(target.fill_value) else (block == target.fill_value).all())
+    written = target.with_config({"write_empty_chunks": is_empty or not any(place)})
+    written[(slice(images.start, images.stop), *region)] = block
 
 
 def _codecs(dtype: np.typing.DTypeLike):

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 import luigi
 
-from data.errors import DamagedArtifactError, SettingError, StoreError
+from data.errors import DamagedArtifactError, DatasetError, SettingError, StoreError
+from data.files.fingerprint import NAMED_FILES, WatchedFiles
 from data.readers import DATASETS
-from data.store.artifact import Artifact, hash_text, write_json
+from data.store.artifact import Artifact, hash_text, write_bytes, write_json
 from data.store.sharded import ShardedStore
 from tasks.methods import METHODS
 from tasks.presets import PROFILES, preset_of
@@ -32,6 +33,9 @@ log = logging.getLogger("depthseed")
 
 STAGE_FILE = "stage.json"
 """File in every artifact: stage, version, parameters, and the digests of the artifacts upstream."""
+
+INPUTS_NOTE = "inputs.partial"
+"""File in an artifact that is not complete: hash of the stamps of the files that are read."""
 
 COMMON = ("dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "device")
 """Parameters that every stage passes on to the stages that it requires."""
@@ -251,6 +255,7 @@ class StageTask(luigi.Task):
             marker = self.artifact.marker
             known[key] = (
                 marker is not None
+                and marker.identity == self.identity  # else somebody has copied another artifact to this place
                 and marker.parents == self._parent_digests()
                 and all(task.is_current(known) for task in self.required.values())
             )
@@ -275,7 +280,7 @@ class StageTask(luigi.Task):
             if self.complete():  # another run has completed it while this run waited
                 log.info("%s: already complete, %s", self.label, self.artifact.path)
                 return
-            self._begin()
+            watched = self._begin()
             log.info("%s: started, %s", self.label, self.artifact.path)
             start = time.perf_counter()
             reset_peak_memory()
@@ -290,21 +295,43 @@ class StageTask(luigi.Task):
                     f"{error.filename or self.artifact.path}: {error.strerror or error}; check the disk space and the "
                     "file permissions, then run the same command again: completed shards are kept"
                 ) from error
-            self.artifact.finish(self._parent_digests())
+            try:
+                for files in watched:
+                    files.require_unchanged()
+            except DatasetError:
+                self.artifact.discard()  # it may hold results of another content of the file
+                raise
+            self.artifact.finish(self._parent_digests(), self.identity)
             write_record(self.record_path, self.label, self.artifact, time.perf_counter() - start, images, self.seed)
 
-    def _begin(self) -> None:
-        """Prepare the folder: continue where an interrupted run stopped, or start again if the inputs have changed."""
-        described = self.description()
-        path = self.artifact.path / STAGE_FILE
+    def watched(self) -> list[WatchedFiles]:
+        """Files outside the artifacts that this stage reads, or that the stages which require it read by its index."""
+        return []
+
+    def _watched(self) -> list[WatchedFiles]:
+        """All files outside the artifacts that `work` reads."""
+        mine = [files for task in (self, *self.required.values()) for files in task.watched()]
+        return [NAMED_FILES, *mine]
+
+    def _begin(self) -> list[WatchedFiles]:
+        """Prepare the folder: continue where an interrupted run stopped, or start again if the inputs have changed.
+
+        Returns the watched files. A note keeps a hash of their stamps until the artifact is complete. If an input was
+        changed during the interrupted run, what is left of that run is removed, even if the input was restored since.
+        """
+        described, watched = self.description(), self._watched()
+        path, note = self.artifact.path / STAGE_FILE, self.artifact.path / INPUTS_NOTE
+        stamps = hash_text(repr([sorted(files.stamps.items()) for files in watched]))
         try:
-            if json.loads(path.read_text()) != described:
-                self.artifact.discard()
+            is_same = json.loads(path.read_bytes()) == described and (not note.exists() or note.read_text() == stamps)
         except (OSError, ValueError):
+            is_same = False
+        if not is_same:
             self.artifact.discard()
         self.artifact.reopen()
-        if not path.exists():
-            write_json(path, described)
+        write_json(path, described)
+        write_bytes(note, stamps.encode())
+        return watched
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate over `items`, show the progress, and report it to luigi's scheduler."""

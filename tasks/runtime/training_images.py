@@ -182,9 +182,7 @@ def epoch_batches(images: TrainingImages, epoch: int, batch_size: int, loader_pr
     DataLoader
         Batches are dicts of tensors: the items of `TrainingImages` with a leading dimension.
     """
-    order = np.random.default_rng([images.seed, epoch]).permutation(len(images))
-    size = min(batch_size, len(images))
-    batches = [[(epoch, int(index)) for index in order[i : i + size]] for i in range(0, len(images) - size + 1, size)]
+    batches = [[(epoch, index) for index in indices] for indices in batch_order(images, epoch, batch_size)]
     return DataLoader(
         images,
         batch_sampler=batches,
@@ -192,6 +190,13 @@ def epoch_batches(images: TrainingImages, epoch: int, batch_size: int, loader_pr
         # zarr runs a thread: in a forked process, its lock could block for ever
         multiprocessing_context="spawn" if loader_processes else None,
     )
+
+
+def batch_order(images: TrainingImages, epoch: int, batch_size: int) -> list[list[int]]:
+    """Positions of the images in each batch of `epoch_batches`."""
+    order = np.random.default_rng([images.seed, epoch]).permutation(len(images)).tolist()
+    size = min(batch_size, len(images))
+    return [order[start : start + size] for start in range(0, len(images) - size + 1, size)]
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

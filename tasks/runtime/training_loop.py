@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +10,18 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from data.errors import TrainingError
 from data.store.artifact import write_bytes, write_json
 from models.backbones import freeze_batch_norm, freeze_early_layers
+from tasks.runtime.checkpoint import resume, save_checkpoint
 from tasks.runtime.memory import keep_freed_memory
 from tasks.runtime.progress import Progress
 from tasks.runtime.trained_model import HISTORY, MODEL
 
-log = logging.getLogger("depthseed")
-
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = "checkpoint"
 """File of the state after the last complete epoch; deleted at the end of training."""
 
 
@@ -92,6 +90,7 @@ def train(
     report: Callable[[int, int, str], None],
     device: torch.device,
     after_epoch: Callable[[int], None] = lambda epoch: None,
+    image_ids: Callable[[int, int], Sequence[str]] = lambda epoch, number: (),
 ) -> None:
     """Train and write ``model.safetensors`` and ``history.json`` into `folder`.
 
@@ -117,6 +116,15 @@ def train(
     after_epoch : callable
         Called with the index of the epoch that has ended, from 0, before its checkpoint is written. The network is in
         evaluation mode then.
+    image_ids : callable
+        (index of the epoch, number of the batch in it) -> ids of its images, for an error line.
+
+    Raises
+    ------
+    TrainingError
+        If the loss or a weight is not finite.
+    StoreError
+        If a file cannot be written.
     """
     keep_freed_memory()
     network.to(device, memory_format=torch.channels_last)
@@ -128,7 +136,8 @@ def train(
     else:
         optimizer = torch.optim.SGD(groups, lr=plan.learning_rate, momentum=0.9, weight_decay=plan.weight_decay)
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))
-    history = _resume(folder / CHECKPOINT, network, averaged, optimizer, device)
+    modules = {"network": network, "averaged": averaged}
+    history = resume(folder / CHECKPOINT, modules, optimizer)
     total = plan.epochs * plan.steps_per_epoch
     with Progress(name, total, "step", initial=len(history) * plan.steps_per_epoch) as progress:
         for epoch in range(len(history), plan.epochs):
@@ -145,6 +154,10 @@ def train(
                 batch = {key: value.to(device) for key, value in batch.items()}
                 batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last)
                 losses = loss_of(batch, step / plan.steps_per_epoch)
+                loss = float(losses["loss"].detach())
+                if not math.isfinite(loss):
+                    ids = ", ".join(image_ids(epoch, number)) or "unknown"
+                    raise TrainingError(_advice(name, f"the loss is {loss} at step {step + 1}, images {ids}"))
                 optimizer.zero_grad(set_to_none=True)
                 losses["loss"].backward()
                 if plan.clip_norm:
@@ -153,11 +166,13 @@ def train(
                 averaged.update_parameters(network)
                 for key, value in losses.items():
                     sums[key] = sums.get(key, 0.0) + float(value.detach())
-                progress.update(note=f"epoch {epoch + 1}, loss {float(losses['loss'].detach()):.3f}")
+                progress.update(note=f"epoch {epoch + 1}, loss {loss:.3f}")
             history.append({key: value / plan.steps_per_epoch for key, value in sums.items()})
             network.eval()
+            if not all(value.isfinite().all() for value in averaged.state_dict().values()):
+                raise TrainingError(_advice(name, f"a weight is not finite after epoch {epoch + 1}"))
             after_epoch(epoch)
-            _save_checkpoint(folder / CHECKPOINT, network, averaged, optimizer, history)
+            save_checkpoint(folder / CHECKPOINT, modules, optimizer, history)
             report(epoch + 1, plan.epochs, "epoch")
     state = {key: value.detach().cpu().contiguous() for key, value in averaged.module.state_dict().items()}
     write_bytes(folder / MODEL, save(state))
@@ -165,33 +180,11 @@ def train(
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _save_checkpoint(path: Path, network: nn.Module, averaged: nn.Module, optimizer, history: Sequence[dict]) -> None:
-    temporary = path.with_name(f"{path.name}.partial")
-    state = {
-        "network": network.state_dict(),
-        "averaged": averaged.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "history": json.dumps(list(history)),
-    }
-    torch.save(state, temporary)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _resume(path: Path, network: nn.Module, averaged: nn.Module, optimizer, device: torch.device) -> list[dict]:
-    """Load the last checkpoint, if there is one. Returns the history up to it."""
-    if not path.exists():
-        return []
-    try:
-        saved = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # the zip reader and the unpickler have many errors
-        log.warning("%s: checkpoint is damaged (%s); training starts again", path, type(error).__name__)
-        return []
-    network.load_state_dict(saved["network"])
-    averaged.load_state_dict(saved["averaged"])
-    optimizer.load_state_dict(saved["optimizer"])
-    return json.loads(saved["history"])
+def _advice(stage: str, problem: str) -> str:
+    return (
+        f"{stage}: {problem}; lower --{stage}-learning-rate, limit the gradient by --{stage}-clip-norm, or look at these "
+        "images and their maps with: python -m pipeline show"
+    )
 
 
 def choose_device(name: str) -> torch.device:

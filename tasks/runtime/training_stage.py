@@ -130,7 +130,7 @@ class TrainingStage(StageTask):
 
         `network`, `loss_of` and `after_epoch` are as in `tasks.runtime.training_loop.train`.
         """
-        from tasks.runtime.training_images import epoch_batches, steps_per_epoch
+        from tasks.runtime.training_images import batch_order, epoch_batches, steps_per_epoch
         from tasks.runtime.training_loop import TrainingPlan, choose_device, train
 
         schedule = SCHEDULES[self.schedule]
@@ -162,5 +162,8 @@ class TrainingStage(StageTask):
             self.report_progress,
             choose_device(self.device),
             after_epoch,
+            lambda epoch, number: [
+                images.samples[index].image_id for index in batch_order(images, epoch, self.batch_size)[number]
+            ],
         )
         return len(images) * self.epochs

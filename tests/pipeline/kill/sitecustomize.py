@@ -39,7 +39,7 @@ if STAGE:
         if is_in_stage(target) and name in ("index.json", "scores.json", "report.html"):
             die()
         result = replace(self, target)
-        if is_in_stage(target) and name == "checkpoint.pt":
+        if is_in_stage(target) and name == "checkpoint":
             die()
         return result
 

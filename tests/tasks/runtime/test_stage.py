@@ -92,7 +92,7 @@ def test_an_artifact_whose_inputs_have_changed_is_recomputed(common):
     depth.run()
     before = depth.artifact.digest()
     (index.artifact.path / "index.json").write_text((index.artifact.path / "index.json").read_text() + "\n")
-    index.artifact.finish({})
+    index.artifact.finish({}, index.identity)
     assert not depth.complete()
     depth.run()
     assert depth.complete()

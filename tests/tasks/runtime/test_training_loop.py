@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from data.errors import TrainingError
 from tasks.runtime.schedules import one_cycle, poly
 from tasks.runtime.trained_model import MODEL
 from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, train
@@ -51,7 +52,10 @@ def run(folder, plan=PLAN, stop_before_epoch=None, reports=None, after_step=None
         return {"loss": network(batch["image"]).square().mean()}
 
     report = (reports if reports is not None else []).append
-    train(network, plan, batches, loss_of, folder, "Test", lambda *words: report(words), torch.device("cpu"))
+    train(
+        network, plan, batches, loss_of, folder, "Test", lambda *words: report(words), torch.device("cpu"),
+        image_ids=lambda epoch, number: [f"{epoch}/{number}"],
+    )  # fmt: skip
     return (folder / MODEL).read_bytes(), (folder / "history.json").read_bytes()
 
 
@@ -84,6 +88,20 @@ def test_a_damaged_checkpoint_is_reported_and_training_starts_again(tmp_path, ca
     finally:
         logging.getLogger("depthseed").propagate = False
     assert "checkpoint is damaged" in caplog.text
+
+
+def test_a_loss_that_is_not_finite_stops_at_its_step_and_leaves_no_model(tmp_path):
+    plan = TrainingPlan(**{**PLAN.__dict__, "learning_rate": 1e30, "clip_norm": 0.0})
+    with pytest.raises(TrainingError, match=r"Test: the loss is (nan|inf) at step 2, images 0/1; lower --Test-lear"):
+        run(tmp_path, plan)
+    assert not (tmp_path / MODEL).exists()
+
+
+def test_weights_that_are_not_finite_are_no_result_even_if_every_loss_was(tmp_path):
+    plan = TrainingPlan(**{**PLAN.__dict__, "learning_rate": float("inf"), "epochs": 1, "steps_per_epoch": 1})
+    with pytest.raises(TrainingError, match="Test: a weight is not finite after epoch 1"):
+        run(tmp_path, TrainingPlan(**{**plan.__dict__, "schedule": lambda *_: float("inf")}))
+    assert not (tmp_path / MODEL).exists()
 
 
 def test_the_result_is_the_running_mean_of_the_weights(tmp_path):
