@@ -4,6 +4,10 @@
 class DepthseedError(Exception):
     """Base class of the errors whose message is for the user: one clear line, no traceback needed."""
 
+    def __str__(self):
+        """The message as one line: line breaks and other unprintable characters, as names may have, are escaped."""
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in super().__str__())
+
 
 class DatasetError(DepthseedError, ValueError):
     """The data set as a whole cannot be used: wrong root, empty split, unknown class."""
@@ -76,3 +80,7 @@ class TrainingError(DepthseedError, ArithmeticError):
 
 class WorkerError(DepthseedError, RuntimeError):
     """Worker processes died repeatedly on the same shard."""
+
+
+class OutOfMemory(DepthseedError, MemoryError):
+    """A stage needs more memory than this machine, its GPU or a worker process has."""

@@ -15,8 +15,14 @@ EVALUATION = "evaluation"
 BACKGROUND = 0
 """Class number of the background."""
 
-UNLABELLED = 255
-"""Value of pixels without a label, in label maps and seeds."""
+UNLABELLED = 65535
+"""Value of pixels without a label, in label maps and seeds. Files of 8 bits have another value (`data.files.labels`).
+
+A label map has 16 bits per pixel, since a data set may have thousands of classes.
+"""
+
+LARGEST_CLASS = 32766
+"""Largest class number. The CAMs of an image are stored with their class numbers, which have 16 bits with a sign."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class DatasetIndex:
-    """All samples of a data set.
+    """All samples of a data set. One of the splits may be empty: what needs it asks for it (`require_training`).
 
     Attributes
     ----------
@@ -93,7 +99,8 @@ class DatasetIndex:
     Raises
     ------
     DatasetError
-        If two samples have the same image id, the train split is empty, or no training image has a tag.
+        If there is no sample, there are more than `LARGEST_CLASS` foreground classes, or two classes or two samples
+        have the same name.
     """
 
     root: Path
@@ -101,11 +108,30 @@ class DatasetIndex:
     samples: tuple[Sample, ...]
 
     def __post_init__(self):
+        if self.num_classes > LARGEST_CLASS:
+            raise DatasetError(
+                f"{self.root}: has {self.num_classes} classes besides class 0, but at most {LARGEST_CLASS} are "
+                "possible; merge rare classes"
+            )
+        if len(set(self.class_names)) < len(self.class_names):
+            name = next(name for name in self.class_names if self.class_names.count(name) > 1)
+            raise DatasetError(f"{self.root}: two classes are called '{name}'; rename one of them")
+        if not self.samples:
+            raise DatasetError(f"{self.root}: has no images; put images there or choose another --data-root")
         seen = set()
         for sample in self.samples:
             if sample.image_id in seen:
                 raise DatasetError(f"{self.root}: two images are called {sample.image_id}; rename one of them")
             seen.add(sample.image_id)
+
+    def require_training(self) -> None:
+        """Check that the data set can be learnt from; the stages that train call this.
+
+        Raises
+        ------
+        DatasetError
+            If the train split is empty, or no training image has a tag.
+        """
         train = self.split(TRAIN)
         if not train:
             raise DatasetError(f"{self.root}: the train split is empty; put images there or choose another --data-root")

@@ -17,19 +17,19 @@ def erode_labels(labels: np.ndarray, radius: float) -> np.ndarray:
 
     Parameters
     ----------
-    labels : ndarray, (H, W), uint8
-        255 = void, which stays unlabelled and shrinks its neighbours.
+    labels : ndarray, (H, W), uint16
+        65535 = void, which stays unlabelled and shrinks its neighbours.
     radius : float
         Pixels; 0 changes nothing.
 
     Returns
     -------
-    ndarray, (H, W), uint8
+    ndarray, (H, W), uint16
 
     Examples
     --------
-    >>> erode_labels(np.array([[1, 1, 1, 0, 0, 0]], np.uint8), radius=1).tolist()
-    [[1, 1, 255, 255, 0, 0]]
+    >>> erode_labels(np.array([[1, 1, 1, 0, 0, 0]], np.uint16), radius=1).tolist()
+    [[1, 1, 65535, 65535, 0, 0]]
     """
     margin = int(np.ceil(radius)) + 1
     padded = np.pad(labels, margin, mode="edge")
@@ -45,14 +45,14 @@ def simplify_labels(labels: np.ndarray, tolerance: float) -> np.ndarray:
 
     Parameters
     ----------
-    labels : ndarray, (H, W), uint8; 255 = void
+    labels : ndarray, (H, W), uint16; 65535 = void
     tolerance : float
         Largest distance in pixels between polygon and outline (Douglas and Peucker); 0 changes nothing.
 
     Returns
     -------
-    ndarray, (H, W), uint8
-        255 where there is no polygon.
+    ndarray, (H, W), uint16
+        65535 where there is no polygon.
     """
     if tolerance <= 0:
         return labels.copy()

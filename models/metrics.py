@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy import sparse
 
 from models.label_values import UNLABELLED
 
@@ -15,9 +16,9 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
     Parameters
     ----------
     truth : ndarray, integer, any shape
-        0..num_classes-1. Pixels of 255 are ignored.
+        0..num_classes-1. Pixels of 65535 are ignored.
     prediction : ndarray, same shape
-        0..num_classes-1, or 255 = unlabelled, which is counted in an extra last column.
+        0..num_classes-1, or 65535 = unlabelled, which is counted in an extra last column.
     num_classes : int
         K+1, background included.
 
@@ -33,7 +34,7 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
 
     Examples
     --------
-    >>> truth, prediction = np.array([0, 0, 1, 1, 255]), np.array([0, 1, 1, 255, 0])
+    >>> truth, prediction = np.array([0, 0, 1, 1, 65535]), np.array([0, 1, 1, 65535, 0])
     >>> confusion_matrix(truth, prediction, 2).tolist()
     [[1, 1, 0], [0, 1, 1]]
     """
@@ -42,11 +43,46 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
     counted = truth != UNLABELLED
     rows = truth[counted].astype(np.int64)
     columns = prediction[counted].astype(np.int64)
-    columns[columns == UNLABELLED] = num_classes
-    if rows.size and (rows.max() >= num_classes or columns.max() > num_classes or min(rows.min(), columns.min()) < 0):
+    is_class = (columns >= 0) & (columns < num_classes)
+    if ((rows < 0) | (rows >= num_classes) | ~(is_class | (columns == UNLABELLED))).any():
         raise ValueError(f"labels must be 0..{num_classes - 1} or {UNLABELLED}")
+    columns[~is_class] = num_classes
     cells = np.bincount(rows * (num_classes + 1) + columns, minlength=num_classes * (num_classes + 1))
     return cells.reshape(num_classes, num_classes + 1)
+
+
+def confusion_rows(truth: np.ndarray, maps: Sequence[np.ndarray], num_classes: int) -> sparse.csr_array:
+    """Confusion matrices of several label maps of one image, one below the other. They add up over a split.
+
+    A sparse matrix, since an image has few of a thousand classes: twenty such matrices would take 230 MB.
+
+    Parameters
+    ----------
+    truth, num_classes
+        As in `confusion_matrix`.
+    maps : sequence of M ndarrays
+        Predictions, as in `confusion_matrix`.
+
+    Returns
+    -------
+    csr_array, (M * num_classes, num_classes + 1), int64
+        `confusion_of` takes out one matrix.
+    """
+    rows = [sparse.csr_array(confusion_matrix(truth, labels, num_classes)) for labels in maps]
+    return sparse.csr_array(sparse.vstack(rows, format="csr"))
+
+
+def confusion_of(rows: sparse.csr_array, index: int) -> np.ndarray:
+    """One matrix of `confusion_rows`, or of a sum of them.
+
+    Examples
+    --------
+    >>> truth, first, second = np.array([0, 1]), np.array([0, 0]), np.array([0, 1])
+    >>> confusion_of(confusion_rows(truth, [first, second], 2), 1).tolist()
+    [[1, 0, 0], [0, 1, 0]]
+    """
+    num_classes = rows.shape[1] - 1
+    return rows[index * num_classes : (index + 1) * num_classes].toarray()
 
 
 def class_iou(confusion: np.ndarray, unlabelled_is_wrong: bool = True) -> np.ndarray:
@@ -157,7 +193,7 @@ def boundary_counts(truth: np.ndarray, prediction: np.ndarray, num_classes: int,
     Parameters
     ----------
     truth, prediction : ndarray, (H, W), integer
-        As in `confusion_matrix`. Boundaries where truth is 255 do not count.
+        As in `confusion_matrix`. Boundaries where truth is 65535 do not count.
     num_classes : int
         K+1, background included.
     tolerance : int
@@ -221,7 +257,7 @@ def region_boundary(labels: np.ndarray) -> np.ndarray:
     >>> region_boundary(np.array([[0, 0, 0, 1, 1]])).tolist()
     [[False, False, True, True, False]]
     """
-    # On 480x640 pixels this is 39 times (uint8 map of 13 classes) and 14 times (int64 map of 1,200 superpixels) as fast
+    # On 480x640 pixels this is 39 times (8-bit map of 13 classes) and 14 times (int64 map of 1,200 superpixels) as fast
     # as skimage.segmentation.find_boundaries(labels, connectivity=1, mode="thick"). The results are equal.
     boundary = np.zeros(labels.shape, bool)
     below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
@@ -238,7 +274,7 @@ def border_counts(truth: np.ndarray, prediction: np.ndarray, tolerance: int = 2)
     Parameters
     ----------
     truth, prediction : ndarray, (H, W), integer
-        Borders where truth is 255 do not count.
+        Borders where truth is 65535 do not count.
     tolerance : int
         Largest Euclidean distance in pixels.
 
@@ -282,7 +318,7 @@ def cam_segmentation(cam: np.ndarray, classes: np.ndarray, threshold: float) -> 
 
     Returns
     -------
-    ndarray, (H, W), uint8
+    ndarray, (H, W), uint16
 
     Examples
     --------
@@ -290,16 +326,16 @@ def cam_segmentation(cam: np.ndarray, classes: np.ndarray, threshold: float) -> 
     [[0, 4]]
     """
     if not len(classes):
-        return np.zeros(cam.shape[1:], np.uint8)
-    return np.where(cam.max(0) > threshold, np.asarray(classes)[cam.argmax(0)], 0).astype(np.uint8)
+        return np.zeros(cam.shape[1:], np.uint16)
+    return np.where(cam.max(0) > threshold, np.asarray(classes)[cam.argmax(0)], 0).astype(np.uint16)
 
 
-def best_threshold(confusions: Sequence[np.ndarray], thresholds: Sequence[float]) -> int:
+def best_threshold(confusions: Iterable[np.ndarray], thresholds: Sequence[float]) -> int:
     """Index of the threshold with the highest mIoU of all.
 
     Parameters
     ----------
-    confusions : sequence of ndarray
+    confusions : iterable of ndarray
         One `confusion_matrix` per threshold.
     thresholds : sequence of float
 

@@ -28,17 +28,17 @@ def refine_saliency(
 
     Returns
     -------
-    Tensor, (H, W), uint8
+    Tensor, (H, W), int32
         0 not salient, 1 salient, or `unlabelled`.
 
     Examples
     --------
     >>> import torch
     >>> refine_saliency(torch.tensor([[True, True, False]]), torch.tensor([[[0.9, 0.1, 0.9]]])).tolist()
-    [[1, 255, 1]]
+    [[1, 65535, 1]]
     """
     strongest = cam.amax(0) if len(cam) else cam.new_zeros(salient.shape)
-    refined = salient.byte()
+    refined = salient.int()
     refined[(strongest > sure) & ~salient] = 1
     refined[(strongest < doubtful) & salient] = unlabelled
     return refined

@@ -42,24 +42,24 @@ def initial_seed(
 
     Returns
     -------
-    Tensor, (H, W), uint8
-        0 background, 1..K foreground, 255 unlabelled.
+    Tensor, (H, W), int32
+        0 background, 1..K foreground, 65535 unlabelled.
 
     Examples
     --------
     >>> import torch
     >>> cam, superpixels = torch.tensor([[[0.0, 0.1, 0.4, 0.9]]]), torch.tensor([[0, 0, 1, 1]])
     >>> initial_seed(cam, torch.tensor([7]), superpixels, alpha=0.8).tolist()
-    [[0, 0, 255, 7]]
+    [[0, 0, 65535, 7]]
     """
     if not len(classes):
-        return torch.full(superpixels.shape, BACKGROUND, dtype=torch.uint8)
+        return torch.full(superpixels.shape, BACKGROUND, dtype=torch.int32)
     strongest, slot = cam.max(0)
-    seed = torch.full(superpixels.shape, UNLABELLED, dtype=torch.uint8)
+    seed = torch.full(superpixels.shape, UNLABELLED, dtype=torch.int32)
     foreground = strongest > alpha
     if background is None:
         background = faint_superpixels(strongest, superpixels, gamma) & ~foreground
-    seed[foreground] = classes[slot][foreground].to(torch.uint8)
+    seed[foreground] = classes[slot][foreground].to(seed.dtype)
     seed[background] = BACKGROUND
     return seed
 
@@ -99,7 +99,7 @@ def grow_seeds(
     probabilities : Tensor, (B, K+1, H, W)
         Current softmax H of the network.
     seeds : Tensor, (B, H, W), integer
-        0, 1..K, or 255 = unlabelled.
+        0, 1..K, or 65535 = unlabelled.
     superpixels : Tensor, (B, H, W), int64
         Negative numbers belong to no superpixel (padding).
     tags : Tensor, (B, K), {0, 1}
@@ -116,23 +116,25 @@ def grow_seeds(
     --------
     >>> import torch
     >>> probabilities = torch.tensor([0.1, 0.9]).view(1, 2, 1, 1).expand(1, 2, 1, 3)
-    >>> seeds, superpixels = torch.tensor([[[1, 255, 255]]]), torch.tensor([[[0, 0, -1]]])
+    >>> seeds, superpixels = torch.tensor([[[1, 65535, 65535]]]), torch.tensor([[[0, 0, -1]]])
     >>> grow_seeds(probabilities, seeds, superpixels, torch.tensor([[1]]), beta_bg=0.7, beta_fg=0.7).tolist()
-    [[[1, 1, 255]]]
+    [[[1, 1, 65535]]]
     """
-    batch, num_classes = probabilities.shape[:2]
+    batch = len(probabilities)
     free = ((seeds == UNLABELLED) & (superpixels >= 0)).flatten()
     per_image = int(superpixels.max()) + 1 if superpixels.numel() else 0
     if per_image <= 0 or not free.any():
         return seeds.clone()
     offset = torch.arange(batch, device=seeds.device).view(-1, 1, 1) * per_image
     region = (superpixels + offset).flatten()[free]  # superpixel number in the whole batch
-    values = probabilities.detach().float().permute(0, 2, 3, 1).reshape(-1, num_classes)[free]
-    sums = values.new_zeros(batch * per_image, num_classes).index_add_(0, region, values)
-    counts = torch.bincount(region, minlength=batch * per_image).clamp(min=1)
-    means = (sums / counts[:, None]).view(batch, per_image, num_classes)
     allowed = torch.cat([torch.ones_like(tags[:, :1]), tags], 1).bool()
-    best, winner = means.masked_fill(~allowed[:, None], -1.0).max(2)
+    classes = allowed.any(0).nonzero()[:, 0]  # a copy of the values of a thousand classes would take gigabytes
+    values = probabilities.detach()[:, classes].float().permute(0, 2, 3, 1).reshape(-1, len(classes))[free]
+    sums = values.new_zeros(batch * per_image, len(classes)).index_add_(0, region, values)
+    counts = torch.bincount(region, minlength=batch * per_image).clamp(min=1)
+    means = (sums / counts[:, None]).view(batch, per_image, len(classes))
+    best, place = means.masked_fill(~allowed[:, None, classes], -1.0).max(2)
+    winner = classes[place]
     limit = torch.where(winner == BACKGROUND, beta_bg, beta_fg)
     assigned = torch.where(best > limit, winner, UNLABELLED).flatten()
     grown = seeds.clone().flatten()

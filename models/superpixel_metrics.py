@@ -17,7 +17,7 @@ def overlap(truth: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     truth : ndarray, (H, W), integer
-        Pixels of 255 do not count.
+        Pixels of 65535 do not count.
     superpixels : ndarray, (H, W), integer from 0
 
     Returns
@@ -27,7 +27,7 @@ def overlap(truth: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> overlap(np.array([[4, 4, 9, 255]]), np.array([[0, 1, 1, 1]])).tolist()
+    >>> overlap(np.array([[4, 4, 9, 65535]]), np.array([[0, 1, 1, 1]])).tolist()
     [[1, 0], [1, 1]]
     """
     counted = truth != UNLABELLED
@@ -43,7 +43,7 @@ def superpixel_counts(truth: np.ndarray, superpixels: np.ndarray, tolerance: int
     Parameters
     ----------
     truth : ndarray, (H, W), integer
-        Pixels of 255 do not count.
+        Pixels of 65535 do not count.
     superpixels : ndarray, (H, W), integer from 0
     tolerance : int
         Largest Euclidean distance in pixels between boundaries that match.
@@ -113,21 +113,21 @@ def best_labels(truth: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     truth : ndarray, (H, W), integer
-        Pixels of 255 do not count.
+        Pixels of 65535 do not count.
     superpixels : ndarray, (H, W), integer from 0
 
     Returns
     -------
-    ndarray, (H, W), dtype of the truth
-        255 in a superpixel without a counted pixel.
+    ndarray, (H, W), uint16
+        65535 in a superpixel without a counted pixel.
 
     Examples
     --------
-    >>> best_labels(np.array([[1, 1, 2, 2, 255]]), np.array([[0, 0, 0, 1, 2]])).tolist()
-    [[1, 1, 1, 2, 255]]
+    >>> best_labels(np.array([[1, 1, 2, 2, 65535]]), np.array([[0, 0, 0, 1, 2]])).tolist()
+    [[1, 1, 1, 2, 65535]]
     """
     counted = truth != UNLABELLED
-    chosen = np.full(int(superpixels.max()) + 1, UNLABELLED, truth.dtype)
+    chosen = np.full(int(superpixels.max()) + 1, UNLABELLED, np.uint16)
     if counted.any():
         shared = overlap(truth, superpixels)
         classes = np.unique(truth[counted])

@@ -18,6 +18,7 @@ from pipeline.write_report import REPORT
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
+from tasks.runtime.numeric import whole
 from tasks.runtime.stage import Stages, StageTask
 
 log = logging.getLogger("depthseed")
@@ -51,7 +52,7 @@ class Comparison(StageTask):
         choices=tuple(MEASURES),
         description="scores in the table and the charts; the CSV file has all scores",
     )
-    images = luigi.IntParameter(default=6, description="number of images shown")
+    images = whole(6, "number of images shown", at_least=0)
 
     @property
     def shown(self) -> tuple[type[StageTask], Mapping[str, object]]:
@@ -88,11 +89,14 @@ class Comparison(StageTask):
         return {**super().parameters(), "results": self.scored, "profile": self.profile}
 
     def seed_list(self) -> list[int]:
-        """The seeds as numbers; SettingError if they are not whole numbers."""
-        try:
-            return [int(seed) for seed in self.seeds.split(",")]
-        except ValueError:
-            raise SettingError(f"seeds '{self.seeds}' are not whole numbers; write them as 0,1,2") from None
+        """The seeds as numbers; SettingError if they are not whole numbers of at least 0, each once."""
+        seeds = [int(seed) if seed.strip().isdecimal() else -1 for seed in self.seeds.split(",")]
+        if -1 in seeds or len(set(seeds)) < len(seeds):
+            raise SettingError(
+                f"--{type(self).__name__}-seeds is {self.seeds}; set it to different whole numbers of at least 0, "
+                "separated by commas, such as 0,1,2"
+            )
+        return seeds
 
     def of_variant(self, stage: type[StageTask], variant: Variant, seed: int, **parameters) -> StageTask:
         """A stage of one variant. The `settings` of the comparison hold for all variants; those of the variant win."""

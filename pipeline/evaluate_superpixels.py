@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
+from typing import Any
 
 import luigi
 import numpy as np
@@ -13,10 +14,11 @@ from data.files.labels import read_truth
 from data.sample import EVALUATION, TRAIN, Sample
 from data.store.artifact import Artifact, write_bytes
 from pipeline.report.tables import csv_text, markdown_text
-from tasks.discover_superpixels import DiscoverSuperpixels
+from tasks.discover_superpixels import MAX_CELLS, DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
-from tasks.runtime.parameters import ScalesParameter, only
+from tasks.runtime.numeric import NumbersParameter, Range
+from tasks.runtime.parameters import only
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import StageTask
 
@@ -62,6 +64,7 @@ class EvaluateSuperpixels(StageTask):
     label map in which each superpixel has one class.
     """
 
+    version = 2
     artifact_type = Artifact
 
     split = luigi.ChoiceParameter(
@@ -73,12 +76,15 @@ class EvaluateSuperpixels(StageTask):
         description="kinds of superpixels to compare; depth-aware is left out if there is no depth",
     )
     taus = only(
-        ScalesParameter(default=(0.3, 0.5, 0.7), description="values of tau for all kinds except slic"),
+        NumbersParameter((0.3, 0.5, 0.7), "values of tau for all kinds except slic", Range(at_least=-1, at_most=1)),
         kinds=others_than_slic,
     )
     counts = only(
-        ScalesParameter(
-            default=(10.0, 25.0, 50.0, 100.0), description="requested numbers of superpixels per image, for slic"
+        NumbersParameter(
+            (10.0, 25.0, 50.0, 100.0),
+            "requested numbers of superpixels per image, for slic",
+            Range(at_least=1, at_most=MAX_CELLS),
+            are_whole=True,
         ),
         kinds=with_slic,
     )
@@ -129,7 +135,11 @@ class EvaluateSuperpixels(StageTask):
             for job in jobs_over(stage.open(), SUPERPIXELS, samples, count_image, dataset.num_classes, variant)
         ]
         totals = total_counts(self, jobs)
-        rows = {variant: summary(*totals[variant]) for variant in self.variants}
+        rows = {
+            variant: summary(counts, confusion.toarray(), images)
+            for variant in self.variants
+            for counts, confusion, images in [totals[variant]]
+        }
         write_bytes(self.artifact.path / CSV, _csv(rows).encode())
         text = markdown(rows)
         write_bytes(self.artifact.path / MARKDOWN, text.encode())
@@ -146,26 +156,26 @@ class EvaluateSuperpixels(StageTask):
         return len(samples)
 
 
-def count_image(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, np.ndarray, int] | None:
+def count_image(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, Any, int] | None:
     """Counts of one image, which can be added up over images; None if it has no ground truth.
 
     Returns
     -------
     counts : ndarray
         As of `models.superpixel_metrics.superpixel_counts`.
-    confusion : ndarray, (K+1, K+2), int64
-        Of the best label map that the superpixels allow.
+    confusion : csr_array, (K+1, K+2), int64
+        `models.metrics.confusion_rows` of the best label map that the superpixels allow.
     images : int
         1.
     """
-    from models.metrics import confusion_matrix
+    from models.metrics import confusion_rows
     from models.superpixel_metrics import best_labels, superpixel_counts
 
     truth = read_truth(sample, inputs.num_classes)
     if truth is None:
         return None
     superpixels = inputs[SUPERPIXELS].read("superpixel").astype(np.int64)
-    confusion = confusion_matrix(truth, best_labels(truth, superpixels), inputs.num_classes + 1)
+    confusion = confusion_rows(truth, [best_labels(truth, superpixels)], inputs.num_classes + 1)
     return superpixel_counts(truth, superpixels), confusion, 1
 
 

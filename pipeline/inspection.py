@@ -166,11 +166,11 @@ def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
 
 def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
     values = store.read_image(name, index)
-    if values.dtype == np.uint8:
-        classes = store.array("class_name").shape[0]
-        return colour_labels(values, classes)
     if name == "superpixel":
         return np.where((values == NO_SUPERPIXEL)[..., None], 255, colour_superpixels(values)).astype(np.uint8)
+    if values.dtype == np.uint16:
+        classes = store.array("class_name").shape[0]
+        return colour_labels(values, classes)
     if name == "cam":
         slots = [slot for slot in values.astype(np.float32) if np.isfinite(slot).any()]
         return colour_heat(np.concatenate(slots, 1) if slots else np.zeros(values.shape[1:]))

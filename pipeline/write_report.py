@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
-import luigi
-
-from data.sample import EVALUATION, TRAIN, spread
+from data.sample import EVALUATION, TRAIN, DatasetIndex, spread
 from data.store.artifact import Artifact, write_bytes
 from pipeline.dag import stages
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
+from tasks.runtime.numeric import whole
 from tasks.runtime.shards import ImageInputs, open_stores
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import HISTORY
@@ -22,14 +22,24 @@ from tasks.train_segmenter import TrainSegmenter
 REPORT = "report.html"
 """File of the page."""
 
+LISTED_CLASSES = 100
+"""Largest number of classes in the legend and the tables of the page."""
+
+
+def listed_classes(dataset: DatasetIndex) -> list[int]:
+    """Class numbers in the legend and the tables: all, or class 0 and those with the most images."""
+    uses = Counter(tag for sample in dataset.samples for tag in sample.tags)
+    others = sorted(range(1, len(dataset.class_names)), key=lambda number: -uses[number])
+    return [0, *sorted(others[: LISTED_CLASSES - 1])]
+
 
 class WriteReport(StageTask):
     """Writes ``report.html``, one page that needs no other file."""
 
     artifact_type = Artifact
 
-    images = luigi.IntParameter(default=12, description="number of training images shown")
-    evaluation_images = luigi.IntParameter(default=9, description="number of evaluation images shown")
+    images = whole(12, "number of training images shown", at_least=0)
+    evaluation_images = whole(9, "number of evaluation images shown", at_least=0)
 
     def parameters(self):
         return {**super().parameters(), "profile": self.profile}  # the page shows its name
@@ -57,6 +67,7 @@ class WriteReport(StageTask):
         training, evaluation = self._strips()
         scores = self.required["scores"].read()
         colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette(len(dataset.class_names))]
+        listed = listed_classes(dataset)
         content = {
             "dataset": self.dataset,
             "profile": self.profile,
@@ -65,10 +76,11 @@ class WriteReport(StageTask):
             "train_count": len(dataset.split(TRAIN)),
             "evaluation_count": len(dataset.split(EVALUATION)),
             "class_names": dataset.class_names,
-            "legend": [*zip(dataset.class_names, colours), ("unlabelled", "#e8e8e8")],
+            "unlisted_classes": len(dataset.class_names) - len(listed),
+            "legend": [*((dataset.class_names[n], colours[n]) for n in listed), ("unlabelled", "#e8e8e8")],
             "results": [{"title": RESULTS[name].title, "score": score} for name, score in scores.items()],
-            "per_class": self._per_class(scores, dataset.class_names),
-            "confusion": self._confusion(scores, dataset.class_names),
+            "per_class": self._per_class(scores, [dataset.class_names[number] for number in listed]),
+            "confusion": self._confusion(scores, dataset.class_names, listed),
             "training": training,
             "evaluation": evaluation,
             "growing": self._growing(),
@@ -133,14 +145,14 @@ class WriteReport(StageTask):
         ]
 
     @staticmethod
-    def _confusion(scores: dict, class_names) -> dict | None:
+    def _confusion(scores: dict, class_names, listed: list[int]) -> dict | None:
         from pipeline.report.charts import confusion_shares
 
         for name in ("predictions", "pseudo_labels"):
-            if scores.get(name):
+            if scores.get(name) and scores[name]["confusion"]:
                 square = [row[:-1] for row in scores[name]["confusion"]]  # these label every pixel
                 shares = confusion_shares(square)
-                rows = [{"name": label, "shares": row} for label, row in zip(class_names, shares, strict=True)]
+                rows = [{"name": class_names[n], "shares": [shares[n][other] for other in listed]} for n in listed]
                 return {"title": RESULTS[name].title, "rows": rows}
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import luigi
 import numpy as np
 
 from data.errors import DatasetError
@@ -11,11 +10,12 @@ from data.sample import TRAIN, Sample
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
+from tasks.runtime.numeric import number
 from tasks.runtime.parameters import Choice, RegistryParameter
 
 
 def as_given(sample: Sample, num_classes: int) -> np.ndarray:
-    """The coarse annotation of the data set, (H, W) uint8; DatasetError if there is none."""
+    """The coarse annotation of the data set, (H, W) uint16; DatasetError if there is none."""
     if not sample.coarse:
         raise DatasetError(
             f"{sample.image_id}: has no coarse annotation; add it, or set --CoarsenMasks-source fine to make it from "
@@ -25,7 +25,7 @@ def as_given(sample: Sample, num_classes: int) -> np.ndarray:
 
 
 def from_fine(sample: Sample, num_classes: int, radius: float, tolerance: float) -> np.ndarray:
-    """Ground truth with simplified outlines and eroded regions, (H, W) uint8; DatasetError if there is none."""
+    """Ground truth with simplified outlines and eroded regions, (H, W) uint16; DatasetError if there is none."""
     from models.coarsen import erode_labels, simplify_labels
 
     truth = read_truth(sample, num_classes)
@@ -38,7 +38,7 @@ def from_fine(sample: Sample, num_classes: int, radius: float, tolerance: float)
 
 
 SOURCES: dict[str, Choice] = {"fine": Choice(from_fine, ("radius", "tolerance")), "given": Choice(as_given)}
-"""source -> function (sample, number of foreground classes, parameters) -> coarse label map, (H, W) uint8."""
+"""source -> function (sample, number of foreground classes, parameters) -> coarse label map, (H, W) uint16."""
 
 
 class CoarsenMasks(ImageStage):
@@ -48,11 +48,11 @@ class CoarsenMasks(ImageStage):
     outlines. Only the method ``coarse`` learns from its result.
     """
 
+    version = 2
+
     source = RegistryParameter(SOURCES, "fine", "coarse labels made from fine masks, or given by the data set")
-    radius = luigi.FloatParameter(default=8.0, description="erosion of each class region, in pixels")
-    tolerance = luigi.FloatParameter(
-        default=0.0, description="maximum error of simplified outlines, in pixels, 0 = not simplified"
-    )
+    radius = number(8.0, "erosion of each class region, in pixels", at_least=0, at_most=1000)
+    tolerance = number(0.0, "maximum error of simplified outlines, in pixels, 0 = not simplified", at_least=0)
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset)}
@@ -72,7 +72,7 @@ class CoarsenMasks(ImageStage):
         return self.required["dataset"].read_with_truth().split(TRAIN)
 
     def arrays(self, samples):
-        return {"label": label_map(samples, "coarse label: class number, 255 unlabelled")}
+        return {"label": label_map(samples, "coarse label: class number, 65535 unlabelled")}
 
     def compute(self, sample, inputs):
         source = SOURCES[self.source]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import luigi
 import numpy as np
 
 from data.files.images import read_image
 from data.sample import Sample
-from data.store.sharded import ArraySpec
+from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, installed_engine
 from tasks.extract_keys import ExtractKeys
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
+from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import Choice, RegistryParameter, flag, nonzero, one_of, only
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
 NO_SUPERPIXEL = 65535
 """Value of the padding. Superpixels have 16 bits, since an image may have more than 255."""
+
+MAX_CELLS = 60_000
+"""Largest number of cells to ask for. SLIC makes some more or fewer than that."""
 
 
 def from_cells(
@@ -105,7 +108,7 @@ def plain_slic(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
 def _patches(inputs: ImageInputs) -> np.ndarray:
     """Keys of one image, (h, w, D) float32, one per patch."""
     rows, columns = inputs["keys"].read("grid")
-    return inputs["keys"].read("key")[:rows, :columns].astype(np.float32)
+    return inputs["keys"].read("key", patch_y=int(rows), patch_x=int(columns)).astype(np.float32)
 
 
 UNITS: dict[str, Choice] = {
@@ -129,7 +132,7 @@ class DiscoverSuperpixels(SplitStage):
 
     version = 2
 
-    tau = luigi.FloatParameter(default=0.5, description="affinity above which a cell or patch joins a superpixel")
+    tau = number(0.5, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
         ("lowest", "highest", "ncut"),
         "lowest",
@@ -141,12 +144,12 @@ class DiscoverSuperpixels(SplitStage):
         "cells",
         "what superpixels are made of: cells with borders at colour and depth edges, or patches; slic: plain SLIC",
     )
-    depth_weight = luigi.FloatParameter(default=0.3, description="share of depth in the affinity, 0 = no depth")
+    depth_weight = number(0.3, "share of depth in the affinity, 0 = no depth", at_least=0, at_most=1)
     edge_threshold = only(
-        luigi.FloatParameter(default=0.02, description="depth edges above this value separate surfaces, in 1/m"),
+        number(0.02, "depth edges above this value separate surfaces, in 1/m", above=0),
         depth_weight=nonzero,
     )
-    cells = luigi.IntParameter(default=200, description="approximate number of cells per image")
+    cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
     refinement = one_of(("crf", "nearest"), "crf", "refinement from patches to pixels")
     crf = only(one_of(CRF_PRESETS, "irn", "preset of CRF constants"), refinement="crf")
 

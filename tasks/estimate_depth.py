@@ -12,6 +12,7 @@ from data.files.images import read_image
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
+from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import one_of, only
 
 
@@ -27,14 +28,17 @@ class EstimateDepth(SplitStage):
     )
     gives = one_of(("inverse", "metres"), "inverse", "output of the network: relative inverse depth, or metres")
     near = only(
-        luigi.FloatParameter(default=0.5, description="depth in metres of the 99th percentile of inverse depth"),
+        number(0.5, "depth in metres of the 99th percentile of inverse depth", above=0),
         gives="inverse",
     )
     far = only(
-        luigi.FloatParameter(default=2.0, description="depth in metres of the 1st percentile of inverse depth"),
+        number(2.0, "depth in metres of the 1st percentile of inverse depth", above=0),
         gives="inverse",
     )
-    batch_size = luigi.IntParameter(default=4, description="images per batch", significant=False)
+    batch_size = whole(4, "images per batch", at_least=1, significant=False)
+
+    def check(self):
+        require_order(self, "near", "far", is_strict=True)
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset)}

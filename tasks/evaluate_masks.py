@@ -20,6 +20,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.numeric import number
 from tasks.runtime.parameters import only
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages, StageTask
@@ -28,6 +29,9 @@ SCORES = "scores.json"
 """File of the scores."""
 
 SALIENCY_CLASSES = ("background", "salient")
+CONFUSION_CLASSES = 256
+"""Largest number of classes with a confusion matrix in the file. That of a thousand classes would have 5 MB."""
+
 MAPS = "maps"
 """Name of the store that is scored, among the inputs of `CountLabels` and `CountCams`."""
 
@@ -76,14 +80,14 @@ class EvaluateMasks(StageTask):
     Ground truth is opened only here, in EvaluateSuperpixels, in CoarsenMasks with ``source=fine``, and for pictures.
     """
 
-    version = 4
+    version = 5
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
         default=(), choices=tuple(RESULTS), description="results that are scored, empty = all results of the method"
     )
     threshold_step = only(
-        luigi.FloatParameter(default=0.05, description="step between the background thresholds of the CAM seed"),
+        number(0.05, "step between the background thresholds of the CAM seed", at_least=0.001, at_most=1),
         when=scores_cams,
     )
 
@@ -136,12 +140,13 @@ class EvaluateMasks(StageTask):
         return CountLabels(RESULTS[name].array, is_saliency=name == "saliency")
 
     def _score(self, name: str, counts: tuple, dataset) -> dict[str, Any]:
-        from models.metrics import best_threshold
+        from models.metrics import best_threshold, confusion_of
 
-        confusions, boundaries, borders, images = counts
+        rows, boundaries, borders, images = counts
+        confusions = (confusion_of(rows, index) for index in range(len(boundaries)))  # one in memory at a time
         best = best_threshold(confusions, self.thresholds) if name == "cam_seed" else 0
         names = SALIENCY_CLASSES if name == "saliency" else dataset.class_names
-        score = summary(confusions[best], boundaries[best], borders[best], names, images)
+        score = summary(confusion_of(rows, best), boundaries[best], borders[best], names, images)
         return {**score, "threshold": self.thresholds[best]} if name == "cam_seed" else score
 
     def read(self) -> dict:
@@ -176,7 +181,7 @@ class CountLabels:
         if truth is None:
             return None
         if self.is_saliency:
-            truth = np.where(truth == UNLABELLED, truth, truth > 0).astype(np.uint8)
+            truth = np.where(truth == UNLABELLED, truth, truth > 0).astype(np.uint16)
         num_classes = len(SALIENCY_CLASSES) if self.is_saliency else inputs.num_classes + 1
         return count(truth, [inputs[MAPS].read(self.array)], num_classes)
 
@@ -198,30 +203,30 @@ class CountCams:
         return count(truth, maps, inputs.num_classes + 1)
 
 
-def count(
-    truth: np.ndarray, maps: Sequence[np.ndarray], num_classes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def count(truth: np.ndarray, maps: Sequence[np.ndarray], num_classes: int) -> tuple[Any, np.ndarray, np.ndarray, int]:
     """Counts of one image, which can be added up over images.
 
     Parameters
     ----------
-    truth : ndarray, (H, W), uint8
-    maps : sequence of M ndarrays, (H, W), uint8
+    truth : ndarray, (H, W), uint16
+    maps : sequence of M ndarrays, (H, W), uint16
         Label maps of the image.
     num_classes : int
         With the background.
 
     Returns
     -------
-    confusion matrices, boundary counts, border counts : ndarray, (M, ...)
-        As of `models.metrics.confusion_matrix`, `boundary_counts` and `border_counts`, one per map.
+    confusion : csr_array, (M * num_classes, num_classes + 1)
+        `models.metrics.confusion_rows`.
+    boundary counts, border counts : ndarray, (M, ...)
+        As of `models.metrics.boundary_counts` and `border_counts`, one per map.
     images : int
         1.
     """
-    from models.metrics import border_counts, boundary_counts, confusion_matrix
+    from models.metrics import border_counts, boundary_counts, confusion_rows
 
     return (
-        np.stack([confusion_matrix(truth, labels, num_classes) for labels in maps]),
+        confusion_rows(truth, maps, num_classes),
         np.stack([boundary_counts(truth, labels, num_classes) for labels in maps]),
         np.stack([border_counts(truth, labels) for labels in maps]),
         1,
@@ -238,7 +243,7 @@ def summary(
     dict
         ``miou`` (unlabelled pixels count as wrong), ``miou_of_labelled``, ``pixel_accuracy``, ``boundary_recall``
         (within 2 px), ``boundary_f`` (within 3 px), ``labelled`` (share of labelled pixels), ``per_class`` (IoU),
-        ``images`` (their number) and ``confusion`` (the confusion matrix, in pixels).
+        ``images`` (their number) and ``confusion`` (the confusion matrix, in pixels; None above `CONFUSION_CLASSES`).
     """
     from models.metrics import boundary_f_score, class_iou, coverage, mean_iou, pixel_accuracy
 
@@ -256,5 +261,5 @@ def summary(
         "labelled": percent(coverage(confusion)),
         "per_class": {name: percent(value) for name, value in zip(class_names, class_iou(confusion), strict=True)},
         "images": images,
-        "confusion": confusion.tolist(),
+        "confusion": confusion.tolist() if len(class_names) <= CONFUSION_CLASSES else None,
     }

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import SettingError
-from data.files.label_export import class_masks, coco_content, indexed_png
+from data.files.label_export import class_masks, coco_content, exported_png
 from data.sample import Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
@@ -48,8 +48,9 @@ class ExportLabels(OfSplit, StageTask):
             yield sample, store.read_image("label", index, sample.size)
 
     def _png(self) -> None:
+        num_classes = self.inputs["dataset"].num_classes
         for sample, labels in self._labels():
-            write_bytes(self.artifact.path / "png" / f"{sample.image_id}.png", indexed_png(labels))
+            write_bytes(self.artifact.path / "png" / f"{sample.image_id}.png", exported_png(labels, num_classes))
 
     def _coco(self) -> None:
         root = self.inputs["dataset"].root

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import luigi
-
 from data.errors import SettingError
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.methods import trainer
 from tasks.runtime.layout import padded_size
+from tasks.runtime.numeric import number, whole
 from tasks.runtime.stage import StageTask
 
 MODEL, LABELS = "model.onnx", "labels.json"
@@ -23,10 +22,10 @@ class ExportModel(StageTask):
 
     artifact_type = Artifact
 
-    height = luigi.IntParameter(default=0, description="height of the input in pixels, 0 = largest height of an image")
-    width = luigi.IntParameter(default=0, description="width of the input in pixels, 0 = largest width of an image")
-    tolerance = luigi.FloatParameter(
-        default=1e-3, description="maximum difference to the probabilities of the network in torch", significant=False
+    height = whole(0, "height of the input in pixels, 0 = largest height of an image", at_least=0, at_most=16384)
+    width = whole(0, "width of the input in pixels, 0 = largest width of an image", at_least=0, at_most=16384)
+    tolerance = number(
+        1e-3, "maximum difference to the probabilities of the network in torch", at_least=0, significant=False
     )
 
     def requires(self):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import luigi
 import numpy as np
 
-from data.store.sharded import ArraySpec, StoredImage
+from data.store.sharded import StoredImage
+from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import padded_size
-from tasks.runtime.parameters import ScalesParameter, flag, one_of
+from tasks.runtime.numeric import scales_parameter, whole
+from tasks.runtime.parameters import flag, one_of
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
@@ -23,21 +24,30 @@ class ExtractCams(ImageStage):
     cells of `CAM_STRIDE` pixels) and the class number of each CAM. `read_cam` reads them.
     """
 
+    version = 2
     resources = {"gpu": 1}
     in_workers = False
 
-    scales = ScalesParameter(default=(1.0, 1.5), description="scales of the image, relative to its size")
+    scales = scales_parameter((1.0, 1.5), "scales of the image, relative to its size")
     flip = flag(True, "also use the mirrored image")
     fusion = one_of(
         ("mean", "max"), "mean", "how CAMs of several scales and mirrored images are combined; image masking uses max"
     )
-    batch_size = luigi.IntParameter(default=16, description="images per batch", significant=False)
+    batch_size = whole(16, "images per batch", at_least=1, significant=False)
+
+    @property
+    def network_scales(self):
+        return self.scales
+
+    @property
+    def values_per_pixel(self):
+        return self.num_classes / CAM_STRIDE**2
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset), "classifier": self.upstream(TrainClassifier)}
 
     def arrays(self, samples):
-        slots = max(len(sample.tags) for sample in samples)
+        slots = max((len(sample.tags) for sample in samples), default=1)
         return {
             "cam": ArraySpec(
                 ("slot", "y", "x"), (slots, *padded_size(samples, CAM_STRIDE)), "float16", float("nan"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import luigi
 import numpy as np
 
-from data.store.sharded import ArraySpec
+from data.store.tiles import ArraySpec
+from models.input_size import limited_scale
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.backbone_names import is_cnn
 from tasks.runtime.image_stage import SplitStage
+from tasks.runtime.numeric import scale_parameter, whole
 from tasks.runtime.parameters import only
 from tasks.runtime.weight_files import weights_identity
 
@@ -20,6 +22,7 @@ class ExtractKeys(SplitStage):
     columns of each image.
     """
 
+    version = 2
     resources = {"gpu": 1}
     in_workers = False
 
@@ -28,13 +31,15 @@ class ExtractKeys(SplitStage):
         default="package", description="pretrained weights: hub, package, random, or the path of a file"
     )
     stride = only(
-        luigi.IntParameter(default=16, description="pixels per feature; the deepest CNN stage of this stride is used"),
+        whole(16, "pixels per feature; the deepest CNN stage of this stride is used", at_least=1, at_most=64),
         backbone=is_cnn,
     )
-    image_scale = luigi.FloatParameter(
-        default=2.0, description="scale at which the network sees the image; above 1, patches are finer"
-    )
-    batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
+    image_scale = scale_parameter(2.0, "scale at which the network sees the image; above 1, patches are finer")
+    batch_size = whole(8, "images per batch", at_least=1, significant=False)
+
+    @property
+    def network_scales(self):
+        return (self.image_scale,)
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset)}
@@ -44,7 +49,7 @@ class ExtractKeys(SplitStage):
 
     def arrays(self, samples):
         extractor = self.new_extractor()
-        grids = [extractor.grid(self.scaled(sample.size)) for sample in samples]
+        grids = [extractor.grid(self.scaled(size)) for size in {sample.size for sample in samples} or {(1, 1)}]
         return {
             "key": ArraySpec(
                 ("patch_y", "patch_x", "channel"), (*(max(sizes) for sizes in zip(*grids)), extractor.dim), "float16",
@@ -94,5 +99,6 @@ class ExtractKeys(SplitStage):
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image of `size`."""
-        height, width = (max(1, round(side * self.image_scale)) for side in size)
+        scale = limited_scale(size, self.image_scale)
+        height, width = (max(1, round(side * scale)) for side in size)
         return height, width

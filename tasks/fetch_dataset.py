@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import luigi
 
 from data.errors import SettingError
-from data.readers.downloads import DOWNLOADS, ask, fetch, unpack
+from data.files.archives import unpack
+from data.files.transfer import Download, Offer, ask, fetch
+from data.readers.downloads import DOWNLOADS
 from data.store.artifact import write_json
+from tasks.runtime.lock import artifact_lock
 from tasks.runtime.progress import Progress
 
 log = logging.getLogger("depthseed")
@@ -24,6 +29,8 @@ class FetchDataset(luigi.Task):
     ------
     SettingError
         If the data set cannot be downloaded without a login.
+    DatasetError
+        If a download fails or an archive cannot be unpacked.
     """
 
     dataset = luigi.Parameter(description=f"data set: {', '.join(DOWNLOADS)}")
@@ -43,7 +50,11 @@ class FetchDataset(luigi.Task):
                 f"'{self.dataset}' cannot be fetched; {', '.join(DOWNLOADS)} can be. "
                 "docs/datasets.md says why, and where to get the others"
             )
-        root, downloads = Path(self.data_root), DOWNLOADS[self.dataset]
+        with artifact_lock(Path(self.data_root), "FetchDataset", f"FetchDataset-{self.dataset}"):
+            if not self.complete():  # another run may have completed it while this run waited
+                self._fetch_all(Path(self.data_root), DOWNLOADS[self.dataset])
+
+    def _fetch_all(self, root: Path, downloads: tuple[Download, ...]) -> None:
         offers = [ask(download) for download in downloads]
         for download, offer in zip(downloads, offers, strict=True):
             size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "unknown size"
@@ -51,10 +62,20 @@ class FetchDataset(luigi.Task):
             log.info("FetchDataset: %s, %s, %s", download.url, size, ", ".join(checksums) or "no checksum")
         for download, offer in zip(downloads, offers, strict=True):
             archive = root / ".downloads" / download.name
-            if not archive.exists():
-                with Progress(download.name, offer.size, "byte", scale=True) as progress:
-                    fetch(download, archive, offer, progress.update)
+            _fetch_one(download, offer, archive)
             log.info("FetchDataset: unpacking %s", archive)
             unpack(archive, root / download.folder)
+        os.sync()  # after a power failure, the marker must not vouch for files that never reached the disk
         write_json(self.marker, [download.url for download in downloads])
         log.info("FetchDataset: wrote %s; the archives in %s can be deleted", root, root / ".downloads")
+
+
+def _fetch_one(download: Download, offer: Offer, archive: Path) -> None:
+    """Download an archive and show the progress; what an earlier run has received is not counted in the speed."""
+    with ExitStack() as stack:
+
+        def begin(received: int, size: int | None):
+            bar = Progress(download.name, size, "byte", initial=received, scale=True)
+            return stack.enter_context(bar).update
+
+        fetch(download, archive, offer, begin)

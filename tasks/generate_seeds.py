@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import luigi
 import numpy as np
 
 from tasks.discover_superpixels import DiscoverSuperpixels
@@ -11,6 +10,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
+from tasks.runtime.numeric import number
 from tasks.runtime.parameters import one_of
 from tasks.runtime.stage import Stages
 
@@ -22,12 +22,15 @@ class GenerateSeeds(ImageStage):
     The parameter gamma and the background from the support plane are ours.
     """
 
+    version = 2
     in_workers = False  # a shard takes a fraction of a second
 
-    alpha = luigi.FloatParameter(default=0.4, description="CAM value above which a pixel is foreground")
-    gamma = luigi.FloatParameter(
-        default=0.02,
-        description="mean CAM value below which a superpixel is background, 0 = only that of lowest mean (eq. 3.5)",
+    alpha = number(0.4, "CAM value above which a pixel is foreground", at_least=0, below=1)
+    gamma = number(
+        0.02,
+        "mean CAM value below which a superpixel is background, 0 = only that of lowest mean (eq. 3.5)",
+        at_least=0,
+        at_most=1,
     )
     background = one_of(
         ("superpixel", "plane"),
@@ -50,7 +53,7 @@ class GenerateSeeds(ImageStage):
         return stages
 
     def arrays(self, samples):
-        return {"seed": label_map(samples, "initial seed: 0 background, 1.. class, 255 unlabelled")}
+        return {"seed": label_map(samples, "initial seed: 0 background, 1.. class, 65535 unlabelled")}
 
     def compute(self, sample, inputs):
         import torch
@@ -64,4 +67,5 @@ class GenerateSeeds(ImageStage):
         if self.background == "plane":
             plane = support_plane(*read_surface(inputs["depth"]), seed=self.seed)
             background = torch.from_numpy(plane) if plane.any() else None
-        return {"seed": initial_seed(cam, classes, superpixels, self.alpha, self.gamma, background).numpy()}
+        seed = initial_seed(cam, classes, superpixels, self.alpha, self.gamma, background)
+        return {"seed": seed.numpy().astype(np.uint16)}

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from data.readers import DATASETS, DatasetSpec
 from data.readers.label_maps import RememberedTags
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
 from data.store.artifact import Artifact, hash_text, write_bytes, write_json
+from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -185,6 +186,7 @@ class IndexDataset(StageTask):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked = pool.map(_check, found.samples)
             samples = tuple(self.progress(checked, len(found.samples)))
+        _tell_unusual(samples)
         write_json(self.artifact.path / "index.json", dataclasses.replace(found, samples=samples).to_json())
         return len(samples)
 
@@ -206,8 +208,22 @@ class IndexDataset(StageTask):
 RENDERED = "data.hash"
 """File beside a rendered data set: hash of all its files."""
 
+NAMED_FRAMES = 5
+"""Frames of unusual size that are named in a warning."""
+
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
+
+
+def _tell_unusual(samples: Sequence[Sample]) -> None:
+    """A warning that names the frames whose size is far from that of most others."""
+    for kind, frames in zip(("larger", "smaller"), unusual(samples), strict=True):
+        if frames:
+            named = ", ".join(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames[:NAMED_FRAMES])
+            log.warning(
+                "IndexDataset: %d of %d images are much %s than the others; is that right? %s%s",
+                len(frames), len(samples), kind, named, ", ..." if len(frames) > NAMED_FRAMES else "",
+            )  # fmt: skip
 
 
 def _check(sample: Sample) -> Sample:

@@ -19,6 +19,7 @@ from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
+from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import Choice, RegistryParameter
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
@@ -62,17 +63,16 @@ class LoadDepth(SplitStage):
     folder = luigi.Parameter(
         default="", description="maps named <image id>.png (16 bits) or .npy (metres)", significant=False
     )
-    unit = luigi.FloatParameter(default=0.001, description="metres per count of a PNG")
-    near = luigi.FloatParameter(default=0.05, description="minimum depth in metres; nearer measurements become holes")
-    far = luigi.FloatParameter(default=20.0, description="maximum depth in metres; farther measurements become holes")
-    median_size = luigi.IntParameter(default=3, description="side of the median filter in pixels, 1 = no filter")
-    noise = luigi.FloatParameter(
-        default=0.0, description="for studies: standard deviation of Gaussian noise on depth, in metres"
-    )
-    dropout = luigi.FloatParameter(default=0.0, description="for studies: share of the pixels that become holes")
-    bleeding = luigi.FloatParameter(
-        default=0.0, description="for studies: standard deviation of the shift of depth borders, in pixels"
-    )
+    unit = number(0.001, "metres per count of a PNG", above=0)
+    near = number(0.05, "minimum depth in metres; nearer measurements become holes", above=0)
+    far = number(20.0, "maximum depth in metres; farther measurements become holes", above=0)
+    median_size = whole(3, "side of the median filter in pixels, 1 = no filter", at_least=1, at_most=99)
+    noise = number(0.0, "for studies: standard deviation of Gaussian noise on depth, in metres", at_least=0)
+    dropout = number(0.0, "for studies: share of the pixels that become holes", at_least=0, below=1)
+    bleeding = number(0.0, "for studies: standard deviation of the shift of depth borders, in pixels", at_least=0)
+
+    def check(self):
+        require_order(self, "near", "far", is_strict=True)
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}

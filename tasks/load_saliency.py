@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 
 import luigi
 import numpy as np
 
 from data.errors import ImageError, SettingError
-from data.files.fingerprint import hash_file
+from data.files.fingerprint import NAMED_FILES
 from data.files.images import read_saliency
 from data.sample import TRAIN, Sample
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.runtime.image_stage import BatchFunction, ImageStage
 from tasks.runtime.layout import image_map
-from tasks.runtime.parameters import Choice, RegistryParameter, ScalesParameter, flag
+from tasks.runtime.numeric import NumbersParameter, Range, number, whole
+from tasks.runtime.parameters import Choice, RegistryParameter, flag
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -62,16 +64,28 @@ def open_network(
     Raises
     ------
     SettingError
-        If onnxruntime is not installed or the file is not an ONNX network.
+        If onnxruntime is not installed, the file is not an ONNX network that stays inside its file, or its output is
+        not a saliency map.
     """
+    from models.onnx_safety import LARGEST_FILE
     from models.onnx_saliency import OnnxSaliency
     from tasks.runtime.tensors import image_tensor
 
+    if (size := Path(model).stat().st_size) > LARGEST_FILE:  # before it is read into memory
+        raise SettingError(f"{model}: has {size} bytes, more than {LARGEST_FILE}; use a smaller network")
     try:
         network = OnnxSaliency(Path(model).read_bytes(), model_size, model_mean, model_std, model_normalise)
     except (ImportError, ValueError) as error:
         raise SettingError(f"{model}: {error}") from error
-    return lambda samples: [network(image_tensor(sample)).numpy().astype(np.float16) for sample in samples]
+
+    def saliency_of(sample: Sample) -> np.ndarray:
+        image = image_tensor(sample)
+        try:
+            return network(image).numpy().astype(np.float16)
+        except ValueError as error:
+            raise SettingError(f"{model}: {error} (image {sample.image_id})") from error
+
+    return lambda samples: [saliency_of(sample) for sample in samples]
 
 
 SOURCES: dict[str, Choice] = {
@@ -97,25 +111,24 @@ class LoadSaliency(ImageStage):
         default="", description="maps named <image id>.png, 8 bits, 255 = salient", significant=False
     )
     model = luigi.Parameter(default="", description="ONNX file of the network", significant=False)
-    model_size = luigi.IntParameter(
-        default=1024, description="side of the network's input in pixels, if the file does not fix it"
+    model_size = whole(
+        1024, "side of the network's input in pixels, if the file does not fix it", at_least=1, at_most=16384
     )
-    model_mean = ScalesParameter(
-        default=(0.5, 0.5, 0.5), description="channel means (RGB, colours in [0, 1]) that the network expects"
+    model_mean = NumbersParameter(
+        (0.5, 0.5, 0.5),
+        "channel means (RGB, colours in [0, 1]) that the network expects",
+        Range(at_least=0, at_most=1),
+        count=3,
     )
-    model_std = ScalesParameter(
-        default=(1.0, 1.0, 1.0), description="channel standard deviations (RGB) that the network expects"
+    model_std = NumbersParameter(
+        (1.0, 1.0, 1.0), "channel standard deviations (RGB) that the network expects", Range(above=0), count=3
     )
     model_normalise = flag(False, "stretch each map to [0, 1]")
-    height = luigi.FloatParameter(
-        default=0.008, description="height above the support plane, in metres, from which a pixel is salient"
-    )
-    tolerance = luigi.FloatParameter(
-        default=0.006, description="maximum distance between the support plane and a pixel on it, in metres"
-    )
-    median_size = luigi.IntParameter(default=5, description="side of the median filter in pixels, 1 = no filter")
-    least_part = luigi.FloatParameter(
-        default=0.2, description="minimum size of a connected part of a mask, relative to the largest part"
+    height = number(0.008, "height above the support plane, in metres, from which a pixel is salient", at_least=0)
+    tolerance = number(0.006, "maximum distance between the support plane and a pixel on it, in metres", above=0)
+    median_size = whole(5, "side of the median filter in pixels, 1 = no filter", at_least=1, at_most=99)
+    least_part = number(
+        0.2, "minimum size of a connected part of a mask, relative to the largest part", at_least=0, at_most=1
     )
 
     @property
@@ -134,12 +147,12 @@ class LoadSaliency(ImageStage):
 
     def content_identity(self):
         if self.source == "onnx":
-            if not Path(self.model).is_file():
+            if not os.path.isfile(self.model):
                 raise SettingError(
                     "saliency source 'onnx' needs --LoadSaliency-model, the ONNX file of a saliency or matting "
                     f"network; '{self.model}' is not a file"
                 )
-            return {"network": hash_file(Path(self.model))}
+            return {"network": NAMED_FILES(Path(self.model))}
         if self.source == "files":
             if not self.folder:
                 raise SettingError("saliency source 'files' needs --LoadSaliency-folder, the folder of saliency maps")

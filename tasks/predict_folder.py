@@ -14,10 +14,11 @@ from PIL import Image
 
 from data.errors import SettingError
 from data.files.images import read_image
-from data.files.label_export import indexed_png, voc_palette
+from data.files.label_export import exported_png, voc_palette
 from data.files.pixels import IMAGE_SUFFIXES
 from data.store.artifact import write_bytes
-from tasks.runtime.parameters import ScalesParameter, flag
+from tasks.runtime.numeric import require_legal, scales_parameter
+from tasks.runtime.parameters import flag
 from tasks.runtime.progress import track
 from tasks.runtime.trained_model import TrainedArtifact
 
@@ -39,11 +40,16 @@ class PredictFolder(luigi.Task):
     model = luigi.Parameter(description="folder of the artifact of TrainSegmenter, TrainByMasking or TrainCoarse")
     images = luigi.Parameter(description="folder of images")
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
-    scales = ScalesParameter(
-        default=(1.0,), description="scales of the image, relative to its size; probabilities are averaged"
-    )
+    scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if it is available, else cpu")
+
+    @classmethod
+    def get_param_values(cls, params, args, kwargs):
+        """As of luigi; SettingError for a scale that is not legal."""
+        values = super().get_param_values(params, args, kwargs)
+        require_legal(cls, dict(values))
+        return values
 
     def complete(self):
         return not self._waiting()
@@ -81,11 +87,13 @@ class PredictFolder(luigi.Task):
             image = read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
-                labels = model.network.predict(seen, self.scales, self.flip)[0].argmax(0).byte().cpu().numpy()
+                likeliest = model.network.predict(seen, self.scales, self.flip)[0].argmax(0)
+            labels = likeliest.cpu().numpy().astype(np.uint16)
             overlay = Path(self.output) / f"{self._names[path]}_overlay.jpg"
             overlay.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(overlay, quality=90)
-            write_bytes(self._target(path), indexed_png(labels))  # written last: it means that the image is done
+            # written last: it means that the image is done
+            write_bytes(self._target(path), exported_png(labels, len(model.class_names) - 1))
         log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
         log.info("PredictFolder: wrote %s", self.output)
 
@@ -96,5 +104,5 @@ def _is_younger(made: Path, source: Path) -> bool:
 
 def _overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The image with all classes except 0 in half-transparent colours of VOC's palette."""
-    coloured = voc_palette()[labels]
+    coloured = voc_palette(int(labels.max()) + 1)[labels]
     return np.where((labels > 0)[..., None], (0.5 * image + 0.5 * coloured), image).astype(np.uint8)

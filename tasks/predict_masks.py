@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import luigi
 import numpy as np
 
 from data.files.images import read_image
@@ -17,7 +16,8 @@ from tasks.methods import trainer
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map, label_map
 from tasks.runtime.luigi_seam import is_set
-from tasks.runtime.parameters import ScalesParameter, flag, one_of, only
+from tasks.runtime.numeric import scales_parameter, whole
+from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.stage import Stages
 
 UNLIKELY = 0.02
@@ -53,19 +53,15 @@ class PredictMasks(SplitStage):
     split, all classes are possible (predictions).
     """
 
+    version = 2
     resources = {"gpu": 1}
 
     train_scales = only(
-        ScalesParameter(
-            default=(1.5,), description="scales of the image, relative to its size; probabilities are averaged"
-        ),
+        scales_parameter((1.5,), "scales of the image, relative to its size; probabilities are averaged"),
         split=TRAIN,
     )
     evaluation_scales = only(
-        ScalesParameter(
-            default=(2.0, 3.0),
-            description="scales of the image, relative to its size; large scales separate classes better",
-        ),
+        scales_parameter((2.0, 3.0), "scales of the image, relative to its size; large scales separate classes better"),
         split="evaluation",
     )
     flip = flag(True, "also use the mirrored image")
@@ -83,7 +79,7 @@ class PredictMasks(SplitStage):
         "none",
         "after the CRF; depth: small regions between depth edges get the class with the highest mean probability",
     )
-    batch_size = luigi.IntParameter(default=8, description="images per batch", significant=False)
+    batch_size = whole(8, "images per batch", at_least=1, significant=False)
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
@@ -100,9 +96,17 @@ class PredictMasks(SplitStage):
         return f"PredictMasks-{self.split}"
 
     @property
-    def scales(self) -> tuple[float, ...]:
+    def scales_parameter(self) -> tuple[float, ...]:
         """The scales of the split."""
         return self.train_scales if self.split == TRAIN else self.evaluation_scales
+
+    @property
+    def network_scales(self):
+        return self.scales
+
+    @property
+    def values_per_pixel(self):
+        return self.num_classes + 1
 
     @property
     def in_workers(self):
@@ -115,12 +119,18 @@ class PredictMasks(SplitStage):
         return stages
 
     def arrays(self, samples):
-        arrays = {"label": label_map(samples, "0 background, 1.. class, 255 padding")}
+        arrays = {"label": label_map(samples, "0 background, 1.. class, 65535 padding")}
         if self.required["model"].learns_superpixels:
             arrays["superpixel"] = image_map(
                 samples, "uint16", NO_SUPERPIXEL, "superpixel by which the network has upsampled"
             )
         return arrays
+
+    def image_bytes(self, samples):
+        """Also the probabilities of the possible classes, which are kept for a whole shard: 16 bits each."""
+        classes = [1 + (len(sample.tags) if self.split == TRAIN else self.num_classes) for sample in samples]
+        pixels = [sample.size[0] * sample.size[1] for sample in samples]
+        return super().image_bytes(samples) + 2.0 * np.array(classes) * np.array(pixels)
 
     def batch_function(self, dataset):
         import torch
@@ -153,6 +163,7 @@ class PredictMasks(SplitStage):
             return torch.tensor([0, *sample.tags])
         likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
         likely[0] = True
+        likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
         return likely.nonzero()[:, 0]
 
     def compute(self, sample, inputs):
@@ -168,5 +179,5 @@ class PredictMasks(SplitStage):
             values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
         if self.vote == "depth":
             values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
-        arrays = {"label": found.classes[values.argmax(0)].astype(np.uint8)}
+        arrays = {"label": found.classes[values.argmax(0)].astype(np.uint16)}
         return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}

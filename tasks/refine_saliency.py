@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import luigi
 import numpy as np
 
 from data.sample import UNLABELLED
@@ -11,23 +10,29 @@ from tasks.index_dataset import IndexDataset
 from tasks.load_saliency import LoadSaliency
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
+from tasks.runtime.numeric import number, require_order
 from tasks.runtime.parameters import flag, only
 from tasks.runtime.stage import Stages
 
 
 class RefineSaliency(ImageStage):
-    """Saliency as 0, 1 or unlabelled (uint8), refined by CAMs (S. Kim, SNU 2022, eqs. 2.5, 2.6)."""
+    """Saliency as 0, 1 or unlabelled (uint16), refined by CAMs (S. Kim, SNU 2022, eqs. 2.5, 2.6)."""
+
+    version = 2
 
     refine = flag(True, "refine by CAMs; false: only apply the threshold")
-    threshold = luigi.FloatParameter(default=0.5, description="saliency above which a pixel is salient")
+    threshold = number(0.5, "saliency above which a pixel is salient", at_least=0, below=1)
     sure = only(
-        luigi.FloatParameter(default=0.8, description="CAM value above which every pixel is salient (tau 1)"),
+        number(0.8, "CAM value above which every pixel is salient (tau 1)", at_least=0, at_most=1),
         refine=True,
     )
     doubtful = only(
-        luigi.FloatParameter(default=0.3, description="CAM value below which a salient pixel is unlabelled (tau 2)"),
+        number(0.3, "CAM value below which a salient pixel is unlabelled (tau 2)", at_least=0, at_most=1),
         refine=True,
     )
+
+    def check(self):
+        require_order(self, "doubtful", "sure")
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(LoadSaliency)}
@@ -36,7 +41,7 @@ class RefineSaliency(ImageStage):
         return stages
 
     def arrays(self, samples):
-        return {"salient": label_map(samples, "0 not salient, 1 salient, 255 unlabelled")}
+        return {"salient": label_map(samples, "0 not salient, 1 salient, 65535 unlabelled")}
 
     def compute(self, sample, inputs):
         import torch
@@ -47,4 +52,4 @@ class RefineSaliency(ImageStage):
         if self.refine:
             cam, _ = read_cam(inputs["cams"])
             salient = refine_saliency(salient, cam, self.sure, self.doubtful, UNLABELLED)
-        return {"salient": salient.numpy().astype(np.uint8)}
+        return {"salient": salient.numpy().astype(np.uint16)}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import luigi
 
 from data.errors import SettingError
-from tasks.runtime.parameters import ScalesParameter, flag, one_of, only
+from tasks.runtime.numeric import NumbersParameter, Range, number, scale_parameter, scales_parameter, whole
+from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.schedules import SCHEDULES
-from tasks.runtime.training_stage import STRIDE_HELP, RegistryParameter, TrainingStage
+from tasks.runtime.training_stage import STRIDE_HELP, STRIDES, RegistryParameter, TrainingStage
 from tasks.train_classifier import TrainClassifier
 
 
@@ -22,31 +23,33 @@ class SegmenterStage(TrainingStage):
         ),
         start="pretrained",
     )
-    output_stride = luigi.IntParameter(default=16, description=STRIDE_HELP)
+    output_stride = whole(16, STRIDE_HELP, among=STRIDES)
     start = one_of(
         ("pretrained", "classifier"),
         "classifier",
         "initial weights of the backbone: pretrained, or those of the trained classifier",
     )
-    rates = ScalesParameter(default=(1.0, 2.0, 4.0, 6.0), description="dilations of the ASPP branches, in cells")
-    epochs = luigi.IntParameter(default=5, description="passes over the training images")
-    scale_min = luigi.FloatParameter(default=0.8, description="minimum random scale")
-    scale_max = luigi.FloatParameter(default=2.0, description="maximum random scale")
-    jitter = luigi.FloatParameter(
-        default=0.3, description="maximum change of brightness, contrast and saturation, as a share"
+    rates = NumbersParameter(
+        (1.0, 2.0, 4.0, 6.0),
+        "dilations of the ASPP branches, in cells",
+        Range(at_least=1, at_most=1000),
+        are_whole=True,
     )
-    mosaic = luigi.FloatParameter(
-        default=0.6, description="share of the items that are mosaics of four images at half size"
-    )
-    input_scales = ScalesParameter(
-        default=(1.0,), description="scales at which the network sees each batch, relative to the crop"
-    )
-    learning_rate = luigi.FloatParameter(default=5e-4, description="peak backbone learning rate")
+    epochs = whole(5, "passes over the training images", at_least=1)
+    scale_min = scale_parameter(0.8, "minimum random scale")
+    scale_max = scale_parameter(2.0, "maximum random scale")
+    jitter = number(0.3, "maximum change of brightness, contrast and saturation, as a share", at_least=0, at_most=1)
+    mosaic = number(0.6, "share of the items that are mosaics of four images at half size", at_least=0, at_most=1)
+    input_scales = scales_parameter((1.0,), "scales at which the network sees each batch, relative to the crop")
+    learning_rate = number(5e-4, "peak backbone learning rate", above=0)
     schedule = RegistryParameter(SCHEDULES, "poly", "learning rate schedule")
-    warmup_epochs = luigi.FloatParameter(default=0.5, description="epochs of linear warm-up from 1e-6")
+    warmup_epochs = number(0.5, "epochs of linear warm-up from 1e-6", at_least=0)
     freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift of batch norm")
-    average_decay = luigi.FloatParameter(
-        default=0.99, description="decay of the running mean of the weights, which is the result; 0 = the last weights"
+    average_decay = number(
+        0.99,
+        "decay of the running mean of the weights, which is the result; 0 = the last weights",
+        at_least=0,
+        below=1,
     )
 
     def network_settings(self):

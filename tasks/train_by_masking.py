@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import luigi
-
 from data.sample import UNLABELLED
 from tasks.index_dataset import IndexDataset
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import nonzero, only
 from tasks.runtime.stage import Stages
 from tasks.segmenter_stage import SegmenterStage
@@ -19,10 +18,13 @@ class TrainByMasking(SegmenterStage):
     The saliency loss is summed over `input_scales`. The attention loss uses the first of them.
     """
 
-    attention_weight = luigi.FloatParameter(default=2.0, description="weight of the attention loss (eq. 2.12), 0 = off")
+    attention_weight = number(2.0, "weight of the attention loss (eq. 2.12), 0 = off", at_least=0)
     paths = only(
-        luigi.IntParameter(
-            default=2, description="number N of classification paths, each erases its own random classes (eq. 2.11)"
+        whole(
+            2,
+            "number N of classification paths, each erases its own random classes (eq. 2.11)",
+            at_least=1,
+            at_most=100,
         ),
         attention_weight=nonzero,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import luigi
-
 from models.cam import HEADS
 from models.cam_normalisation import NORMALISATIONS
 from models.losses import MAP_LOSSES
@@ -11,9 +9,10 @@ from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.runtime.backbone_names import is_cnn
 from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map_losses
+from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import one_of, only
 from tasks.runtime.stage import Stages
-from tasks.runtime.training_stage import STRIDE_HELP, TrainingStage
+from tasks.runtime.training_stage import STRIDE_HELP, STRIDES, TrainingStage
 
 
 def uses_cnn(stage) -> bool:
@@ -36,19 +35,21 @@ class TrainClassifier(TrainingStage):
     version = 3
     network = "classifier"
 
-    output_stride = only(luigi.IntParameter(default=16, description=STRIDE_HELP), when=uses_cnn)
+    output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)
     head = one_of(HEADS, "gap", "CAM head; vit takes a ViT as backbone, or a CNN, to which it adds a small ViT")
-    epochs = luigi.IntParameter(default=4, description="passes over the training images")
+    epochs = whole(4, "passes over the training images", at_least=1)
     cam_normalisation = only(
         one_of(NORMALISATIONS, "max", "normalisation of the CAMs in the losses on CAMs"), when=has_loss_on_cams
     )
-    ramp_start = only(
-        luigi.FloatParameter(default=1.0, description="epochs before the losses on CAMs begin"), when=has_loss_on_cams
-    )
+    ramp_start = only(number(1.0, "epochs before the losses on CAMs begin", at_least=0), when=has_loss_on_cams)
     ramp_end = only(
-        luigi.FloatParameter(default=2.0, description="epochs after which the losses on CAMs have their full weight"),
+        number(2.0, "epochs after which the losses on CAMs have their full weight", at_least=0),
         when=has_loss_on_cams,
     )
+
+    def check(self):
+        super().check()
+        require_order(self, "ramp_start", "ramp_end")
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}

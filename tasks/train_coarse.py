@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import luigi
-
 from data.sample import UNLABELLED
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.numeric import number, scale_parameter, whole
 from tasks.runtime.parameters import flag, nonzero, one_of, only
-from tasks.runtime.training_stage import TrainingStage
+from tasks.runtime.training_stage import MAX_CROP, TrainingStage
 
 
 class TrainCoarse(TrainingStage):
@@ -16,25 +15,29 @@ class TrainCoarse(TrainingStage):
 
     network = "superpixel_fcn"
 
-    epochs = luigi.IntParameter(default=20, description="passes over the training images")
-    batch_size = luigi.IntParameter(default=4, description="images per step")
-    crop_size = luigi.IntParameter(
-        default=256, description="side of the square crop in pixels, 0 = size of the largest image"
+    epochs = whole(20, "passes over the training images", at_least=1)
+    batch_size = whole(4, "images per step", at_least=1)
+    crop_size = whole(
+        256,
+        "side of the square crop in pixels, 0 = size of the usual images, at most 1 megapixel; larger images are "
+        "scaled down to fit",
+        at_least=0,
+        at_most=MAX_CROP,
     )
-    scale_min = luigi.FloatParameter(default=0.7, description="minimum random scale")
-    scale_max = luigi.FloatParameter(default=1.5, description="maximum random scale")
-    learning_rate = luigi.FloatParameter(default=5e-4, description="peak backbone learning rate")
+    scale_min = scale_parameter(0.7, "minimum random scale")
+    scale_max = scale_parameter(1.5, "maximum random scale")
+    learning_rate = number(5e-4, "peak backbone learning rate", above=0)
     freeze_batch_norm = flag(True, "keep the pretrained statistics, scale and shift of batch norm")
-    frozen_stride = luigi.IntParameter(
-        default=0, description="layers up to this output stride are not trained, 0 = all are trained"
+    frozen_stride = whole(
+        0, "layers up to this output stride are not trained, 0 = all are trained", at_least=0, at_most=32
     )
     upsampling = one_of(("superpixel", "bilinear"), "superpixel", "upsampling of class scores to pixels")
     slic_weight = only(
-        luigi.FloatParameter(default=1.0, description="lambda, weight of the SLIC regulariser, 0 = off"),
+        number(1.0, "lambda, weight of the SLIC regulariser, 0 = off", at_least=0),
         upsampling="superpixel",
     )
     compactness = only(
-        luigi.FloatParameter(default=0.03, description="m, weight of position against colour; colours are in [0, 1]"),
+        number(0.03, "m, weight of position against colour; colours are in [0, 1]", at_least=0),
         slic_weight=nonzero,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import luigi
 import numpy as np
 
 from data.files.labels import label_png, read_labels
@@ -13,6 +12,7 @@ from data.store.artifact import write_bytes
 from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import flag, only
 from tasks.runtime.stage import Stages
 from tasks.segmenter_stage import SegmenterStage
@@ -29,17 +29,15 @@ class TrainSegmenter(SegmenterStage):
     al., CVPR 2021; finding them by seeds is ours.
     """
 
-    epochs = luigi.IntParameter(default=8, description="passes over the training images")
-    paste = luigi.FloatParameter(
-        default=0.5, description="share of the images into which objects of another image are pasted"
-    )
+    epochs = whole(8, "passes over the training images", at_least=1)
+    paste = number(0.5, "share of the images into which objects of another image are pasted", at_least=0, at_most=1)
     grow = flag(True, "grow the seeds over superpixels")
     beta_bg = only(
-        luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel becomes background"),
+        number(0.7, "mean probability above which a superpixel becomes background", at_least=0, at_most=1),
         grow=True,
     )
     beta_fg = only(
-        luigi.FloatParameter(default=0.7, description="mean probability above which a superpixel becomes foreground"),
+        number(0.7, "mean probability above which a superpixel becomes foreground", at_least=0, at_most=1),
         grow=True,
     )
 
@@ -55,6 +53,7 @@ class TrainSegmenter(SegmenterStage):
         import torch
         import torch.nn.functional as F
 
+        from models.input_size import limited
         from models.losses import BalancedSeedLoss
         from tasks.runtime.training_images import MapSource
         from tasks.runtime.training_loop import choose_device
@@ -81,9 +80,10 @@ class TrainSegmenter(SegmenterStage):
             """Write the grown seeds of the watched images; the images are whole and not augmented."""
             for index in self.watched_images():
                 batch = {key: values[None] for key, values in images.whole(index).items()}
-                logits = network(batch["image"].to(device)).cpu()
+                logits = network(limited(batch["image"]).to(device)).cpu()
                 logits = F.interpolate(logits, size=batch["seed"].shape[-2:], mode="bilinear", align_corners=False)
-                write_bytes(self._grown_path(index, epoch), label_png(self._targets(logits, batch)[0].byte().numpy()))
+                grown = self._targets(logits, batch)[0].numpy().astype(np.uint16)
+                write_bytes(self._grown_path(index, epoch), label_png(grown))
 
         return self.train(network, images, loss_of, keep_grown)
 
@@ -109,11 +109,11 @@ class TrainSegmenter(SegmenterStage):
         return spread(self.inputs["dataset"].split(TRAIN), WATCHED_IMAGES) if self.grow else []
 
     def _grown_path(self, index: int, epoch: int) -> Path:
-        """The grown seed of a watched image after an epoch: PNG of class numbers, 255 = unlabelled."""
+        """The grown seed of a watched image after an epoch: PNG of class numbers, 65535 = unlabelled."""
         return self.artifact.path / "grown" / f"image-{index:06d}-epoch-{epoch + 1:03d}.png"
 
     def grown_seeds(self, index: int) -> list[np.ndarray]:
-        """The grown seeds of a watched image, one per epoch, each (H, W) uint8 with 255 = unlabelled."""
+        """The grown seeds of a watched image, one per epoch, each (H, W) uint16 with 65535 = unlabelled."""
         return [read_labels(self._grown_path(index, epoch)) for epoch in range(self.epochs)]
 
 

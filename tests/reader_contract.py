@@ -9,7 +9,7 @@ from data.files.images import read_image
 from data.files.labels import read_truth
 from data.readers import DATASETS
 from data.readers.label_maps import tags_of
-from data.sample import EVALUATION, TRAIN, UNLABELLED, DatasetIndex
+from data.sample import EVALUATION, TRAIN, DatasetIndex
 
 SIZE = (12, 16)
 """Of every image; the object lies in the corner [:4, :4]."""
@@ -28,7 +28,7 @@ def labels(corner):
     """Label map with a class in the corner, unlabelled in the last row and 0 elsewhere."""
     found = np.zeros(SIZE, np.uint8)
     found[:4, :4] = corner
-    found[-1] = UNLABELLED
+    found[-1] = 255
     return found
 
 

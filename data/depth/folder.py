@@ -8,6 +8,7 @@ import numpy as np
 
 from data.errors import ImageError
 from data.files.images import read_depth_image
+from data.files.pixels import open_array
 from data.sample import Sample
 
 SUFFIXES = (".png", ".npy")
@@ -37,7 +38,7 @@ def read_depth_file(path: Path, sample: Sample, unit: float) -> np.ndarray:
     Parameters
     ----------
     path : Path
-        16-bit PNG, or npy in metres.
+        16-bit PNG, or npy of floats in metres. There, values that are not finite mean that nothing was measured.
     sample : Sample
     unit : float
         Metres per count of the PNG.
@@ -45,14 +46,17 @@ def read_depth_file(path: Path, sample: Sample, unit: float) -> np.ndarray:
     Raises
     ------
     ImageError
-        If the file cannot be read, is not one channel of the image's size, or holds no depth at all.
+        If the file cannot be read, is not one channel of the image's size, or holds no depth at all; or an npy file
+        holds whole numbers, which are hardly metres, or negative ones.
     """
     if path.suffix == ".npy":
-        try:
-            depth = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ImageError(f"{path}: is not a readable npy file ({error}); write it again") from error
-        depth = np.nan_to_num(depth.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        stored = open_array(path)
+        if stored.dtype.kind != "f":
+            raise ImageError(f"{path}: holds values of type {stored.dtype}; write metres as float32")
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite: not measured
+            depth = np.nan_to_num(stored.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        if depth.min(initial=0) < 0:
+            raise ImageError(f"{path}: has the negative depth {depth.min():.3g} m; write 0 for no measurement")
     else:
         depth = read_depth_image(path, sample.image_id, unit)
     if depth.shape != sample.size:

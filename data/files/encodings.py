@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import warnings
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from data.errors import ImageError
-from data.files.coco_file import annotations_of, read_coco_file
-from data.files.pixels import read_file
+from data.files.coco_file import annotations_of, read_coco_file, sizes_of
+from data.files.instances import instance_mask, polygon_mask
+from data.files.labelme_file import read_labelme_file
+from data.files.pixels import GREY_16, read_colours, read_member, read_values
+from data.files.regular_file import read_bytes
 from data.sample import UNLABELLED
 
 CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -25,23 +25,49 @@ SUIM_COLOURS = (
 """Background (water), human diver, aquatic plants, wrecks, robots, reefs, fish, sea floor."""
 
 
+UNLABELLED_IN_BYTES = 255
+"""Value of pixels without a label in label files of 8 bits."""
+
+
+def from_bytes(labels: np.ndarray) -> np.ndarray:
+    """Label map of 8 bits -> 16 bits, (H, W) uint16; pixels without a label get their value of `data.sample`.
+
+    Examples
+    --------
+    >>> from_bytes(np.array([[0, 7, 255]], np.uint8)).tolist()
+    [[0, 7, 65535]]
+    """
+    return np.where(labels == UNLABELLED_IN_BYTES, np.uint16(UNLABELLED), labels.astype(np.uint16))
+
+
+def read_label_values(path: Path) -> np.ndarray:
+    """Values of a label file with one channel as they are stored, (H, W) bool or integer; raises as `read_values`."""
+    advice = "a label map holds class numbers: save it as PNG with 8 bits, indexed colours or 16 bits"
+    return read_values(path, ("1", "L", "P", *GREY_16, "I"), advice)
+
+
 def cityscapes(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """``*_labelIds.png``: label ids become train ids; all other ids become unlabelled."""
-    table = np.full(256, UNLABELLED, np.uint8)
+    ids = read_values(path, ("L",), "label ids have 8 bits: download the file again")
+    table = np.full(256, UNLABELLED, np.uint16)
     table[list(CITYSCAPES_IDS)] = np.arange(len(CITYSCAPES_IDS))
-    return table[read_file(path).astype(np.uint8)]
+    return table[ids]
 
 
 def suim(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """``*.bmp``: each channel is on or off. Lossy compression left values in between; the threshold is 127."""
-    bits = (read_file(path, "RGB") > 127).astype(np.uint8)
-    return bits @ np.array([4, 2, 1], np.uint8)
+    bits = (read_colours(path) > 127).astype(np.uint16)
+    return bits @ np.array([4, 2, 1], np.uint16)
 
 
 def pannuke(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """An item (H, W, 6) of ``masks.npy``: instance numbers of five cell types, then the background."""
-    instances = read_file(path)
-    labels = np.zeros(instances.shape[:2], np.uint8)
+    instances = read_member(path)
+    if instances.ndim != 3 or instances.shape[2] != 6:
+        raise ImageError(
+            f"{path.parent}: item {path.name} has shape {instances.shape} instead of (H, W, 6); download the file again"
+        )
+    labels = np.zeros(instances.shape[:2], np.uint16)
     for channel in range(5):
         labels[instances[..., channel] > 0] = channel + 1
     return labels
@@ -51,10 +77,16 @@ def sbd(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """``cls/*.mat`` of the Semantic Boundaries Dataset."""
     from scipy.io import loadmat
 
+    content = io.BytesIO(read_bytes(path))
     try:
-        return loadmat(path, simplify_cells=True)["GTcls"]["Segmentation"]
+        labels = loadmat(content, simplify_cells=True)["GTcls"]["Segmentation"]
+    except MemoryError:
+        raise
     except Exception as error:  # scipy's reader raises errors of many kinds
         raise ImageError(f"{path}: is not an SBD annotation ({error}); download the file again") from error
+    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype != np.uint8:
+        raise ImageError(f"{path}: is not an SBD annotation (Segmentation is no 8-bit matrix); download the file again")
+    return from_bytes(labels)
 
 
 def coco(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
@@ -64,12 +96,11 @@ def coco(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     category ids, which have gaps (80 classes, ids up to 90).
     """
     instances, class_of = annotations_of(path)
-    labels = np.zeros(shape, np.uint8)
+    _check_size(path, sizes_of(path).get(int(member), (None, None)), shape)
+    labels = np.zeros(shape, np.uint16)
     found = sorted(instances.get(int(member), ()), key=lambda item: -item["area"])
     for item in sorted(found, key=lambda item: -item.get("iscrowd", 0)):
-        labels[instance_mask(item["segmentation"], shape)] = (
-            UNLABELLED if item.get("iscrowd") else class_of[item["category_id"]]
-        )
+        labels[_drawn(path, item, shape)] = UNLABELLED if item.get("iscrowd") else class_of[item["category_id"]]
     return labels
 
 
@@ -84,11 +115,13 @@ def coco_polygons(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray
     image_ids = {item["id"] for item in content["images"] if item["file_name"] == file_name}
     if not image_ids:
         raise ImageError(f"{path}: has no image '{file_name}'; annotate it or take it out of the data set")
-    labels = np.full(shape, UNLABELLED, np.uint8)
+    for image_id in image_ids:
+        _check_size(path, sizes_of(path)[image_id], shape)
+    labels = np.full(shape, UNLABELLED, np.uint16)
     for item in content["annotations"]:
         if item["image_id"] in image_ids:
-            class_number = _class_number(category_names.get(item["category_id"]), class_names, path)
-            labels[instance_mask(item["segmentation"], shape)] = class_number
+            class_number = _class_number(category_names[item["category_id"]], class_names, path)
+            labels[_drawn(path, item, shape)] = class_number
     return labels
 
 
@@ -98,67 +131,35 @@ def labelme(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     ``member`` holds the class names, separated by ``|``, in the order of their numbers.
     """
     class_names = member.split("|")
-    labels = np.full(shape, UNLABELLED, np.uint8)
-    for item in _labelme_shapes(path):
-        class_number = _class_number(item["label"], class_names, path)
-        corners = [value for point in item["points"] for value in point]
-        labels[polygon_mask([corners], shape)] = class_number
+    size, polygons = read_labelme_file(path)
+    _check_size(path, size or (None, None), shape)
+    labels = np.full(shape, UNLABELLED, np.uint16)
+    for label, corners in polygons:
+        labels[polygon_mask([corners], shape)] = _class_number(label, class_names, path)
     return labels
 
 
-def _class_number(name: str | None, class_names: Sequence[str], path: Path) -> int:
+def _check_size(path: Path, size: tuple[int | None, int | None], shape: tuple[int, int]) -> None:
+    """Check that polygons were drawn on an image of this shape, and not on the same image before it was turned."""
+    if None not in size and size != shape:
+        raise ImageError(
+            f"{path}: was drawn on an image of {size[1]}x{size[0]}, but the image is {shape[1]}x{shape[0]}"
+        )
+
+
+def _drawn(path: Path, item: dict, shape: tuple[int, int]) -> np.ndarray:
+    try:
+        return instance_mask(item["segmentation"], shape)
+    except ValueError as error:
+        raise ImageError(
+            f"{path}: annotation {item['id']} is damaged: {error}; correct it or export it again"
+        ) from error
+
+
+def _class_number(name: str, class_names: Sequence[str], path: Path) -> int:
     if name not in class_names:
         raise ImageError(f"{path}: class '{name}' is unknown; use one of: {', '.join(class_names)}")
     return class_names.index(name)
-
-
-@functools.lru_cache(maxsize=8)
-def _labelme_shapes(path: Path) -> list[dict]:
-    try:
-        shapes = json.loads(path.read_text())["shapes"]
-        return [{"label": item["label"], "points": item["points"]} for item in shapes]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ImageError(f"{path}: is not a labelme file ({error}); export it again") from error
-
-
-def instance_mask(segmentation, shape: tuple[int, int]) -> np.ndarray:
-    """A COCO segmentation as (H, W) bool: polygons, or run lengths down the columns.
-
-    Examples
-    --------
-    >>> instance_mask({"size": [2, 3], "counts": [1, 2, 3]}, (2, 3)).astype(int)
-    array([[0, 1, 0],
-           [1, 0, 0]])
-    """
-    if not isinstance(segmentation, dict):
-        return polygon_mask(segmentation, shape)
-    if isinstance(segmentation["counts"], list):
-        counts = segmentation["counts"]
-        return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(shape, order="F")
-    from pycocotools import mask as coco_mask
-
-    with warnings.catch_warnings():  # its __array__ is older than NumPy 2
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return coco_mask.decode(segmentation).astype(bool)
-
-
-def polygon_mask(polygons: Sequence[Sequence[float]], shape: tuple[int, int]) -> np.ndarray:
-    """Polygons ``x, y, x, y, ...`` in pixels as (H, W) bool; the border belongs to the polygon.
-
-    Examples
-    --------
-    >>> polygon_mask([[1, 1, 3, 1, 3, 2, 1, 2]], (4, 5)).astype(int)
-    array([[0, 0, 0, 0, 0],
-           [0, 1, 1, 1, 0],
-           [0, 1, 1, 1, 0],
-           [0, 0, 0, 0, 0]])
-    """
-    canvas = Image.new("1", (shape[1], shape[0]))
-    draw = ImageDraw.Draw(canvas)
-    for corners in polygons:
-        if len(corners) >= 6:
-            draw.polygon(list(corners), fill=1, outline=1)
-    return np.asarray(canvas)
 
 
 ENCODINGS: dict[str, Callable[[Path, str, tuple[int, int]], np.ndarray]] = {
@@ -170,4 +171,4 @@ ENCODINGS: dict[str, Callable[[Path, str, tuple[int, int]], np.ndarray]] = {
     "sbd": sbd,
     "suim": suim,
 }
-"""name -> (file, member, (height, width) of the image) -> label map (H, W), integer."""
+"""name -> (file, member, (height, width) of the image) -> label map (H, W), uint16."""

@@ -7,19 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import ImageError
-from data.files.pixels import image_size, read_file
+from data.files.pixels import GREY_16, image_size, read_colours, read_values
 from data.sample import Sample
 
 
 def read_image(path: Path) -> np.ndarray:
-    """RGB image, (H, W, 3) uint8.
+    """RGB image as a viewer shows it, (H, W, 3) uint8.
+
+    It is turned as its EXIF orientation says. So depth, masks and saliency maps must have the size of the turned image,
+    and they must be turned themselves. Transparency is left out. 16-bit grey values are scaled to 8 bits.
 
     Raises
     ------
     ImageError
-        If the file is missing, truncated or not an image.
+        If the file is missing, truncated or not an image, or if the range of its values is unknown (`read_colours`).
     """
-    return read_file(path, "RGB")
+    return read_colours(path)
 
 
 def read_depth(sample: Sample) -> np.ndarray:
@@ -28,7 +31,7 @@ def read_depth(sample: Sample) -> np.ndarray:
     Raises
     ------
     ImageError
-        If the file cannot be decoded, has more than one channel, or holds no depth at all.
+        If the file cannot be decoded, is no depth map of 16 or 32 bits, or holds no depth at all.
     """
     if sample.depth is None:
         raise ImageError(f"{sample.image_id}: has no depth file; add one")
@@ -36,10 +39,23 @@ def read_depth(sample: Sample) -> np.ndarray:
 
 
 def read_depth_image(path: Path, image_id: str, unit: float) -> np.ndarray:
-    """Depth from a 16-bit image of `unit` metres per count, (H, W) float32 in metres; raises as `read_depth`."""
-    raw = read_file(path)
-    if raw.ndim != 2:
-        raise ImageError(f"{path}: depth must have one channel, got shape {raw.shape}; convert it to 16 bits")
+    """Depth from an image of whole numbers, (H, W) float32 in metres; raises as `read_depth`.
+
+    Parameters
+    ----------
+    path : Path
+        PNG or TIFF with one channel of 16 or 32 bits. 8 bits are too few for depth. The unit of floats is unknown.
+    image_id : str
+    unit : float
+        Metres per count.
+    """
+    advice = (
+        "depth needs one channel of 16 bits: write a 16-bit PNG in millimetres, or use .npy files in metres "
+        "(--LoadDepth-source files)"
+    )
+    raw = read_values(path, (*GREY_16, "I"), advice)
+    if raw.min() < 0:
+        raise ImageError(f"{path}: depth of {image_id} has the negative value {raw.min()}; write 0 for no measurement")
     if not raw.any():
         raise ImageError(
             f"{path}: depth of {image_id} is zero everywhere; replace the file or take the image out of the data set"
@@ -55,8 +71,8 @@ def read_saliency(path: Path, sample: Sample) -> np.ndarray:
     ImageError
         If the file is missing, cannot be decoded or differs in size from the image.
     """
-    saliency = read_file(path, "L")
-    shape = image_size(sample.image)
+    saliency = read_colours(path, "L")
+    shape = image_size(sample.image) if sample.size == (0, 0) else sample.size
     if saliency.shape != shape:
         raise ImageError(
             f"{path}: saliency has shape {saliency.shape}, but image {sample.image_id} has {shape}; "

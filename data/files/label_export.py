@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 
+from data.files.encodings import UNLABELLED_IN_BYTES
+from data.files.labels import label_png
 from data.sample import BACKGROUND, UNLABELLED
 
 
-def voc_palette() -> np.ndarray:
-    """The 256 colours of PASCAL VOC, (256, 3) uint8.
+def voc_palette(count: int = 256) -> np.ndarray:
+    """The colours of PASCAL VOC for the class numbers 0..count-1, (count, 3) uint8.
 
     Bits 0, 1 and 2 of the class number are the highest bits of red, green and blue; bits 3, 4 and 5 are the next, ...
 
@@ -22,19 +24,26 @@ def voc_palette() -> np.ndarray:
     >>> voc_palette()[:4].tolist()
     [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
     """
-    numbers = np.arange(256)
-    colours = np.zeros((256, 3), np.uint8)
+    numbers = np.arange(count)
+    colours = np.zeros((count, 3), np.uint8)
     for bit in range(8):
         for channel in range(3):
             colours[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
     return colours
 
 
-def indexed_png(labels: np.ndarray) -> bytes:
-    """Label map (H, W) uint8 as a PNG file whose pixels are class numbers, shown in VOC's colours."""
-    image = Image.fromarray(labels).convert("P")
+def exported_png(labels: np.ndarray, num_classes: int) -> bytes:
+    """Label map (H, W) uint16 as a PNG file whose pixels are class numbers.
+
+    Up to 254 foreground classes: 8 bits, shown in VOC's colours, 255 = unlabelled. More: 16 bits, grey, 65535 =
+    unlabelled.
+    """
+    if num_classes >= UNLABELLED_IN_BYTES:
+        return label_png(labels)
+    values = np.where(labels == UNLABELLED, UNLABELLED_IN_BYTES, labels).astype(np.uint8)
+    image = Image.fromarray(values).convert("P")
     image.putpalette(voc_palette().flatten().tolist())
-    image.frombytes(np.ascontiguousarray(labels).tobytes())
+    image.frombytes(values.tobytes())
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
@@ -45,7 +54,7 @@ def class_masks(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
     Examples
     --------
-    >>> for class_number, mask in class_masks(np.array([[0, 2], [2, 255]], np.uint8)):
+    >>> for class_number, mask in class_masks(np.array([[0, 2], [2, 65535]], np.uint16)):
     ...     print(class_number, mask.tolist())
     2 [[False, True], [True, False]]
     """
@@ -73,7 +82,7 @@ def coco_content(
     ----------
     class_names : sequence of str
         Number 0 first; it is not a category.
-    images : iterable of (file name, label map (H, W) uint8)
+    images : iterable of (file name, label map (H, W) uint16)
         Image ids count from 1.
     """
     listed: list[dict[str, object]] = []

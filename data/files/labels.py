@@ -10,31 +10,31 @@ import numpy as np
 from PIL import Image
 
 from data.errors import ImageError
-from data.files.encodings import ENCODINGS
-from data.files.pixels import image_size, read_file
+from data.files.encodings import ENCODINGS, UNLABELLED_IN_BYTES, from_bytes, read_label_values
+from data.files.pixels import image_size
 from data.sample import BACKGROUND, UNLABELLED, LabelLayer, Sample
 
 
 def label_png(labels: np.ndarray) -> bytes:
-    """Label map (H, W) uint8 as a PNG file of class numbers."""
+    """Label map (H, W) uint16 as a grey PNG file of class numbers, 16 bits."""
     file = io.BytesIO()
     Image.fromarray(labels).save(file, "PNG")
     return file.getvalue()
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Label map from a PNG file of class numbers, (H, W) uint8.
+    """Label map from a file that `label_png` made, (H, W) uint16.
 
     Raises
     ------
     ImageError
         If the file is missing or cannot be decoded.
     """
-    return read_file(path)
+    return read_label_values(path).astype(np.uint16)
 
 
 def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
-    """Ground-truth label map, (H, W) uint8: 0 background, 1..K, 255 ignored; None if there is none.
+    """Ground-truth label map, (H, W) uint16: 0 background, 1..K, 65535 ignored; None if there is none.
 
     Only scoring and pictures of the ground truth may call this; no training stage does
     (``tests/pipeline/test_ground_truth.py``).
@@ -48,15 +48,17 @@ def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
 
 
 def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) -> np.ndarray:
-    """Label map of an image from its label files, (H, W) uint8; later layers cover earlier ones.
+    """Label map of an image from its label files, (H, W) uint16; later layers cover earlier ones.
+
+    In a label map of 8 bits, 255 means unlabelled. In one of 16 bits, 65535 does, and 255 if it is no class (K < 255).
 
     Raises
     ------
     ImageError
         As `read_truth`.
     """
-    shape = image_size(sample.image)
-    labels = np.full(shape, BACKGROUND, np.uint8)
+    shape = image_size(sample.image) if sample.size == (0, 0) else sample.size
+    labels = np.full(shape, BACKGROUND, np.uint16)
     for layer in layers:
         mask = decode_labels(layer, shape)
         if mask.shape != shape:
@@ -67,24 +69,48 @@ def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) 
         if layer.class_index is not None:
             labels[mask > 0] = layer.class_index
             continue
-        unknown = np.setdiff1d(mask, [*range(num_classes + 1), UNLABELLED])
-        if unknown.size:
-            raise ImageError(
-                f"{layer.path}: class number {unknown[0]} is unknown; use 0..{num_classes} or {UNLABELLED}"
-            )
-        labels = mask.astype(np.uint8)
+        labels = np.where(mask == unlabelled_in_files(num_classes), np.uint16(UNLABELLED), mask)
+        check_classes(layer, labels, num_classes)
     return labels
 
 
+def unlabelled_in_files(num_classes: int) -> int:
+    """Value for pixels without a label in the label maps of a set with K foreground classes: 255 if it is no class."""
+    return UNLABELLED_IN_BYTES if num_classes < UNLABELLED_IN_BYTES else UNLABELLED
+
+
+def check_classes(layer: LabelLayer, classes: np.ndarray, num_classes: int) -> None:
+    """Do nothing if all class numbers of a label file are 0..K or unlabelled; else raise ImageError."""
+    unknown = classes[(classes > num_classes) & (classes != UNLABELLED)]
+    if unknown.size:
+        raise ImageError(
+            f"{layer.path}: class number {unknown.min()} is unknown; "
+            f"use 0..{num_classes} or {unlabelled_in_files(num_classes)}"
+        )
+
+
 def decode_labels(layer: LabelLayer, shape: tuple[int, int]) -> np.ndarray:
-    """Content of a label file, (H, W): class numbers of a label map, or a mask that is not 0 inside.
+    """Content of a label file: class numbers of a label map, (H, W) uint16, or a mask that is not 0 inside.
 
     Parameters
     ----------
     layer : LabelLayer
     shape : (int, int)
         Height and width of the image; encodings that draw polygons need it.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be decoded, or is not a label map of 8 or 16 bits.
     """
     if layer.encoding:
         return ENCODINGS[layer.encoding](layer.path, layer.member, shape)
-    return read_file(layer.path)
+    values = read_label_values(layer.path)
+    if layer.class_index is not None:
+        return values
+    if values.ndim != 2 or values.dtype.kind not in "bui" or values.min() < 0 or values.max() > UNLABELLED:
+        raise ImageError(
+            f"{layer.path}: is not a label map (values of type {values.dtype}, shape {values.shape}); "
+            "save class numbers in one channel of 8 or 16 bits"
+        )
+    return from_bytes(values) if values.dtype.itemsize == 1 else values.astype(np.uint16)

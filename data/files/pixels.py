@@ -7,15 +7,55 @@ images in one file.
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from data.errors import ImageError
+from data.files.regular_file import check_regular
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 """File name endings of images, in lower case."""
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "PPM", "GIF")
+"""Formats that are opened, whatever the ending of the name. Pillow knows more, and some start other programs."""
+
+LOSSY = ("JPEG", "MPO", "JPEG2000")
+"""Formats that change the values of pixels: no numbers of classes, no depth."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what shows the image upright."""
+
+SIDEWAYS = tuple(TURNS.values())[3:]
+
+GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+MODES = {
+    "1": "1-bit pixels",
+    "L": "8-bit grey values",
+    "P": "palette colours",
+    **dict.fromkeys(GREY_16, "16-bit grey values"),
+    "I": "32-bit grey values",
+    "F": "32-bit float values",
+    "LA": "grey values with transparency",
+    "RGB": "RGB colours",
+    "RGBA": "RGB colours with transparency",
+}
+"""Pillow's modes in words."""
+
+# Pillow warns of odd metadata, and of images near its limit of pixels. Neither changes a pixel.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def is_member(path: Path) -> bool:
@@ -29,52 +69,178 @@ def is_member(path: Path) -> bool:
     return os.path.dirname(path).endswith(".npy")
 
 
-def _member(path: Path) -> np.ndarray:
+def open_array(path: Path) -> np.ndarray:
+    """Array of a ``.npy`` file, of at least one dimension; its values stay on disk until they are used.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or is not a ``.npy`` file of numbers.
+    """
     try:
-        return np.load(path.parent, mmap_mode="r", allow_pickle=False)[int(path.name)]
+        check_regular(path)
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise _missing(path.parent) from error
-    except (OSError, ValueError, IndexError) as error:
+        raise _missing(path) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # NumPy's parser of the header raises errors of many kinds
         raise ImageError(
-            f"{path.parent}: has no readable item {path.name} ({error}); download the file again"
+            f"{path}: is not a readable npy file ({_reason(error)}); write or download it again"
         ) from error
+    if not isinstance(found, np.ndarray) or found.ndim == 0 or found.dtype.kind not in "buif":
+        raise ImageError(f"{path}: does not hold an array of numbers; write or download it again")
+    return found
+
+
+def read_member(path: Path) -> np.ndarray:
+    """One item of a ``.npy`` file; `path` is ``NAME.npy/<number>``.
+
+    Raises
+    ------
+    ImageError
+        As `open_array`, and if there is no such item or it holds values that are not finite.
+    """
+    items = open_array(path.parent)
+    if not path.name.isdecimal() or int(path.name) >= len(items):
+        raise ImageError(f"{path.parent}: has {len(items)} items, but no item {path.name}; download the file again")
+    found = np.array(items[int(path.name)])
+    if not np.isfinite(found).all():
+        raise ImageError(f"{path.parent}: item {path.name} has values that are not finite; download the file again")
+    return found
 
 
 def _missing(path: Path) -> ImageError:
     return ImageError(f"{path}: file is missing; restore it or take its image out of the data set")
 
 
-def read_file(path: Path, mode: str | None = None) -> np.ndarray:
-    """Pixels of an image file, or one item of a ``.npy`` file.
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The image of a file, not yet decoded. Errors in the body, too, become an ImageError that names the file."""
+    try:
+        check_regular(path)
+        with Image.open(path, formats=FORMATS) as image:
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a photograph and its preview
+                raise ImageError(f"{path}: holds several images; save each as a file of its own")
+            yield image
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(
+            f"{path}: is not an image (known: {', '.join(FORMATS)}); replace it or take it out of the data set"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{path}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels; make it smaller or take "
+            "it out of the data set"
+        ) from error
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of many kinds on damaged files
+        raise ImageError(
+            f"{path}: cannot be decoded ({_reason(error)}); replace the file or take it out of the data set"
+        ) from error
+
+
+def read_colours(path: Path, mode: str = "RGB") -> np.ndarray:
+    """Pixels of an image as it is shown: turned as EXIF says, without transparency, with 8 bits per value.
+
+    16-bit grey values are divided by 257, so that 65535 becomes 255.
 
     Parameters
     ----------
     path : Path
-    mode : str or None
-        Pillow mode to convert to. None keeps the stored values (the indices of a palette image).
+    mode : {"RGB", "L"}
+        Colours (H, W, 3) or grey values (H, W).
 
     Raises
     ------
     ImageError
-        If the file is missing or cannot be decoded.
+        If the file is missing, cannot be decoded, is larger than Pillow's limit (179 megapixels), holds several
+        images, or if the range of its values is unknown: floats, 32 bits, and 16-bit TIFF of fewer bits or inverted.
     """
     if is_member(path):
-        values = np.array(_member(path))
-        return values.astype(np.uint8) if mode else values
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return np.asarray(image.convert(mode) if mode else image)
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except (OSError, SyntaxError, ValueError) as error:
+        return _colours_of(read_member(path), path, mode)
+    with _opened(path) as image:
+        image.load()
+        turn = _turn(image)
+        shown = image if turn is None else image.transpose(turn)
+        if shown.mode in GREY_16 or shown.mode == "I":
+            if not _has_16_bits(image):
+                raise ImageError(
+                    f"{path}: has {MODES[shown.mode]} of unknown range; save it with 8 bits, or as 16-bit PNG from 0 "
+                    "to 65535"
+                )
+            shown = Image.fromarray(((np.asarray(shown).astype(np.uint32) + 128) // 257).astype(np.uint8))
+        elif shown.mode == "F":
+            raise ImageError(f"{path}: has {MODES['F']} of unknown range; save it with 8 bits")
+        elif shown.mode == "P" and "transparency" in shown.info:
+            shown = shown.convert("RGBA")
+        return np.asarray(shown.convert(mode))
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """True if the grey values fill 16 bits, and 0 is black."""
+    if image.format == "TIFF":
+        bits, photometric = 258, 262
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        return image.mode in GREY_16 and tags.get(bits) == (16,) and tags.get(photometric) == 1
+    return image.mode in GREY_16 or image.format == "PPM"  # Pillow scales PPM to 16 bits, in 32
+
+
+def _colours_of(values: np.ndarray, path: Path, mode: str) -> np.ndarray:
+    """An item of an array as an image. Values that are fractions up to 1 would all become black."""
+    least, most = values.min(initial=0), values.max(initial=0)
+    is_image = values.ndim == 3 and values.shape[2] == 3 and values.size > 0 and mode == "RGB"
+    if not is_image or least < 0 or most > 255 or (most <= 1 and (values % 1).any()):
         raise ImageError(
-            f"{path}: cannot be decoded ({error}); replace the file or take it out of the data set"
-        ) from error
+            f"{path.parent}: item {path.name} of shape {values.shape}, with values from {least} to {most}, is not an "
+            "RGB image (H, W, 3) with values from 0 to 255; write the array again"
+        )
+    return values.astype(np.uint8)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What shows the image upright; None if it is. Pillow decodes PNG files for it, and turns TIFF when it decodes."""
+    return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
+    """Values of a file with one channel as they are stored, (H, W); the indices of a palette image.
+
+    Parameters
+    ----------
+    path : Path
+    modes : collection of str
+        Pillow's modes that are accepted.
+    advice : str
+        What the file should be, for the error.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or cannot be decoded, or has another mode, a lossy format, or an EXIF orientation: the
+        pixels must lie as the image is shown, and a program may have copied the orientation of the photograph.
+    """
+    if is_member(path):
+        return read_member(path)
+    with _opened(path) as image:
+        if image.format in LOSSY:
+            raise ImageError(f"{path}: is a {image.format} file, which changes values; {advice}")
+        if image.mode not in modes:
+            raise ImageError(f"{path}: has {MODES.get(image.mode, f'pixels of mode {image.mode}')}; {advice}")
+        image.load()
+        if _turn(image) is not None:
+            raise ImageError(f"{path}: has an EXIF orientation; turn its pixels as the image is shown, without EXIF")
+        return np.asarray(image)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) in pixels from the file's header.
+    """(height, width) in pixels of an image as `read_colours` gives it.
 
     Raises
     ------
@@ -82,12 +248,21 @@ def image_size(path: Path) -> tuple[int, int]:
         If the file is missing or is not an image.
     """
     if is_member(path):
-        height, width = _member(path).shape[:2]
+        height, width = read_member(path).shape[:2]
         return height, width
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except OSError as error:
-        raise ImageError(f"{path}: is not an image ({error}); replace it or take it out of the data set") from error
+    with _opened(path) as image:
+        if _turn(image) is not None:
+            image.load()
+        return (image.width, image.height) if _turn(image) in SIDEWAYS else (image.height, image.width)
+
+
+def stored_size(path: Path) -> tuple[int, int]:
+    """(height, width) in pixels as the header says, for files that have no EXIF orientation; nothing is decoded.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or is not an image.
+    """
+    with _opened(path) as image:
+        return image.height, image.width

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 
+from data.errors import DatasetError
+from data.readers.common import is_inside
 from data.sample import EVALUATION, TRAIN, DatasetIndex
+
+NO_SPLIT = "none"
+"""Name of the folder of a split that a data set does not have."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,31 @@ class DatasetSpec:
     def read(self) -> Callable[..., DatasetIndex]:
         """(root, splits) -> DatasetIndex; (root, splits, tags_of) where `tags_from_masks`."""
         return functools.partial(resolve_name(f"{__name__}.{self.reader}"), **self.options)
+
+    def chosen(self, folders: Mapping[str, str]) -> dict[str, str]:
+        """The splits to read, where the user may have named others than the usual ones.
+
+        Parameters
+        ----------
+        folders : mapping
+            Split -> its folder, list or folds; empty: the usual one; `NO_SPLIT`: the data set is read without it. The
+            reader `folder` does not use them: ``labels.csv`` gives the split of each image.
+
+        Raises
+        ------
+        DatasetError
+            If a name leads out of the data set, or no split is left.
+        """
+        named = {split: folder for split, folder in folders.items() if folder}
+        for split, folder in named.items():
+            if not is_inside(folder):
+                raise DatasetError(
+                    f"--IndexDataset-{split}-folder {folder}: leads out of the data set; name a folder inside it"
+                )
+        splits = {split: name for split, name in {**self.splits, **named}.items() if name != NO_SPLIT}
+        if named and not splits:
+            raise DatasetError(f"both splits of the data set are '{NO_SPLIT}'; name the folder of one of them")
+        return splits
 
     @property
     def render(self) -> Callable[[Path], None] | None:

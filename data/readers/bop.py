@@ -6,7 +6,7 @@
     root/onboarding_static/obj_000001_up/    one folder per scene, any nesting depth
     root/val/000001/
         rgb/000000.jpg | .png    depth/000000.png    mask_visib/000000_000000.png
-        scene_gt.json  scene_camera.json  scene_gt_info.json (optional)
+        scene_gt.json  scene_camera.json (where there is depth)  scene_gt_info.json (optional)
 
 The class of an object is its ``obj_id``. The image-level tags come from ``scene_gt.json``: an object is a tag
 if at least `MIN_VISIBLE` of its silhouette is visible, as BOP itself counts targets. The masks are ground
@@ -15,11 +15,13 @@ truth, for scoring only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data.errors import DatasetError
-from data.files.json_file import read_json
+from data.files.json_file import is_number, is_whole, read_json
 from data.files.pixels import IMAGE_SUFFIXES
 from data.readers.common import root_hint, sorted_index
 from data.sample import DatasetIndex, LabelLayer, Sample
@@ -27,7 +29,12 @@ from data.sample import DatasetIndex, LabelLayer, Sample
 MIN_VISIBLE = 0.1
 """Minimum visible fraction of an object that is an image-level tag (BOP's own limit for targets)."""
 
+DEPTH_SCALES = (1e-4, 1e3)
+"""Legal range of ``depth_scale`` in millimetres per count: no sensor has finer counts, nor counts of over a metre."""
+
 IMAGE_FOLDERS = ("rgb", "gray")
+"""Folders of images; the first that exists is read."""
+
 MODEL_FILES = ("models_info.json", "models/models_info.json", "models_eval/models_info.json")
 
 
@@ -44,8 +51,9 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
     Raises
     ------
     DatasetError
-        If a folder or JSON file is missing or unreadable, a listed frame has no image or depth file
-        (in a scene that has a depth folder), or an object id is not in ``models_info.json``.
+        If a folder or JSON file is missing, unreadable or not as the format says, a listed frame has no image, or no
+        depth file or ``depth_scale`` (in a scene that has a depth folder), or an object id is not in
+        ``models_info.json``.
     """
     names = _object_names(root)
     frames: list[tuple[str, Path, _Frame]] = []
@@ -78,7 +86,7 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
                 truth=tuple(LabelLayer(mask, class_number) for mask, class_number in masks if mask is not None),
             )
         )
-    return sorted_index(root, ("background", *(names.get(i, f"obj_{i:06d}") for i in ids)), samples)
+    return sorted_index(root, ("background", *(names.get(i, f"obj_{i:06d}") for i in ids)), samples, splits)
 
 
 @dataclass(frozen=True)
@@ -103,47 +111,113 @@ class _Frame:
 
 def _object_names(root: Path) -> dict[int, str]:
     for name in MODEL_FILES:
-        if (root / name).exists():
-            infos = read_json(root / name)
-            return {int(key): info.get("name", f"obj_{int(key):06d}") for key, info in infos.items()}
+        path = root / name
+        if path.exists():
+            infos = _numbered(path, "object")
+            names = {}
+            for obj_id, info in infos.items():
+                found = info.get("name", f"obj_{obj_id:06d}") if isinstance(info, dict) else None
+                if not isinstance(found, str) or not found.strip():
+                    raise DatasetError(
+                        f"{path}: object {obj_id} has the name {found!r:.40}, which is no text; correct it"
+                    )
+                names[obj_id] = found
+            return names
     return {}
 
 
+def _numbered(path: Path, what: str) -> dict[int, Any]:
+    """Content of a JSON file whose keys are the numbers of objects or frames."""
+    found: dict[int, Any] = {}
+    for key, value in read_json(path).items():
+        if not (key.isascii() and key.isdecimal() and len(key) <= 18):
+            raise DatasetError(f"{path}: the key {key!r:.40} is no number of {what}s; correct it")
+        if int(key) in found:
+            raise DatasetError(f"{path}: lists {what} {int(key)} twice; remove one of them")
+        found[int(key)] = value
+    return found
+
+
+def _files(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Stem -> file of a folder, which may be missing."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() in suffixes:
+            if path.stem in found:
+                raise DatasetError(f"{path}: there is also {found[path.stem].name}; remove one of the two files")
+            found[path.stem] = path
+    return found
+
+
 def _read_scene(scene: Path) -> list[_Frame]:
-    truth = read_json(scene / "scene_gt.json")
-    cameras = read_json(scene / "scene_camera.json")
-    infos = read_json(scene / "scene_gt_info.json") if (scene / "scene_gt_info.json").exists() else {}
-    images = {
-        path.stem: path
-        for folder in IMAGE_FOLDERS
-        for path in sorted((scene / folder).glob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    }
-    depths = {path.stem: path for path in sorted((scene / "depth").glob("*"))}
-    masks = {path.stem: path for path in (scene / "mask_visib").glob("*.png")}
+    truth = _numbered(scene / "scene_gt.json", "frame")
+    images = next(filter(None, (_files(scene / folder, IMAGE_SUFFIXES) for folder in IMAGE_FOLDERS)), {})
+    depths = _files(scene / "depth", IMAGE_SUFFIXES)
+    masks = _files(scene / "mask_visib", (".png",))
+    cameras = _numbered(scene / "scene_camera.json", "frame") if depths else {}
+    has_infos = (scene / "scene_gt_info.json").exists()
+    infos = _numbered(scene / "scene_gt_info.json", "frame") if has_infos else {}
     frames = []
-    for key in sorted(truth, key=int):
-        stem = f"{int(key):06d}"
+    for frame_id in sorted(truth):
+        stem = f"{frame_id:06d}"
         if stem not in images:
             raise DatasetError(
-                f"{scene}/rgb/{stem}: image file is missing, though scene_gt.json lists frame {key}; "
+                f"{scene}/rgb/{stem}: image file is missing, though scene_gt.json lists frame {frame_id}; "
                 "restore it or take the frame out of scene_gt.json"
             )
         if depths and stem not in depths:
             raise DatasetError(
-                f"{scene}/depth/{stem}.png: depth file is missing; restore it or take frame {key} out of scene_gt.json"
+                f"{scene}/depth/{stem}.png: depth file is missing; restore it or take frame {frame_id} out of "
+                "scene_gt.json"
             )
-        visible = [info.get("visib_fract", 1.0) for info in infos.get(key, [])] or [1.0] * len(truth[key])
+        obj_ids = _obj_ids(scene, frame_id, truth[frame_id])
+        visible = _visible(scene, frame_id, infos.get(frame_id), len(obj_ids)) if has_infos else [1.0] * len(obj_ids)
         frames.append(
             _Frame(
-                frame_id=int(key),
+                frame_id=frame_id,
                 image=images[stem],
                 depth=depths.get(stem),
-                depth_scale=float(cameras.get(key, {}).get("depth_scale", 1.0)),
+                depth_scale=_depth_scale(scene, frame_id, cameras.get(frame_id)) if depths else 1.0,
                 objects=tuple(
-                    _Object(int(item["obj_id"]), visible[index], masks.get(f"{stem}_{index:06d}"))
-                    for index, item in enumerate(truth[key])
+                    _Object(obj_id, visible[index], masks.get(f"{stem}_{index:06d}"))
+                    for index, obj_id in enumerate(obj_ids)
                 ),
             )
         )
     return frames
+
+
+def _obj_ids(scene: Path, frame_id: int, objects: Any) -> list[int]:
+    """The ``obj_id`` of each object in a frame of ``scene_gt.json``."""
+    place = f"{scene / 'scene_gt.json'}: frame {frame_id}"
+    if not isinstance(objects, list):
+        raise DatasetError(f"{place} is no list of objects; correct it")
+    for index, item in enumerate(objects):
+        if not isinstance(item, dict) or not is_whole(item.get("obj_id")):
+            found = item.get("obj_id") if isinstance(item, dict) else item
+            raise DatasetError(f"{place} has in object {index} the obj_id {found!r:.40}, which is no id; correct it")
+    return [item["obj_id"] for item in objects]
+
+
+def _visible(scene: Path, frame_id: int, infos: Any, count: int) -> list[float]:
+    """The ``visib_fract`` of each object in a frame of ``scene_gt_info.json``."""
+    place = f"{scene / 'scene_gt_info.json'}: frame {frame_id}"
+    if not isinstance(infos, list) or len(infos) != count:
+        found = f"{len(infos)} objects" if isinstance(infos, list) else "no list of objects"
+        raise DatasetError(f"{place} has {found}, but scene_gt.json has {count}; correct one or remove this file")
+    for index, item in enumerate(infos):
+        if not isinstance(item, dict) or not is_number(item.get("visib_fract"), 0, 1):
+            found = item.get("visib_fract") if isinstance(item, dict) else item
+            raise DatasetError(f"{place} has in object {index} the visib_fract {found!r:.40}; it must be from 0 to 1")
+    return [float(item["visib_fract"]) for item in infos]
+
+
+def _depth_scale(scene: Path, frame_id: int, camera: Any) -> float:
+    """The ``depth_scale`` of a frame of ``scene_camera.json``."""
+    found = camera.get("depth_scale") if isinstance(camera, dict) else None
+    if not is_number(found, *DEPTH_SCALES):
+        raise DatasetError(
+            f"{scene / 'scene_camera.json'}: frame {frame_id} has the depth_scale {found!r:.40}; the depth file "
+            "needs the number of millimetres per count"
+        )
+    return float(found)

@@ -53,4 +53,4 @@ def read_cityscapes(root: Path, splits: dict[str, str], tags_of: TagsOf) -> Data
                     coarse=(LabelLayer(coarse, None, "cityscapes"),) if coarse.exists() else (),
                 )
             )
-    return sorted_index(root, CLASSES, with_tags(samples, tags_of))
+    return sorted_index(root, CLASSES, with_tags(samples, tags_of, len(CLASSES) - 1), splits)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data.errors import DatasetError
 from data.files.coco_file import annotations_of, read_coco_file
-from data.readers.common import required, sorted_index
+from data.readers.common import is_inside, required, sorted_index
 from data.sample import DatasetIndex, LabelLayer, Sample
 
 
@@ -41,8 +41,10 @@ def read_coco(root: Path, splits: dict[str, str]) -> DatasetIndex:
             raise DatasetError(f"{path}: categories differ from those of the other split; give both the same")
         names = listed
         for item in content["images"]:
+            if not is_inside(item["file_name"]):
+                raise DatasetError(f"{path}: the image '{item['file_name']}' is not below {root / folder}; correct it")
             found = {class_of[a["category_id"]] for a in instances.get(item["id"], ()) if not a.get("iscrowd")}
             image = required(root / folder / item["file_name"], path.name)
             truth = LabelLayer(path, None, "coco", str(item["id"]))
             samples.append(Sample(f"{folder}/{image.stem}", split, image, tuple(sorted(found)), truth=(truth,)))
-    return sorted_index(root, names, samples)
+    return sorted_index(root, names, samples, splits)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from types import MappingProxyType
 
 from data.errors import DatasetError
 from data.sample import TRAIN, DatasetIndex, Sample
@@ -29,6 +30,18 @@ def required(path: Path, owner: str) -> Path:
     return path
 
 
+def is_inside(name: str) -> bool:
+    """True if a relative path does not lead out of its folder.
+
+    Examples
+    --------
+    >>> is_inside("a/b.jpg"), is_inside("../b.jpg"), is_inside("/b.jpg"), is_inside("")
+    (True, False, False, False)
+    """
+    path = PurePath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
 class Listing:
     """The files of a folder, listed once: a set of 10^5 images asks for each of them, and each question costs time.
 
@@ -36,6 +49,11 @@ class Listing:
     ----------
     folder : Path
         It may be missing; it has no files then.
+
+    Raises
+    ------
+    DatasetError
+        If the folder cannot be read.
     """
 
     def __init__(self, folder: Path):
@@ -44,6 +62,8 @@ class Listing:
             self.names = frozenset(os.listdir(folder))
         except (FileNotFoundError, NotADirectoryError):
             self.names = frozenset()
+        except OSError as error:
+            raise DatasetError(f"{folder}: cannot be listed ({error.strerror}); correct its permissions") from error
 
     def __contains__(self, name: str) -> bool:
         """True if the folder has the file; a name may also lead into a folder below it."""
@@ -61,7 +81,28 @@ def root_hint(root: Path) -> str:
     return f"the data set must lie in {root}; check --data-root"
 
 
-def sorted_index(root: Path, class_names: Sequence[str], samples: Sequence[Sample]) -> DatasetIndex:
-    """The index of the samples, sorted: train first, then by image id."""
+def sorted_index(
+    root: Path, class_names: Sequence[str], samples: Sequence[Sample], splits: Mapping[str, str] = MappingProxyType({})
+) -> DatasetIndex:
+    """The index of the samples, sorted: train first, then by image id.
+
+    Parameters
+    ----------
+    root : Path
+    class_names : sequence of str
+        Number 0 first.
+    samples : sequence of Sample
+    splits : mapping
+        Splits that must have samples -> their folder, list or folds, for the error.
+
+    Raises
+    ------
+    DatasetError
+        As `DatasetIndex`, and if one of `splits` is empty.
+    """
     ordered = sorted(samples, key=lambda sample: (sample.split != TRAIN, sample.image_id))
-    return DatasetIndex(root, tuple(class_names), tuple(ordered))
+    index = DatasetIndex(root, tuple(class_names), tuple(ordered))
+    for split, place in splits.items():
+        if not index.split(split):
+            raise DatasetError(f"{root}: the {split} split ({place}) has no images; {root_hint(root)}")
+    return index

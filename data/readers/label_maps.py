@@ -2,10 +2,12 @@
 
 ::
 
-    root/train/images/NAME.png    root/train/labels/NAME.png     class numbers 0..K, 255 = unlabelled
+    root/train/images/NAME.png    root/train/labels/NAME.png     class numbers 0..K, see below
     root/val/images/NAME.png      root/val/labels/NAME.png
 
-Class 0 is the set's first class, background or not. The image-level tags are the other classes of a map.
+A label map is a PNG file of 8 bits, where 255 means unlabelled. A set with more than 254 classes besides class 0 needs
+16 bits, where 65535 means unlabelled. Class 0 is the set's first class, background or not. The image-level tags are the
+other classes of a map.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 
 from data.errors import DatasetError
 from data.files.facts import FileFacts
-from data.files.labels import decode_labels
+from data.files.labels import check_classes, decode_labels, unlabelled_in_files
 from data.files.pixels import IMAGE_SUFFIXES, is_member
 from data.readers.common import required, root_hint, sorted_index
 from data.sample import BACKGROUND, UNLABELLED, DatasetIndex, LabelLayer, Sample
@@ -68,7 +70,7 @@ def read_masks(
             path = root / folder / label_folder / f"{image.stem}{label_suffix}"
             truth = LabelLayer(required(path, f"{folder}/images/{image.name}"), None, encoding)
             samples.append(Sample(f"{folder}/{image.stem}", split, image, (), truth=(truth,)))
-    return sorted_index(root, names, with_tags(samples, tags_of))
+    return sorted_index(root, names, with_tags(samples, tags_of, len(names) - 1), splits)
 
 
 def tags_of(layer: LabelLayer) -> list[int]:
@@ -85,11 +87,22 @@ class RememberedTags(FileFacts):
         return self.fact(file, f"{layer.path}|{layer.encoding}|{layer.member}", lambda: tags_of(layer))
 
 
-def with_tags(samples: Sequence[Sample], tags_of: TagsOf) -> list[Sample]:
-    """The samples with the classes of their label maps as tags."""
+def with_tags(samples: Sequence[Sample], tags_of: TagsOf, num_classes: int) -> list[Sample]:
+    """The samples with the classes of their label maps as tags.
+
+    Raises
+    ------
+    ImageError
+        If a label map has another class than 0..K = `num_classes`.
+    """
+    unlabelled = unlabelled_in_files(num_classes)
 
     def tagged(sample: Sample) -> Sample:
-        found = {class_number for layer in sample.truth for class_number in tags_of(layer)}
+        found: set[int] = set()
+        for layer in sample.truth:
+            classes = [class_number for class_number in tags_of(layer) if class_number != unlabelled]
+            check_classes(layer, np.array(classes), num_classes)
+            found.update(classes)
         return dataclasses.replace(sample, tags=tuple(sorted(found)))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding takes most of the time and releases Python's lock

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from data.errors import DatasetError
+from data.files.pixels import open_array
 from data.readers.common import root_hint, sorted_index
 from data.readers.label_maps import TagsOf, with_tags
 from data.sample import DatasetIndex, LabelLayer, Sample
@@ -34,13 +33,13 @@ def read_pannuke(root: Path, splits: dict[str, str], tags_of: TagsOf) -> Dataset
     for split, folds in splits.items():
         for fold in folds.split(","):
             images, masks = (_array(root, fold, kind) for kind in ("images", "masks"))
-            counts = [len(np.load(path, mmap_mode="r", allow_pickle=False)) for path in (images, masks)]
+            counts = [len(open_array(path)) for path in (images, masks)]
             if counts[0] != counts[1]:
                 raise DatasetError(f"{masks}: has {counts[1]} masks for {counts[0]} images; download the fold again")
             for index in range(counts[0]):
                 truth = LabelLayer(masks / str(index), None, "pannuke")
                 samples.append(Sample(f"fold{fold}/{index:06d}", split, images / str(index), (), truth=(truth,)))
-    return sorted_index(root, CLASSES, with_tags(samples, tags_of))
+    return sorted_index(root, CLASSES, with_tags(samples, tags_of, len(CLASSES) - 1), splits)
 
 
 def _array(root: Path, fold: str, kind: str) -> Path:

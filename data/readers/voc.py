@@ -17,6 +17,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from data.errors import DatasetError
+from data.files.regular_file import read_bytes
+from data.files.text_file import read_text
 from data.readers.common import required, sorted_index
 from data.sample import DatasetIndex, LabelLayer, Sample
 
@@ -40,7 +42,7 @@ def read_voc(root: Path, splits: dict[str, str]) -> DatasetIndex:
             image = required(root / "JPEGImages" / f"{stem}.jpg", f"the list {name}")
             tags = _tags(root / "Annotations" / f"{stem}.xml")
             samples.append(Sample(f"{split}/{stem}", split, image, tags, truth=(_mask(root, stem),)))
-    return sorted_index(root, CLASSES, samples)
+    return sorted_index(root, CLASSES, samples, splits)
 
 
 def _listed(root: Path, name: str) -> list[str]:
@@ -48,14 +50,14 @@ def _listed(root: Path, name: str) -> list[str]:
     path = root / "ImageSets" / "Segmentation" / f"{name}.txt"
     sbd = _sbd(root)
     if name == "train_aug" and not path.exists() and (sbd / "train.txt").exists():
-        both = {stem for part in ("train", "val") for stem in (sbd / f"{part}.txt").read_text().split()}
+        both = {stem for part in ("train", "val") for stem in read_text(sbd / f"{part}.txt").split()}
         return sorted((both | set(_listed(root, "train"))) - set(_listed(root, "val")))
     if not path.exists():
         raise DatasetError(
             f"{path}: file is missing; --data-root must name the folder that holds VOCdevkit/VOC2012 and, for "
             "train_aug, SBD's benchmark_RELEASE (without SBD: --IndexDataset-train-folder train)"
         )
-    return [line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in path.read_text().split()]
+    return [line.rsplit("/", 1)[-1].removesuffix(".jpg") for line in read_text(path).split()]
 
 
 def _sbd(root: Path) -> Path:
@@ -63,9 +65,10 @@ def _sbd(root: Path) -> Path:
 
 
 def _tags(path: Path) -> tuple[int, ...]:
+    content = read_bytes(path)
     try:
-        names = {node.findtext("name", "") for node in ElementTree.parse(path).iter("object")}
-    except (OSError, ElementTree.ParseError) as error:
+        names = {node.findtext("name", "") for node in ElementTree.fromstring(content).iter("object")}
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: encodings that it cannot read
         raise DatasetError(f"{path}: cannot be read ({error}); restore the file, it holds the image's tags") from error
     unknown = names - set(CLASSES[1:])
     if unknown:

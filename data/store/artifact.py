@@ -295,7 +295,8 @@ class Artifact:
                 shutil.rmtree(self.path)
         except OSError as error:
             raise StoreError(
-                f"{self.path}: cannot be removed ({error.strerror or error}); remove it, then run the same command again"
+                f"{self.path}: cannot be removed ({error.strerror or error}); remove it, then run the same command "
+                "again"
             ) from error
 
     def size(self) -> tuple[int, int]:

@@ -1,9 +1,7 @@
 """The artifact store: one folder per artifact, sharded Zarr v3 inside, complete only with its marker.
 
-An artifact holds arrays whose first dimension is the image. One chunk of an array is one image. One shard is up to some
-dozens of images in one file. Arrays are padded to the largest image. If the images of a shard would then take more than
-`SHARD_BYTES`, each image is cut into tiles: a tile is a chunk, and the tiles at one place are one file of the shard.
-Tiles that no image reaches are not written. So one odd image costs nothing in the others.
+An artifact holds arrays whose first dimension is the image. One shard is up to some dozens of images
+(`data.store.tiles` has the layout).
 
 Four things can go wrong with such files, and the API prevents each:
 
@@ -26,104 +24,26 @@ The bytes depend only on inputs and parameters: an artifact holds no time, host 
 from __future__ import annotations
 
 import filecmp
-import itertools
 import json
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing
 import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from data.errors import DamagedArtifactError, DamagedShardError
 from data.store.artifact import MARKER, Artifact, writing
+from data.store.tiles import STRIDE, ArraySpec, codecs, tile_file, tile_places, tile_region, write_tile
 
 log = logging.getLogger("depthseed")
 
 IMAGE = "image_id"
 """Name of the first dimension, and of the coordinate with the ids of the images."""
-
-STRIDE = "stride"
-"""Attribute of an array whose cells are larger than a pixel: pixels per cell."""
-
-SHARD_BYTES = 64_000_000
-"""What the images of a shard may take in memory before compression."""
-
-ALONG_IMAGE = {"y": 0, "x": 1, "patch_y": 0, "patch_x": 1}
-"""Dimensions that grow with the image -> the side of (height, width) with which they grow."""
-
-TILE_SIDES = (2048, 1024, 512, 256, 128, 64)
-"""Sides of tiles in cells, the largest first."""
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """One array of an artifact.
-
-    Attributes
-    ----------
-    dims : tuple of str
-        Names of the dimensions after ``image_id``; ``y`` and ``x`` run along the image.
-    shape : tuple of int
-        Their sizes; smaller images are padded with `fill`.
-    dtype : str
-    fill : int or float
-        A value that no pixel can have (255, NaN, ...), or one that means "nothing".
-    attrs : dict
-        units, long_name, ...; xarray shows them.
-    stride : int
-        Pixels per cell along ``y`` and ``x``.
-    """
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: str
-    fill: int | float
-    attrs: Mapping[str, object]
-    stride: int = 1
-
-    def image_bytes(self, sizes: np.ndarray) -> np.ndarray:
-        """Bytes of each image without padding, before compression.
-
-        Parameters
-        ----------
-        sizes : ndarray, (N, 2), integer
-            Height and width of all images in pixels; the array is padded to the largest of them.
-
-        Returns
-        -------
-        ndarray, (N,), float64
-        """
-        total = np.full(len(sizes), float(np.dtype(self.dtype).itemsize))
-        for dim, length in zip(self.dims, self.shape, strict=True):
-            side = ALONG_IMAGE.get(dim)
-            total *= length if side is None else length * sizes[:, side] / sizes[:, side].max()
-        return total
-
-    def tile(self, images: int) -> tuple[int, ...]:
-        """Shape of the tiles: the whole shape if `images` of it take at most `SHARD_BYTES`, else the largest that do.
-
-        Examples
-        --------
-        >>> depth = ArraySpec(("y", "x"), (4000, 3000), "float32", 0, {})
-        >>> depth.tile(1), depth.tile(32)
-        ((4000, 3000), (512, 512))
-        """
-        shapes = [
-            self.shape,
-            *(
-                tuple(min(side, length) if dim in ALONG_IMAGE else length for dim, length in zip(self.dims, self.shape))
-                for side in TILE_SIDES
-            ),
-        ]
-        pixel = images * np.dtype(self.dtype).itemsize
-        return next((shape for shape in shapes if pixel * np.prod(shape) <= SHARD_BYTES), shapes[-1])
 
 
 @dataclass(frozen=True)
@@ -143,7 +63,7 @@ class StoredImage:
     size: tuple[int, int]
 
     def read(self, name: str, **cells: int) -> np.ndarray:
-        """The image's values of array `name`, without padding; takes `cells` and raises as `ShardedStore.read_image`."""
+        """The image's values of array `name`, without padding; `cells` and errors as of `ShardedStore.read_image`."""
         return self.store.read_image(name, self.index, self.size, **cells)
 
 
@@ -223,10 +143,10 @@ class ShardedStore(Artifact):
                 target = group.create_array(
                     name,
                     shape=values.shape,
-                    chunks=values.shape,
+                    chunks=tuple(max(1, length) for length in values.shape),
                     dtype=values.dtype,
                     dimension_names=dims,
-                    compressors=_codecs(values.dtype),
+                    compressors=codecs(values.dtype),
                 )
                 target[...] = values
             for name, spec in arrays.items():
@@ -238,7 +158,7 @@ class ShardedStore(Artifact):
                     dtype=spec.dtype,
                     fill_value=spec.fill,
                     dimension_names=(IMAGE, *spec.dims),
-                    compressors=_codecs(spec.dtype),
+                    compressors=codecs(spec.dtype),
                     attributes={**spec.attrs, **({STRIDE: spec.stride} if spec.stride > 1 else {})},
                 )
             zarr.consolidate_metadata(str(aside))
@@ -256,10 +176,10 @@ class ShardedStore(Artifact):
         images = self.images_of(shard)
         for name in self.array_names():
             array = self.array(name)
-            for place in _tile_places(array, array.shape[1:]):
-                if (self.path / name / _tile_file(shard, place)).exists():
+            for place in tile_places(array, array.shape[1:]):
+                if (self.path / name / tile_file(shard, place)).exists():
                     try:
-                        array[(slice(images.start, images.stop), *_region(array, place))]
+                        array[(slice(images.start, images.stop), *tile_region(array, place))]
                     except Exception:  # each codec has its own error for wrong bytes
                         return False
         return True
@@ -349,7 +269,7 @@ class ShardedStore(Artifact):
             shard
             for shard in range(self.num_shards())
             if not all(
-                (self.path / name / _tile_file(shard, [0] * (array.ndim - 1))).exists()  # the one that is written last
+                (self.path / name / tile_file(shard, [0] * (array.ndim - 1))).exists()  # the one that is written last
                 for name, array in arrays.items()
             )
         ]
@@ -389,8 +309,9 @@ class ShardedStore(Artifact):
                 reach = np.max([np.shape(value) for value in values], axis=0).astype(int)
                 if (reach > target.shape[1:]).any():
                     raise ValueError(f"'{name}' has the shape {target.shape[1:]}; got a value of {tuple(reach)}")
-                for place in reversed(list(_tile_places(target, np.maximum(reach, 1)))):  # the first one is the last
-                    _write_tile(target, images, place, values)
+                for place in reversed(list(tile_places(target, np.maximum(reach, 1)))):  # the first one is the last
+                    (self.path / name / tile_file(shard, place)).unlink(missing_ok=True)
+                    write_tile(target, images, place, values)
 
     def read_image(self, name: str, index: int, size: tuple[int, int] | None = None, **cells: int) -> np.ndarray:
         """The values of one image in an array.
@@ -421,8 +342,8 @@ class ShardedStore(Artifact):
         shape = [min(cells.get(str(dim), length), length) for dim, length in zip(dims, array.shape[1:], strict=True)]
         shard = index // self.shard_size
         try:
-            for place in _tile_places(array, shape if cells else [1] * len(shape)):
-                file = _tile_file(shard, place)
+            for place in tile_places(array, shape if cells else [1] * len(shape)):
+                file = tile_file(shard, place)
                 if not (self.path / name / file).exists():
                     raise DamagedShardError(self.path, shard, name, "its file does not exist")
                 self.require_sound(f"{name}/{file}")
@@ -466,7 +387,7 @@ class ShardedStore(Artifact):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _remove_damaged(self, path: Path) -> None:
-        """Remove a damaged file. A part of a shard is useless without the rest: the shard is removed from all arrays."""
+        """Remove a damaged file. A part of a shard is useless without the rest: its shard goes from all arrays."""
         shard = self.shard_of(path)
         if shard is None:
             path.unlink(missing_ok=True)
@@ -477,46 +398,3 @@ class ShardedStore(Artifact):
         """Index of the shard to which a file belongs; None for metadata and coordinates."""
         array, *rest = path.relative_to(self.path).parts
         return int(rest[1]) if len(rest) > 1 and rest[0] == "c" and array not in self._coordinates() else None
-
-
-def _tile_places(array: zarr.Array, reach: Sequence[int] | np.ndarray) -> Iterator[tuple[int, ...]]:
-    """Places (row, column, ...) of the tiles that values of the shape `reach` need, the first one first."""
-    counts = [-(-int(length) // tile) for length, tile in zip(reach, array.chunks[1:], strict=True)]
-    return itertools.product(*map(range, counts))
-
-
-def _region(array: zarr.Array, place: Sequence[int]) -> tuple[slice, ...]:
-    """The part of an image that a tile holds."""
-    return tuple(
-        slice(number * tile, min((number + 1) * tile, length))
-        for number, tile, length in zip(place, array.chunks[1:], array.shape[1:], strict=True)
-    )
-
-
-def _tile_file(shard: int, place: Sequence[int]) -> str:
-    """File of the tiles of a shard at one place, below the folder of the array."""
-    return "/".join(["c", str(shard), *map(str, place)])
-
-
-def _write_tile(target: zarr.Array, images: range, place: Sequence[int], values: Sequence[np.ndarray]) -> None:
-    region = _region(target, place)
-    shape = tuple(part.stop - part.start for part in region)
-    block = np.full((len(images), *shape), target.fill_value, target.dtype)
-    for number, value in enumerate(values):
-        part = np.asarray(value)[region]
-        block[number, ...][tuple(map(slice, part.shape))] = part
-    # Images that do not reach this tile have no chunk in it. If that holds for all, zarr would write no file at all.
-    is_empty = bool(np.isnan(block).all() if np.isnan(target.fill_value) else (block == target.fill_value).all())
-    written = target.with_config({"write_empty_chunks": is_empty or not any(place)})
-    written[(slice(images.start, images.stop), *region)] = block
-
-
-def _codecs(dtype: np.typing.DTypeLike):
-    """Compression of one chunk, chosen by measurement: shuffling bytes helps for floats, not for label maps.
-
-    CRC32C comes last, over the compressed bytes. Without it, a flipped bit decodes to wrong numbers in most trials. A
-    flipped bit in the header of zstd can switch off its own checksum.
-    """
-    if np.dtype(dtype).kind == "f":
-        return [BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"), Crc32cCodec()]
-    return [ZstdCodec(level=5), Crc32cCodec()]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.cam.classifier import CamClassifier
+from models.input_size import limited_scale
 
 
 def extract_cams(
@@ -32,7 +33,7 @@ def extract_cams(
     tags : Tensor, (B, K), {0, 1}
     size : (height, width) of the result
     scales : sequence of float
-        Sizes of the image relative to its own.
+        Sizes of the image relative to its own, limited by `models.input_size.limited_scale`.
     flip : bool
         Use the mirror image at every scale, too.
     fusion : {"mean", "max"}
@@ -45,15 +46,14 @@ def extract_cams(
     """
     total = images.new_zeros(len(images), tags.shape[1], *size)
     fuse = torch.maximum if fusion == "max" else torch.add
-    for scale in scales:
+    for wanted in scales:
+        scale = limited_scale((images.shape[-2], images.shape[-1]), wanted)
         scaled = (
             images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
         )
-        batch = torch.cat([scaled, scaled.flip(-1)]) if flip else scaled
-        maps = classifier(batch).cams
+        maps = classifier(scaled).cams
         if flip:
-            straight, mirrored = maps.chunk(2)
-            maps = fuse(straight, mirrored.flip(-1))
+            maps = fuse(maps, classifier(scaled.flip(-1)).cams.flip(-1))
         total = fuse(total, F.interpolate(maps, size=size, mode="bilinear", align_corners=False))
     total = total * tags[:, :, None, None]
     peak = total.amax(dim=(-2, -1), keepdim=True)

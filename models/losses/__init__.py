@@ -17,7 +17,7 @@ MAP_LOSSES: dict[str, MapLoss] = {
         inputs=("maps", "tags"),
         published_weight=0.2,
         replaces_classification=True,
-        settings={"samples": Setting(10, "positions drawn per image and class")},
+        settings={"samples": Setting(10, "positions drawn per image and class", at_least=1, at_most=100_000)},
     ),
     "deal": MapLoss(
         "models.losses.deal:DepthEdgeAlignmentLoss",
@@ -27,11 +27,13 @@ MAP_LOSSES: dict[str, MapLoss] = {
         published_weight=1.0,
         settings={
             "edges": Setting("curvature", "how depth edges are found", choices=("curvature", "sobel")),
-            "stride": Setting(8, "pixels per cell of the grid on which the edges are compared"),
-            "floor": Setting(0.04, "depth edges below it are noise (1/m; sobel: m)"),
-            "span": Setting(0.3, "depth edges above floor + span count in full"),
+            "stride": Setting(8, "pixels per cell of the grid on which the edges are compared", at_least=1, at_most=64),
+            "floor": Setting(0.04, "depth edges below it are noise (1/m; sobel: m)", at_least=0),
+            "span": Setting(0.3, "depth edges above floor + span count in full", above=0),
             "noise_factor": Setting(
-                2.0, "for noisy depth: the floor of an image is at least this multiple of its median depth edge"
+                2.0,
+                "for noisy depth: the floor of an image is at least this multiple of its median depth edge",
+                at_least=0,
             ),
         },
     ),
@@ -41,8 +43,8 @@ MAP_LOSSES: dict[str, MapLoss] = {
         inputs=("cams", "image", "tags"),
         published_weight=1.0,
         settings={
-            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid"),
-            "stride": Setting(8, "pixels per cell of the grid on which colours are compared"),
+            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid", above=0, at_most=100),
+            "stride": Setting(8, "pixels per cell of the grid on which colours are compared", at_least=1, at_most=64),
         },
     ),
 }

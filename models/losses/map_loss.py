@@ -19,11 +19,16 @@ class Setting:
         One line for help and luigi.cfg.
     choices : tuple of str
         The valid values of a text; empty for a number.
+    at_least, above, at_most : float or None
+        Bounds of a number; None = no such bound.
     """
 
     default: int | float | str
     description: str
     choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class SaliencyLoss(nn.Module):
     --------
     >>> import torch
     >>> loss = SaliencyLoss()
-    >>> saliency = torch.tensor([[[0, 1], [1, 255]]])
+    >>> saliency = torch.tensor([[[0, 1], [1, 65535]]])
     >>> round(float(loss(torch.zeros(1, 4, 2, 2), saliency, torch.tensor([[1, 1, 0]]))), 4)  # log 4 + log 2
     2.0794
     """

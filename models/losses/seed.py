@@ -58,7 +58,7 @@ class BalancedSeedLoss(nn.Module):
     --------
     >>> import torch
     >>> loss = BalancedSeedLoss()
-    >>> seeds = torch.full((1, 4, 4), 255)
+    >>> seeds = torch.full((1, 4, 4), 65535)
     >>> seeds[0, 0], seeds[0, 3] = 0, 2
     >>> round(float(loss(torch.zeros(1, 3, 4, 4), seeds)), 4)  # 2 log 3
     2.1972

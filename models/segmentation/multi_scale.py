@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from models.input_size import limited_scale
 
 
 def averaged_probabilities(
@@ -19,7 +22,7 @@ def averaged_probabilities(
         Images (B, 3, h, w) -> class logits (B, C, h', w'). They are resized to the images here.
     images : Tensor, (B, 3, H, W)
     scales : sequence of float
-        Sizes of the image relative to its own.
+        Sizes of the image relative to its own, limited by `models.input_size.limited_scale`.
     flip : bool
         Use the mirror image at every scale, too.
 
@@ -33,8 +36,9 @@ def averaged_probabilities(
     (torch.Size([1, 2, 4, 6]), 0.5)
     """
     size = images.shape[-2:]
-    total = images.new_zeros(())
-    for scale in scales:
+    total: Any = None
+    for wanted in scales:
+        scale = limited_scale((size[0], size[1]), wanted)
         scaled = (
             images
             if scale == 1
@@ -47,5 +51,6 @@ def averaged_probabilities(
             logits = F.interpolate(
                 logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False
             )
-            total = total + logits.softmax(1)
-    return total / (len(scales) * (2 if flip else 1))
+            probabilities = logits.softmax(1)
+            total = probabilities if total is None else total.add_(probabilities)
+    return total.div_(len(scales) * (2 if flip else 1))

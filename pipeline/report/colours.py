@@ -10,26 +10,23 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
+from data.sample import UNLABELLED
+
 UNLABELLED_COLOUR = (232, 232, 232)
 PANEL_WIDTH = 240
 """Maximum width of a picture in a page, in pixels."""
 
 
 def palette(count: int) -> np.ndarray:
-    """Colours of the classes 0..count-1, (count, 3) uint8; class 0 is almost black."""
-    colours = np.array([matplotlib.colormaps["tab20"](i % 20)[:3] for i in _spread(count - 1)]).reshape(-1, 3)
+    """Colours of the classes 0..count-1, (count, 3) uint8. Class 0 is almost black; twenty other colours repeat."""
+    order = [*range(0, 20, 2), *range(1, 20, 2)]  # the strong colours of tab20 first, then the pale ones
+    colours = matplotlib.colormaps["tab20"](order)[np.arange(count - 1) % 20, :3]
     return np.concatenate([[[32, 32, 36]], (colours * 255)]).astype(np.uint8)
 
 
-def _spread(count: int) -> list[int]:
-    """Indices of colours: the strong colours of tab20 first (even indices), then the pale ones."""
-    order = [*range(0, 20, 2), *range(1, 20, 2)]
-    return [order[i % 20] for i in range(count)]
-
-
 def colour_labels(labels: np.ndarray, num_classes: int, image: np.ndarray | None = None) -> np.ndarray:
-    """Label map (H, W) uint8 -> picture; half transparent over `image`, if it is given."""
-    table = np.tile(np.array(UNLABELLED_COLOUR, np.uint8), (256, 1))
+    """Label map (H, W) uint16 -> picture; half transparent over `image`, if it is given."""
+    table = np.tile(np.array(UNLABELLED_COLOUR, np.uint8), (UNLABELLED + 1, 1))
     table[:num_classes] = palette(num_classes)
     coloured = table[labels]
     if image is None:

@@ -78,8 +78,8 @@ def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, gro
         With its ground truth.
     seeds : StoredImage
         The initial seed.
-    grown : sequence of ndarray, (H, W), uint8
-        The grown seed after each epoch, 255 = unlabelled.
+    grown : sequence of ndarray, (H, W), uint16
+        The grown seed after each epoch, 65535 = unlabelled.
     """
     image, truth = read_image(sample.image), read_truth(sample, dataset.num_classes)
     pictures = {"image": image}

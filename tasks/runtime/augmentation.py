@@ -29,6 +29,8 @@ class Augmentation:
     mosaic : float
         Share of the items that are mosaics: four images at half size, two by two. If every training image shows one
         object, a network learns that an image has one class. A mosaic shows several classes.
+    fit : bool
+        Scale images down that are larger than the crop, so that their tags are true for what is seen of them.
     """
 
     crop: tuple[int, int]
@@ -38,6 +40,7 @@ class Augmentation:
     jitter: float = 0.0
     hue: float = 0.0
     mosaic: float = 0.0
+    fit: bool = False
 
 
 def jitter_colours(image: Tensor, brightness: float, contrast: float, saturation: float, hue: float = 0.0) -> Tensor:

@@ -50,7 +50,9 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Any, h
                 values.setdefault(str(number), {})[key] = value
     text = json.dumps({"history": history, "groups": state["param_groups"], "values": values}).encode()
     # A copy of each: tensors that share memory are not allowed, and safetensors keeps no memory format.
-    copies = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    copies = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
+    }
     content = save({**copies, TEXT: torch.from_numpy(np.frombuffer(text, np.uint8).copy())})
     write_bytes(path, hash_bytes(content).encode() + content)
 

@@ -35,7 +35,7 @@ def seeded_objects(seed: Tensor, superpixel: Tensor, nothing: int) -> Tensor:
 
     Parameters
     ----------
-    seed : Tensor, (H, W), integer: 0, 1..K or 255 = unlabelled
+    seed : Tensor, (H, W), integer: 0, 1..K or 65535 = unlabelled
     superpixel : Tensor, (H, W), integer
     nothing : int
         Number of the pixels that belong to no superpixel. Among them, the foreground seeds are objects.

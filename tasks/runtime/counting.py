@@ -50,7 +50,7 @@ def count_shard(job: ShardJob) -> tuple[Any, Counts | None]:
 
 def total_counts(stage: StageTask, jobs: Sequence[ShardJob]) -> dict[Any, Counts]:
     """Compute jobs in the processes of a stage. Returns the sums: key -> counts. Keys without counts are left out."""
-    executor = executor_for(stage.processes, len(jobs), stage.dask)
+    executor = executor_for(stage.processes, len(jobs), stage.dask, stage.shard_timeout)
     totals: dict[Any, Counts] = {}
     for key, counts in stage.progress(executor.map(count_shard, jobs), len(jobs), "shard"):
         if counts is not None:

@@ -7,18 +7,15 @@ threads, because pydensecrf holds the GIL.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-import luigi
 import torch
 
-from data.errors import SettingError, WorkerError
-from tasks.runtime.shards import ShardJob
-
-TRIES = 3
-"""How many times a job is sent to a worker. If the worker process died each time, the run fails with a WorkerError."""
+from tasks.runtime.dask_clusters import dask_client
+from tasks.runtime.dask_jobs import DaskJobs
 
 
 class Executor(Protocol):
@@ -31,7 +28,7 @@ class Executor(Protocol):
         """
 
 
-def executor_for(workers: int, shards: int, dask: str = "") -> Executor:
+def executor_for(workers: int, shards: int, dask: str = "", seconds: float = 0) -> Executor:
     """The executor for a number of shards.
 
     Parameters
@@ -42,11 +39,13 @@ def executor_for(workers: int, shards: int, dask: str = "") -> Executor:
         Number of shards to compute.
     dask : str
         Address of a Dask scheduler, or ``slurm``, whose workers compute the shards; empty = this machine.
+    seconds : float
+        Time limit of a job in a worker process; 0 = none. There is none in this process.
     """
     processes = process_count(workers, shards)
     if processes == 1 and not dask:
         return ThisProcess()
-    return DaskWorkers(processes, dask)
+    return DaskWorkers(processes, dask, seconds)
 
 
 def process_count(workers: int, shards: int) -> int:
@@ -80,133 +79,33 @@ class DaskWorkers:
     Local worker processes end with this process, even if it is killed. The workers of a running scheduler are left
     as they are. SLURM jobs end after the ``map``.
 
+    A job whose worker process dies is sent to another worker. A job that takes longer than `seconds` may hang, and
+    nothing else stops it: its worker process ends itself, and the job counts as one whose worker died.
+
     Parameters
     ----------
     processes : int
         Number of local worker processes.
     dask : str
         Address of a Dask scheduler, or ``slurm``; empty = local processes.
+    seconds : float
+        Time limit of a job, from its beginning on a worker; 0 = none.
 
     Raises
     ------
     WorkerError
-        If `TRIES` worker processes died while they computed the same job.
+        If `TRIES` worker processes died or ended themselves while they computed the same job, or the scheduler or all
+        local worker processes are gone.
+    MemoryError
+        If the worker processes died because they needed too much memory.
     SettingError
-        If no scheduler answers, or the settings of SLURM are wrong.
+        If no scheduler answers, or the settings of TLS or of SLURM are wrong.
     """
 
-    def __init__(self, processes: int, dask: str = ""):
-        self.processes, self.address = processes, dask
+    def __init__(self, processes: int, dask: str = "", seconds: float = 0):
+        self.processes, self.address, self.seconds = processes, dask, seconds
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        with self:
-            yield from self._map(function, jobs)
-
-    def __enter__(self) -> DaskWorkers:
-        from distributed import Client
-
-        self.cluster = None if self.address not in ("", "slurm") else self._cluster()
-        try:
-            self.client = Client(self.cluster or self.address, timeout=20)
-        except OSError as error:
-            raise SettingError(f"no Dask scheduler answers at '{self.address}' ({error}); check --dask") from error
-        return self
-
-    def _cluster(self):
-        if self.address == "slurm":
-            config = luigi.configuration.get_config()
-            return slurm_cluster(dict(config.items("slurm")) if config.has_section("slurm") else {})
-        import dask
-        from distributed import LocalCluster
-
-        settings = {
-            "distributed.worker.daemon": True,
-            "distributed.logging.distributed": "error",
-            "distributed.scheduler.allowed-failures": 0,  # _map sends the job of a dead worker again
-        }
-        with dask.config.set(settings):
-            return LocalCluster(
-                n_workers=self.processes, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
-            )
-
-    def __exit__(self, *error) -> None:
-        self.client.close()
-        if self.cluster:
-            self.cluster.close()
-
-    def _map(self, function: Callable, jobs: Iterable[Any]) -> Iterator:
-        """Results as soon as they are ready. To limit the memory, at most two jobs per process are sent at a time."""
-        from concurrent.futures import CancelledError
-
-        from distributed import KilledWorker, as_completed
-
-        rest = iter(jobs)
-        running = as_completed([])
-        under_way: dict[str, tuple[Any, int]] = {}  # key of the future -> job, number of tries
-        limit = 2 * max(self.processes, sum(self.client.ncores().values()))
-
-        def submit(job: Any, tries: int) -> None:
-            future = self._submit(function, job)
-            under_way[future.key] = job, tries
-            running.add(future)
-
-        for job in rest:
-            submit(job, 1)
-            if running.count() >= limit:
-                break
-        for future in running:
-            job, tries = under_way.pop(future.key)
-            try:
-                result = future.result()
-            except (KilledWorker, CancelledError) as error:  # the worker process died with the job
-                if tries == TRIES:
-                    raise WorkerError(_died(job)) from error
-                submit(job, tries + 1)
-                continue
-            future.release()
-            if (following := next(rest, None)) is not None:
-                submit(following, 1)
-            yield result
-
-    def _submit(self, function: Callable, job: Any):
-        # Scattered, not a part of the task: the probabilities of a shard are tens of megabytes.
-        (payload,) = self.client.scatter([job], hash=False)
-        return self.client.submit(single_threaded, function, payload, pure=False)
-
-
-def _died(job: Any) -> str:
-    ids = [sample.image_id for sample in job.samples] if isinstance(job, ShardJob) else []
-    images = f"images {ids[0]} to {ids[-1]}" if ids else "a shard"
-    return (
-        f"{images}: the worker process died {TRIES} times on them (out of memory, or a broken file); completed shards "
-        "are kept; run with --processes 1 to see the cause"
-    )
-
-
-def slurm_cluster(settings: dict[str, str]):
-    """Workers as SLURM jobs, described by the section [slurm] of luigi.cfg.
-
-    Parameters
-    ----------
-    settings : dict
-        ``jobs`` (number of SLURM jobs) and the keywords of ``dask_jobqueue.SLURMCluster``: cores, memory, queue,
-        account, walltime, ...
-
-    Raises
-    ------
-    SettingError
-        If dask-jobqueue is not installed, or ``cores`` or ``memory`` is missing.
-    """
-    try:
-        from dask_jobqueue import SLURMCluster
-    except ImportError as error:
-        raise SettingError("--dask slurm needs the package dask-jobqueue: pip install 'depthseed[slurm]'") from error
-    options: dict[str, Any] = {name: int(value) if value.isdigit() else value for name, value in settings.items()}
-    jobs = options.pop("jobs", 1)
-    missing = {"cores", "memory"} - options.keys()
-    if missing:
-        raise SettingError(f"section [slurm] of luigi.cfg lacks {', '.join(sorted(missing))}; add them")
-    # One process per core: pydensecrf holds the GIL.
-    cluster = SLURMCluster(**{"processes": options["cores"], **options})
-    cluster.scale(jobs=jobs)
-    return cluster
+        with dask_client(self.processes, self.address) as client:
+            sender = DaskJobs(client, functools.partial(single_threaded, function), self.address, self.seconds)
+            yield from sender.results(jobs, self.processes)

@@ -3,7 +3,7 @@
 ::
 
     class ThresholdSaliency(ImageStage):
-        threshold = luigi.FloatParameter(default=0.5, description="saliency above which a pixel is salient")
+        threshold = number(0.5, "saliency above which a pixel is salient", at_least=0, below=1)
 
         def requires(self):
             return {"dataset": self.upstream(IndexDataset), "saliency": self.upstream(LoadSaliency)}
@@ -17,18 +17,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import luigi
 import numpy as np
 
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
-from data.store.sharded import ArraySpec
-from tasks.runtime.layout import SHARD_SIZE, create_store
+from data.store.tiles import ArraySpec
+from models.input_size import LARGEST_INPUT, limited_scale
+from tasks.runtime.layout import SHARD_SIZE, create_store, images_per_shard
+from tasks.runtime.numeric import whole
 from tasks.runtime.parameters import one_of
 from tasks.runtime.shards import ImageInputs, ShardJob, open_stores, write_shard
 from tasks.runtime.stage import StageTask
+
+log = logging.getLogger("depthseed")
 
 BatchFunction = Callable[[list[Sample]], Iterable]
 """What a network computes: samples whose images have one size -> one result per sample, in their order."""
@@ -41,13 +45,19 @@ class ImageStage(StageTask):
     ``requires()`` must name an IndexDataset as ``dataset``.
     """
 
-    shard_size = luigi.IntParameter(default=SHARD_SIZE, description="images per shard")
+    shard_size = whole(SHARD_SIZE, "maximum number of images per shard; fewer if they take more than 64 MB", at_least=1)
 
     split: Any = TRAIN
     """`TRAIN` or `EVALUATION`; a parameter in `SplitStage`."""
 
     batch_size: Any = 1
     """Images per batch of `batch_function`; a parameter in the stages that have one."""
+
+    values_per_pixel: Any = 1.0
+    """Values that the network returns per pixel of an image; it limits the batches."""
+
+    network_scales: Any = ()
+    """Scales at which `batch_function` shows an image to the network; limited by `models.input_size`."""
 
     @property
     def in_workers(self) -> bool:
@@ -62,6 +72,16 @@ class ImageStage(StageTask):
     def arrays(self, samples: Sequence[Sample]) -> dict[str, ArraySpec]:
         """The arrays that this stage writes: name -> layout (`tasks.runtime.layout` makes the usual ones)."""
         raise NotImplementedError
+
+    @property
+    def num_classes(self) -> int:
+        """Number of foreground classes K of the data set."""
+        return self.inputs["dataset"].num_classes
+
+    def image_bytes(self, samples: Sequence[Sample]) -> np.ndarray:
+        """What each image takes in memory until its shard is written, (N,) float in bytes."""
+        sizes = np.array([sample.size for sample in samples], np.int64)
+        return np.sum([spec.image_bytes(sizes) for spec in self.arrays(samples).values()], axis=0)
 
     def compute(self, sample: Sample, inputs: ImageInputs) -> Mapping[str, np.ndarray]:
         """The values of one image: name of the array -> values without padding.
@@ -90,7 +110,9 @@ class ImageStage(StageTask):
         from tasks.runtime.executors import executor_for
 
         dataset, samples = self.inputs["dataset"], self.samples
-        store = create_store(self.artifact, dataset, samples, self.arrays(samples), self.description(), self.shard_size)
+        shard_size = images_per_shard(self.image_bytes(samples), self.shard_size) if samples else 1
+        store = create_store(self.artifact, dataset, samples, self.arrays(samples), self.description(), shard_size)
+        self._tell_limited(samples)
         missing = store.missing_shards()
         network = self.batch_function(dataset) if missing else None
         stores = open_stores(self.inputs)
@@ -99,15 +121,24 @@ class ImageStage(StageTask):
             for shard in missing:
                 indices = store.images_of(shard)
                 here = [samples[index] for index in indices]
-                inferred = _inferred(network, here, self.batch_size)
+                inferred = _inferred(network, here, self.batch_size, self.values_per_pixel)
                 job = ShardJob(self.compute, indices, here, stores, dataset.num_classes, inferred, store, shard)
                 del inferred
                 yield job
                 del job  # one shard of network results is in memory, not two
 
         workers = (self.processes, self.dask) if self.in_workers else (1, "")
-        executor = executor_for(workers[0], len(missing), workers[1])
+        executor = executor_for(workers[0], len(missing), workers[1], self.shard_timeout)
         return sum(self.progress(executor.map(write_shard, jobs()), len(missing), "shard"))
+
+    def _tell_limited(self, samples: Sequence[Sample]) -> None:
+        wanted = max(self.network_scales, default=0.0)
+        limited = [sample.image_id for sample in samples if limited_scale(sample.size, wanted) < wanted]
+        if limited:
+            log.warning(
+                "%s: %d images are shown to the network at a scale below %g, with %.1f megapixels, the first is %s",
+                self.label, len(limited), wanted, LARGEST_INPUT / 1e6, limited[0],
+            )  # fmt: skip
 
 
 class OfSplit:
@@ -124,9 +155,11 @@ class SplitStage(OfSplit, ImageStage):
     """An `ImageStage` whose parameter ``split`` names the split."""
 
 
-def _inferred(network: BatchFunction | None, samples: Sequence[Sample], batch_size: int) -> Sequence | None:
+def _inferred(
+    network: BatchFunction | None, samples: Sequence[Sample], batch_size: int, values_per_pixel: float
+) -> Sequence | None:
     if network is None:
         return None
     from tasks.runtime.tensors import map_images
 
-    return map_images(samples, batch_size, network)
+    return map_images(samples, batch_size, network, values_per_pixel)

@@ -2,21 +2,89 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from data.sample import UNLABELLED, DatasetIndex, Sample
-from data.store.sharded import ArraySpec, ShardedStore
+from data.store.sharded import ShardedStore
+from data.store.tiles import SHARD_BYTES, ArraySpec
 
 SHARD_SIZE = 32
-"""Default number of images per shard. With some dozens, there are few files and the memory stays small."""
+"""Largest number of images in a shard. With some dozens, there are few files, and little is lost if a run is killed."""
+
+LARGEST_CROP = 2**20
+"""Pixels of the largest training crop that is chosen without `crop_size`; a frame of 1280x800 has fewer."""
+
+FAR = 3.0
+"""A frame is unusual if its longer or its shorter side is this many times the median, or this part of it."""
 
 
 def padded_size(samples: Sequence[Sample], stride: int = 1) -> tuple[int, int]:
     """Largest height and largest width of the images, in cells of `stride` pixels."""
-    height, width = (max(-(-sample.size[axis] // stride) for sample in samples) for axis in (0, 1))
+    height, width = (max((-(-sample.size[axis] // stride) for sample in samples), default=1) for axis in (0, 1))
     return height, width
+
+
+def unusual(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """Frames whose size is far from that of most others (`FAR`): the larger ones, and the smaller ones.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> frames = [Sample(f"{w}x{h}", "train", Path(), (), size=(h, w)) for w, h in [(640, 480)] * 3 + [(4000, 3000)]]
+    >>> [[frame.image_id for frame in found] for found in unusual(frames)]
+    [['4000x3000'], []]
+    """
+    if not samples:
+        return [], []
+    sides = np.sort([sample.size for sample in samples], axis=1) / np.median(
+        np.sort([sample.size for sample in samples], axis=1), axis=0
+    )
+    large, small = (sides > FAR).any(1), (sides < 1 / FAR).any(1)
+    return (
+        [sample for sample, found in zip(samples, large, strict=True) if found],
+        [sample for sample, found in zip(samples, small & ~large, strict=True) if found],
+    )
+
+
+def training_crop(samples: Sequence[Sample]) -> tuple[int, int]:
+    """Height and width of the crop that holds every frame, except the unusually large ones, in at most `LARGEST_CROP`.
+
+    Frames that are larger are scaled down to fit (`tasks.runtime.augmentation.Augmentation`).
+    """
+    large = {sample.image_id for sample in unusual(samples)[0]}
+    height, width = padded_size([sample for sample in samples if sample.image_id not in large])
+    factor = min(1.0, math.sqrt(LARGEST_CROP / (height * width)))
+    return max(1, int(height * factor)), max(1, int(width * factor))
+
+
+def images_per_shard(image_bytes: np.ndarray, most: int) -> int:
+    """Number of images in a shard: the largest for which the images of every shard take at most `SHARD_BYTES`.
+
+    The largest image of each shard counts as a usual one. Otherwise a single large image among many would leave one
+    image for each shard. So a shard takes at most `SHARD_BYTES` and its largest image.
+
+    Parameters
+    ----------
+    image_bytes : ndarray, (N,), float
+        What each image takes in memory.
+    most : int
+        Upper limit.
+
+    Examples
+    --------
+    >>> images_per_shard(np.full(100, 4e6), 32), images_per_shard(np.array([1e6] * 99 + [300e6]), 32)
+    (16, 32)
+    """
+    usual = np.median(image_bytes)
+    for count in range(min(most, len(image_bytes)), 1, -1):
+        starts = np.arange(0, len(image_bytes), count)
+        others = np.add.reduceat(image_bytes, starts) - np.maximum.reduceat(image_bytes, starts)
+        if others.max() + usual <= SHARD_BYTES:
+            return count
+    return 1
 
 
 def image_map(
@@ -41,13 +109,13 @@ def image_map(
 
 
 def label_map(samples: Sequence[Sample], long_name: str) -> ArraySpec:
-    """Layout of an array with one class number per pixel, uint8; 255 = unlabelled, or padding."""
-    return image_map(samples, "uint8", UNLABELLED, long_name)
+    """Layout of an array with one class number per pixel, uint16; 65535 = unlabelled, or padding."""
+    return image_map(samples, "uint16", UNLABELLED, long_name)
 
 
 def image_coords(dataset: DatasetIndex, samples: Sequence[Sample]) -> dict:
     """Coordinates of every artifact: height and width of each image in pixels, and the names of the classes."""
-    sizes = np.array([sample.size for sample in samples], np.int32)
+    sizes = np.array([sample.size for sample in samples], np.int32).reshape(-1, 2)
     return {
         "height": (("image_id",), sizes[:, 0]),
         "width": (("image_id",), sizes[:, 1]),

@@ -9,16 +9,18 @@ import luigi
 from models.losses import MAP_LOSSES
 from models.losses.map_loss import Setting
 from tasks.runtime.luigi_seam import add_parameter
+from tasks.runtime.numeric import NumberParameter, Range, WholeParameter, number
 from tasks.runtime.parameters import nonzero, one_of, only
 
 
 def with_map_losses(stage: type[luigi.Task]) -> type[luigi.Task]:
     """Give a stage the parameters ``<loss>_weight`` and ``<loss>_<setting>`` of every loss of `MAP_LOSSES`."""
     for name, loss in MAP_LOSSES.items():
-        meaning = f"weight of the {loss.title}"
         if loss.replaces_classification:
-            meaning = f"share of the {loss.title} in the classification loss"
-        weight = luigi.FloatParameter(default=loss.weight, description=f"{meaning}, 0 = off")
+            meaning = f"share of the {loss.title} in the classification loss, 0 = off"
+            weight = number(loss.weight, meaning, at_least=0, at_most=1)
+        else:
+            weight = number(loss.weight, f"weight of the {loss.title}, 0 = off", at_least=0)
         add_parameter(stage, f"{name}_weight", weight)
         for keyword, setting in loss.settings.items():
             add_parameter(stage, f"{name}_{keyword}", only(_parameter(setting), **{f"{name}_weight": nonzero}))
@@ -39,5 +41,6 @@ def loss_settings(stage: luigi.Task, name: str) -> dict[str, object]:
 def _parameter(setting: Setting) -> luigi.Parameter[Any]:
     if setting.choices:
         return one_of(setting.choices, str(setting.default), setting.description)
-    kinds: dict[type, type[Any]] = {int: luigi.IntParameter, float: luigi.FloatParameter, str: luigi.Parameter}
-    return kinds[type(setting.default)](default=setting.default, description=setting.description)
+    bounds = {name: getattr(setting, name) for name in ("at_least", "above", "at_most")}
+    kind = WholeParameter if isinstance(setting.default, int) else NumberParameter
+    return kind(setting.default, setting.description, Range(**bounds))

@@ -18,30 +18,8 @@ from typing import Any, TypeVar
 
 import luigi
 
-from data.errors import SettingError
 from tasks.runtime.luigi_seam import choices_of
-
-
-class ScalesParameter(luigi.Parameter[tuple[float, ...]]):
-    """A comma-separated list of numbers, ``1,0.75,0.5``; its value is a tuple of floats.
-
-    Raises
-    ------
-    SettingError
-        If the text is not such a list.
-    """
-
-    def parse(self, text: str) -> tuple[float, ...]:
-        try:
-            return tuple(float(part) for part in text.split(","))
-        except ValueError:
-            raise SettingError(f"'{text}' is not a list of numbers; write them as 1,0.75,0.5") from None
-
-    def serialize(self, value: tuple[float, ...]) -> str:
-        return ",".join(f"{number:g}" for number in value)
-
-    def _warn_on_wrong_param_type(self, name, value):
-        pass  # luigi would warn about the tuple
+from tasks.runtime.numeric import ranged_parameters
 
 
 def flag(default: bool, description: str = "") -> luigi.BoolParameter:
@@ -162,7 +140,7 @@ LUIGIS_CHOICES = re.compile(r" *Choices: \{[^}]*\}")
 
 
 def described(stage: type[luigi.Task], name: str) -> str:
-    """The line about a parameter in luigi.cfg: description, conditions under which it matters, choices."""
+    """The line about a parameter in luigi.cfg: description, conditions under which it matters, legal values."""
     parameter = getattr(stage, name)
     parts = [LUIGIS_CHOICES.sub("", parameter.description or "")]
     for other, registry in registries_of(stage).items():
@@ -171,7 +149,9 @@ def described(stage: type[luigi.Task], name: str) -> str:
             parts.append(f"(if {other} is {' or '.join(takers)})")
     text = " ".join(filter(None, parts))
     choices = ", ".join(sorted(choices_of(parameter)))
-    return "; ".join(filter(None, [text, choices and f"choices: {choices}"]))
+    ranged = ranged_parameters(stage).get(name)
+    legal = ranged.told()[0] if ranged else ""
+    return "; ".join(filter(None, [text, legal, choices and f"choices: {choices}"]))
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import luigi
 
-from data.errors import DamagedArtifactError, DatasetError, SettingError, StoreError
+from data.errors import DamagedArtifactError, DatasetError, SettingError
 from data.files.fingerprint import NAMED_FILES, WatchedFiles
 from data.readers import DATASETS
 from data.store.artifact import Artifact, hash_text, write_bytes, write_json
@@ -25,9 +25,11 @@ from tasks.presets import PROFILES, preset_of
 from tasks.runtime.lock import artifact_lock
 from tasks.runtime.luigi_seam import is_set, registered_tasks
 from tasks.runtime.memory import reset_peak_memory
+from tasks.runtime.numeric import flag_of, require_legal, whole
 from tasks.runtime.parameters import matters, nearest, one_of
 from tasks.runtime.progress import track
 from tasks.runtime.record import read_record, write_record
+from tasks.runtime.resource_errors import resource_errors_told
 
 log = logging.getLogger("depthseed")
 
@@ -37,7 +39,10 @@ STAGE_FILE = "stage.json"
 INPUTS_NOTE = "inputs.partial"
 """File in an artifact that is not complete: hash of the stamps of the files that are read."""
 
-COMMON = ("dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "device")
+COMMON = (
+    "dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "shard_timeout",
+    "device",
+)  # fmt: skip
 """Parameters that every stage passes on to the stages that it requires."""
 
 
@@ -109,14 +114,15 @@ class StageTask(luigi.Task):
         default={},
         description='JSON of parameters of single stages, overrides luigi.cfg: {"Stage": {"parameter": value}}',
     )
-    seed = luigi.IntParameter(default=0, description="seed of everything that is random")
-    processes = luigi.IntParameter(
-        default=0, description="number of processes of the CPU stages, 0 = one per core", significant=False
-    )
+    seed = whole(0, "seed of everything that is random", at_least=0, at_most=2**32 - 1)
+    processes = whole(0, "number of processes of the CPU stages, 0 = one per core", at_least=0, significant=False)
     dask = luigi.Parameter(
         default="",
         description="workers of the CPU stages: address of a Dask scheduler, or slurm (section [slurm] of luigi.cfg)",
         significant=False,
+    )
+    shard_timeout = whole(
+        3600, "seconds that a worker process may take for a shard, 0 = no limit", at_least=0, significant=False
     )
     device = luigi.Parameter(
         default="auto", description="torch device; auto = cuda if it is available, else cpu", significant=False
@@ -147,10 +153,18 @@ class StageTask(luigi.Task):
             if name in kwargs:
                 continue
             if name in settings:
-                values[name] = _parsed(param, settings[name])
+                values[name] = _parsed(cls, name, settings[name])
             elif name in preset and not is_set(param, cls.get_task_family(), name):
                 values[name] = preset[name]
+        require_legal(cls, values, COMMON)
         return [(name, values[name]) for name, _ in params]
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.check()
+
+    def check(self) -> None:
+        """Raise SettingError if the values of several parameters do not fit together. Called when a stage is made."""
 
     # What it reads
 
@@ -285,16 +299,12 @@ class StageTask(luigi.Task):
             start = time.perf_counter()
             reset_peak_memory()
             try:
-                images = self.work()
+                with resource_errors_told(self, self.artifact.path):
+                    images = self.work()
             except DamagedArtifactError as error:
                 kind = ShardedStore if error.artifact.suffix == ShardedStore.suffix else Artifact
                 kind(error.artifact).repair(error)
                 raise
-            except OSError as error:
-                raise StoreError(
-                    f"{error.filename or self.artifact.path}: {error.strerror or error}; check the disk space and the "
-                    "file permissions, then run the same command again: completed shards are kept"
-                ) from error
             try:
                 for files in watched:
                     files.require_unchanged()
@@ -388,9 +398,13 @@ class _ArtifactTarget(luigi.Target):
         return self.artifact.is_complete()
 
 
-def _parsed(param: luigi.Parameter, value: object) -> object:
+def _parsed(stage: type[StageTask], name: str, value: object) -> object:
     """A value of `settings`, parsed as on the command line, so that 0 and 0.0 are the same setting."""
-    return param.parse(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    try:
+        return getattr(stage, name).parse(text)
+    except ValueError as error:
+        raise SettingError(f"{flag_of(stage, name)} is {text} in settings: {error}") from None
 
 
 def _stage_named(family: str) -> type[StageTask]:

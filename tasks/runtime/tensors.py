@@ -54,17 +54,37 @@ def image_batch(samples: Sequence[Sample]) -> Tensor:
     return torch.stack([image_tensor(sample) for sample in samples])
 
 
-def batches_of_one_size(samples: Sequence[Sample], batch_size: int) -> Iterator[list[int]]:
-    """Yield positions of samples, at most `batch_size` at a time. The images of a group have the same size."""
+BATCH_PIXELS = 2**24
+"""Pixels of the images in a batch, at most; one image may have more."""
+
+BATCH_VALUES = 2**28
+"""Values that a network returns for a batch, at most: 1 GB. One image may have more."""
+
+
+def batches_of_one_size(
+    samples: Sequence[Sample], batch_size: int, values_per_pixel: float = 1.0
+) -> Iterator[list[int]]:
+    """Yield positions of samples. The images of a group have the same size.
+
+    A group has at most `batch_size` images, `BATCH_PIXELS` pixels and `BATCH_VALUES` results. A network returns
+    `values_per_pixel` results. A group has at least one image.
+    """
     by_size: dict[tuple[int, int], list[int]] = {}
     for index, sample in enumerate(samples):
         by_size.setdefault(sample.size, []).append(index)
-    for indices in by_size.values():
-        for start in range(0, len(indices), batch_size):
-            yield indices[start : start + batch_size]
+    for (height, width), indices in by_size.items():
+        pixels = max(height * width, 1)
+        count = max(1, min(batch_size, BATCH_PIXELS // pixels, int(BATCH_VALUES / (pixels * values_per_pixel))))
+        for start in range(0, len(indices), count):
+            yield indices[start : start + count]
 
 
-def map_images(samples: Sequence[Sample], batch_size: int, compute: Callable[[list[Sample]], Iterable]) -> list:
+def map_images(
+    samples: Sequence[Sample],
+    batch_size: int,
+    compute: Callable[[list[Sample]], Iterable],
+    values_per_pixel: float = 1.0,
+) -> list:
     """Compute one result per image, batch by batch. Returns the results in the order of the samples.
 
     Parameters
@@ -74,8 +94,10 @@ def map_images(samples: Sequence[Sample], batch_size: int, compute: Callable[[li
         Images per batch.
     compute : callable
         Samples whose images have one size -> one result per sample.
+    values_per_pixel : float
+        As of `batches_of_one_size`.
     """
     found: dict[int, object] = {}
-    for indices in batches_of_one_size(samples, batch_size):
+    for indices in batches_of_one_size(samples, batch_size, values_per_pixel):
         found.update(zip(indices, compute([samples[index] for index in indices]), strict=True))
     return [found[index] for index in range(len(samples))]

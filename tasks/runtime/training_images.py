@@ -136,12 +136,15 @@ class TrainingImages(Dataset):
 
     def _read_map(self, source: MapSource, index: int, size: tuple[int, int]) -> Tensor:
         values = source.store.read_image(source.array, index, size)
+        # torch has few operations on unsigned 16 bits
         return torch.from_numpy(values.astype(np.int32) if values.dtype == np.uint16 else values.copy())
 
     def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
         settings = self.augmentation
         # Draw the random numbers first, in a fixed order: the geometry does not depend on the change of colours.
         scale = zoom * float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
+        if settings.fit:
+            scale *= min(1.0, *(side / have for side, have in zip(settings.crop, image.shape[1:], strict=True)))
         mirrored = bool(rng.random() < 0.5) and settings.flip
         place = rng.random(2)
         brightness, contrast, saturation = 1 + settings.jitter * rng.uniform(-1, 1, 3)

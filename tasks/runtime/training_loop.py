@@ -182,8 +182,8 @@ def train(
 
 def _advice(stage: str, problem: str) -> str:
     return (
-        f"{stage}: {problem}; lower --{stage}-learning-rate, limit the gradient by --{stage}-clip-norm, or look at these "
-        "images and their maps with: python -m pipeline show"
+        f"{stage}: {problem}; lower --{stage}-learning-rate, limit the gradient by --{stage}-clip-norm, or look at "
+        "these images and their maps: python -m pipeline show"
     )
 
 

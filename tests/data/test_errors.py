@@ -14,3 +14,7 @@ def test_all_are_errors_for_the_user_and_a_standard_kind():
 def test_they_travel_between_processes():
     for error in (errors.ImageError("a"), errors.DamagedShardError("a.zarr", 1, "label", "why")):
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_message_is_one_printable_line_whatever_a_name_holds():
+    assert str(errors.ImageError("a\nb\x1b[2J\ud800é.png: is bad")) == "a\\nb\\x1b[2J\\ud800é.png: is bad"

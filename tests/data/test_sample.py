@@ -1,12 +1,13 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from data.errors import DatasetError
 from data.files.fingerprint import hash_file
 from data.readers.bop import read_bop
-from data.sample import EVALUATION, TRAIN, DatasetIndex
+from data.sample import EVALUATION, LARGEST_CLASS, TRAIN, DatasetIndex
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
 
@@ -48,6 +49,14 @@ def test_images_depth_and_tags_do(index):
     assert changed != before
     index.samples[0].image.write_bytes(b"another image")
     assert index.fingerprint(hash_file) not in (before, changed)
+
+
+def test_more_classes_than_can_be_stored_are_refused(index):
+    names = [str(number) for number in range(LARGEST_CLASS + 1)]
+    assert np.iinfo(np.int16).max - 1 == LARGEST_CLASS
+    assert dataclasses.replace(index, class_names=tuple(names)).num_classes == LARGEST_CLASS
+    with pytest.raises(DatasetError, match="has 32767 classes besides class 0, but at most 32766 are possible; merge"):
+        dataclasses.replace(index, class_names=(*names, "one more"))
 
 
 def test_a_set_without_labels_or_images_is_refused(index):

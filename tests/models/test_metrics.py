@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from models.label_values import UNLABELLED
 from models.metrics import (
     best_threshold,
     border_counts,
@@ -9,6 +10,8 @@ from models.metrics import (
     cam_segmentation,
     class_iou,
     confusion_matrix,
+    confusion_of,
+    confusion_rows,
     coverage,
     mean_iou,
     pixel_accuracy,
@@ -17,13 +20,14 @@ from models.metrics import (
 
 def random_case(seed):
     rng = np.random.default_rng(seed)
-    return rng.choice([0, 1, 2, 255], (9, 8)).astype(np.uint8), rng.choice([0, 1, 2, 255], (9, 8)).astype(np.uint8)
+    truth, prediction = rng.choice([0, 1, 2, UNLABELLED], (2, 9, 8)).astype(np.uint16)
+    return truth, prediction
 
 
 def reference_iou(truth, prediction, label, unlabelled_is_wrong):
     intersection = union = 0
     for t, p in zip(truth.ravel(), prediction.ravel(), strict=True):
-        if t == 255 or (p == 255 and not unlabelled_is_wrong):
+        if t == UNLABELLED or (p == UNLABELLED and not unlabelled_is_wrong):
             continue
         intersection += t == label and p == label
         union += t == label or p == label
@@ -62,18 +66,47 @@ def test_stray_pixels_of_a_class_without_truth_count_against_their_own_class_alo
 
 
 def test_no_pixels_give_nan():
-    nothing = confusion_matrix(np.full((2, 2), 255), np.zeros((2, 2)), 2)
+    nothing = confusion_matrix(np.full((2, 2), UNLABELLED), np.zeros((2, 2)), 2)
     assert np.isnan(mean_iou(nothing))
     assert np.isnan(coverage(nothing))
 
 
 def test_coverage_is_the_labelled_share():
-    assert coverage(confusion_matrix(np.zeros(4), np.array([0, 255, 1, 255]), 2)) == 0.5
+    assert coverage(confusion_matrix(np.zeros(4), np.array([0, UNLABELLED, 1, UNLABELLED]), 2)) == 0.5
+
+
+def test_the_truth_of_a_thousand_classes_scores_one():
+    truth = np.array([[0, 44, 255], [256, 300, 1203], [UNLABELLED, 300, 0]], np.uint16)
+    confusion = confusion_matrix(truth, truth, 1204)
+    assert confusion.shape == (1204, 1205)
+    assert (mean_iou(confusion), pixel_accuracy(confusion), coverage(confusion)) == (1, 1, 1)
+    assert confusion.sum() == 8
+    swapped = confusion_matrix(truth, np.where(truth == 300, 44, truth), 1204)
+    assert (swapped[300, 44], swapped[300, 300]) == (2, 0)
+    counts = boundary_counts(truth, truth, 1204)
+    assert sorted(np.flatnonzero(counts[:, 2])) == [44, 255, 256, 300, 1203]
+
+
+def test_matrices_of_several_maps_are_sparse_and_add_up():
+    rng = np.random.default_rng(0)
+    truth = rng.choice([0, 44, 255, 300, 1203, UNLABELLED], (2, 30, 40)).astype(np.uint16)
+    maps = rng.choice([0, 44, 255, 300, 1203, UNLABELLED], (2, 5, 30, 40)).astype(np.uint16)
+    rows = [confusion_rows(truth[i], maps[i], 1204) for i in range(2)]
+    assert sum(part.nbytes for part in (rows[0].data, rows[0].indices, rows[0].indptr)) < 100_000
+    total = rows[0] + rows[1]
+    assert total.dtype == np.int64
+    for index in range(5):
+        expected = sum(confusion_matrix(truth[i], maps[i, index], 1204) for i in range(2))
+        assert np.array_equal(confusion_of(total, index), expected)
 
 
 def test_unknown_labels_are_refused():
     with pytest.raises(ValueError, match="labels must be"):
         confusion_matrix(np.array([7]), np.array([0]), 3)
+    with pytest.raises(ValueError, match="labels must be"):
+        confusion_matrix(np.array([0]), np.array([3]), 3)  # it would be taken for unlabelled
+    with pytest.raises(ValueError, match="labels must be"):
+        confusion_matrix(np.array([0]), np.array([255]), 3)
     with pytest.raises(ValueError, match="differ in shape"):
         confusion_matrix(np.zeros(2), np.zeros(3), 3)
 
@@ -89,6 +122,8 @@ def test_cam_segmentation():
     cam = np.array([[[0.2, 0.9]], [[0.6, 0.1]]])
     assert cam_segmentation(cam, np.array([4, 9]), 0.3).tolist() == [[9, 4]]
     assert cam_segmentation(cam, np.array([4, 9]), 0.7).tolist() == [[0, 4]]
+    wide = cam_segmentation(cam, np.array([255, 300]), 0.3)
+    assert (wide.tolist(), wide.dtype) == ([[300, 255]], np.uint16)
     assert cam_segmentation(np.zeros((0, 2, 2)), np.array([]), 0.3).tolist() == [[0, 0], [0, 0]]
 
 
@@ -98,10 +133,10 @@ def reference_boundary(labels, number, truth):
     found = set()
     for i in range(height):
         for j in range(width):
-            if labels[i, j] != number or truth[i, j] == 255:
+            if labels[i, j] != number or truth[i, j] == UNLABELLED:
                 continue
             for m, n in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
-                if 0 <= m < height and 0 <= n < width and labels[m, n] != number and truth[m, n] != 255:
+                if 0 <= m < height and 0 <= n < width and labels[m, n] != number and truth[m, n] != UNLABELLED:
                     found.add((i, j))
     return found
 
@@ -110,7 +145,7 @@ def reference_boundary(labels, number, truth):
 @pytest.mark.parametrize("seed", range(3))
 def test_boundary_counts_equal_the_loops(seed, tolerance):
     rng = np.random.default_rng(seed)
-    truth, prediction = (np.kron(rng.choice([0, 1, 2, 255], (4, 5)), np.ones((4, 4), int)) for _ in range(2))
+    truth, prediction = (np.kron(rng.choice([0, 1, 2, UNLABELLED], (4, 5)), np.ones((4, 4), int)) for _ in range(2))
     counts = boundary_counts(truth, prediction, 4, tolerance)
     for number in (1, 2, 3):
         predicted, true = reference_boundary(prediction, number, truth), reference_boundary(truth, number, truth)
@@ -143,8 +178,8 @@ def test_boundary_of_a_1_pixel_object():
 
 def test_boundary_recall_counts_equal_the_loops():
     rng = np.random.default_rng(0)
-    truth = np.kron(rng.choice([0, 1, 2, 255], (4, 5)), np.ones((6, 6))).astype(np.uint8)
-    prediction = np.kron(rng.integers(0, 3, (5, 6)), np.ones((5, 5))).astype(np.uint8)[:24, :30]
+    truth = np.kron(rng.choice([0, 1, 2, UNLABELLED], (4, 5)), np.ones((6, 6))).astype(np.uint16)
+    prediction = np.kron(rng.integers(0, 3, (5, 6)), np.ones((5, 5))).astype(np.uint16)[:24, :30]
     prediction = np.pad(prediction, ((0, 24 - prediction.shape[0]), (0, 30 - prediction.shape[1])), mode="edge")
 
     def border(labels):
@@ -157,7 +192,7 @@ def test_boundary_recall_counts_equal_the_loops():
             if 0 <= v < height and 0 <= u < width and labels[v, u] != labels[y, x]
         }
 
-    true = {place for place in border(truth) if truth[place] != 255}
+    true = {place for place in border(truth) if truth[place] != UNLABELLED}
     predicted = border(prediction)
     recalled = {p for p in true if any((p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 <= 4 for q in predicted)}
     assert border_counts(truth, prediction).tolist() == [len(true), len(recalled)]

@@ -8,7 +8,7 @@ from models.saliency import refine_saliency
 
 def reference(salient, cam, sure, doubtful):
     height, width = salient.shape
-    refined = torch.zeros(height, width, dtype=torch.uint8)
+    refined = torch.zeros(height, width, dtype=torch.int32)
     for y in range(height):
         for x in range(width):
             strongest = max([float(slot[y, x]) for slot in cam], default=0.0)

@@ -13,7 +13,7 @@ def reference_initial(cam, classes, superpixels, alpha, gamma):
         values = [float(cam[:, i, j].max()) for i in range(height) for j in range(width) if superpixels[i, j] == number]
         means[number] = sum(values) / len(values)
     background = {min(means, key=means.get)} | {number for number, mean in means.items() if mean < gamma}
-    seed = torch.full((height, width), 255, dtype=torch.uint8)
+    seed = torch.full((height, width), UNLABELLED, dtype=torch.int32)
     for i in range(height):
         for j in range(width):
             values = [float(value) for value in cam[:, i, j]]
@@ -29,7 +29,7 @@ def reference_grow(probabilities, seeds, superpixels, tags, beta_bg, beta_fg):
     grown = seeds.clone()
     for b in range(len(seeds)):
         for number in set(superpixels[b].flatten().tolist()) - {-1}:
-            pixels = ((superpixels[b] == number) & (seeds[b] == 255)).nonzero().tolist()
+            pixels = ((superpixels[b] == number) & (seeds[b] == UNLABELLED)).nonzero().tolist()
             if not pixels:
                 continue
             allowed = [0, *(k + 1 for k in range(tags.shape[1]) if tags[b, k])]
@@ -59,6 +59,21 @@ def test_known_background_wins_over_the_cam_and_superpixels_are_not_used():
     assert seed.tolist() == [[BACKGROUND, 3, BACKGROUND, UNLABELLED]]
 
 
+def test_classes_above_a_byte_keep_their_numbers():
+    classes = torch.tensor([44, 255, 256, 300, 1203])
+    cam = torch.eye(5)[:, None]  # each class has a pixel of its own
+    superpixels = torch.zeros(1, 5, dtype=torch.int64)
+    assert initial_seed(cam, classes, superpixels, 0.5)[0].tolist() == classes.tolist()
+    probabilities = torch.full((1, 1204, 1, 4), 1e-4)
+    for place, number in enumerate((255, 300, 256, 44)):
+        probabilities[0, number, 0, place] = 0.9
+    tags = torch.zeros(1, 1203)
+    tags[0, [254, 299]] = 1  # classes 255 and 300; the network is as certain of 256 and 44
+    seeds, alone = torch.full((1, 1, 4), UNLABELLED), torch.arange(4).view(1, 1, 4)
+    grown = grow_seeds(probabilities, seeds, alone, tags, 0.5, 0.5)
+    assert grown.flatten().tolist() == [255, 300, UNLABELLED, UNLABELLED]
+
+
 def test_image_without_a_class_is_background():
     seed = initial_seed(
         torch.zeros(0, 3, 3), torch.zeros(0, dtype=torch.int64), torch.zeros(3, 3, dtype=torch.int64), 0.5
@@ -78,7 +93,7 @@ def test_foreground_wins_inside_the_background_superpixel():
 def test_growing_equals_the_loops(seed):
     generator = torch.Generator().manual_seed(seed)
     probabilities = (3 * torch.randn(2, 4, 6, 6, generator=generator)).softmax(1)
-    seeds = torch.tensor([0, 2, 255, 255, 255])[torch.randint(5, (2, 6, 6), generator=generator)]
+    seeds = torch.tensor([0, 2, UNLABELLED, UNLABELLED, UNLABELLED])[torch.randint(5, (2, 6, 6), generator=generator)]
     superpixels = torch.randint(-1, 9, (2, 6, 6), generator=generator)
     tags = torch.tensor([[0, 1, 0], [1, 1, 1]])
     arguments = (probabilities, seeds, superpixels, tags, 0.5, 0.4)
@@ -90,7 +105,7 @@ def test_growing_equals_the_loops(seed):
 def test_growing_keeps_the_seed_and_the_absent_classes_out():
     probabilities = torch.zeros(1, 3, 2, 2)
     probabilities[:, 2] = 1.0  # the network is certain of class 2, which is not in the tags
-    seeds = torch.tensor([[[1, 255], [255, 255]]])
+    seeds = torch.tensor([[[1, UNLABELLED], [UNLABELLED, UNLABELLED]]])
     grown = grow_seeds(probabilities, seeds, torch.zeros(1, 2, 2, dtype=torch.int64), torch.tensor([[1, 0]]), 0.7, 0.7)
     assert torch.equal(grown, seeds)
 

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from models.label_values import UNLABELLED
 from models.superpixel_metrics import best_labels, superpixel_counts, superpixel_scores
 
 
 def case(seed):
     rng = np.random.default_rng(seed)
-    truth = np.kron(rng.choice([0, 1, 2, 255], (4, 5)), np.ones((3, 4), int)).astype(np.uint8)
+    truth = np.kron(rng.choice([0, 255, 300, UNLABELLED], (4, 5)), np.ones((3, 4), int)).astype(np.uint16)
     superpixels = np.kron(rng.integers(0, 6, (6, 5)), np.ones((2, 4), int))
     return truth, superpixels
 
@@ -14,9 +15,9 @@ def case(seed):
 def reference_scores(truth, superpixels, tolerance):
     """Equations 3.9 to 3.12 in loops over superpixels, classes and pixels."""
     height, width = truth.shape
-    pixels = [(i, j) for i in range(height) for j in range(width) if truth[i, j] != 255]
+    pixels = [(i, j) for i in range(height) for j in range(width) if truth[i, j] != UNLABELLED]
     regions = {k: {p for p in pixels if superpixels[p] == k} for k in np.unique(superpixels)}
-    objects = {c: {p for p in pixels if truth[p] == c} for c in np.unique(truth) if c != 255}
+    objects = {c: {p for p in pixels if truth[p] == c} for c in np.unique(truth) if c != UNLABELLED}
     total = sum(len(G) for G in objects.values())
     ue = sum(min(len(S & G), len(S - G)) for S in regions.values() for G in objects.values()) / total
     asa = sum(max(len(S & G) for G in objects.values()) for S in regions.values()) / total
@@ -45,7 +46,7 @@ def test_equals_the_loops(seed, tolerance):
 
 def test_the_truth_itself_is_perfect():
     truth, _ = case(0)
-    truth[truth == 255] = 0
+    truth[truth == UNLABELLED] = 0
     assert superpixel_scores(superpixel_counts(truth, truth)) == {"ue": 0, "asa": 1, "br": 1, "bp": 1}
 
 
@@ -62,7 +63,7 @@ def test_one_superpixel_and_one_pixel_each():
 
 
 def test_nothing_counted_is_nan():
-    counts = superpixel_counts(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), int))
+    counts = superpixel_counts(np.full((3, 3), UNLABELLED, np.uint16), np.zeros((3, 3), int))
     assert not counts.any()
     assert all(np.isnan(value) for value in superpixel_scores(counts).values())
 
@@ -71,14 +72,15 @@ def test_counts_add_up_over_images():
     (t1, s1), (t2, s2) = case(1), case(2)
     both = superpixel_scores(superpixel_counts(t1, s1) + superpixel_counts(t2, s2))
     assert both["asa"] == pytest.approx(
-        (superpixel_counts(t1, s1)[2] + superpixel_counts(t2, s2)[2]) / ((t1 != 255).sum() + (t2 != 255).sum())
+        (superpixel_counts(t1, s1)[2] + superpixel_counts(t2, s2)[2])
+        / ((t1 != UNLABELLED).sum() + (t2 != UNLABELLED).sum())
     )
 
 
 def test_the_best_labels_give_the_achievable_accuracy():
     truth, superpixels = case(3)
     labels = best_labels(truth, superpixels)
-    counted = truth != 255
+    counted = truth != UNLABELLED
     scores = superpixel_scores(superpixel_counts(truth, superpixels))
     assert (labels == truth)[counted].mean() == pytest.approx(scores["asa"])
     assert all(len(np.unique(labels[superpixels == k])) == 1 for k in np.unique(superpixels))

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from data.errors import DatasetError
+from data.sample import UNLABELLED
 from models.coarsen import erode_labels
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.index_dataset import IndexDataset
@@ -47,7 +48,7 @@ def made(common, **parameters):
 
 def test_fine_masks_are_eroded_and_another_mask_is_another_identity(common, folder):
     root, mask = folder
-    assert np.array_equal(made(common, radius=4.0), erode_labels(mask, 4.0))
+    assert np.array_equal(made(common, radius=4.0), erode_labels(mask.astype(np.uint16), 4.0))
     before = CoarsenMasks(**common, radius=4.0).identity
     assert CoarsenMasks(**common, radius=5.0).identity != before
     Image.fromarray(mask.T[:40, :40].repeat(2, 1)[:, :50].copy()).save(root / "masks/0.png")
@@ -62,9 +63,9 @@ def test_given_labels_may_be_a_map_or_polygons(common, folder):
     (root / "coarse/0.json").write_text(json.dumps({"shapes": [{"label": "mug", "points": square}]}))
     found = made(common, source="given")
     assert found[20, 20] == 1
-    assert found[0, 0] == 255
+    assert found[0, 0] == UNLABELLED
     Image.fromarray(np.where(mask, 1, 255).astype(np.uint8)).save(root / "coarse/0.png")
-    assert np.array_equal(made(common, source="given"), np.where(mask, 1, 255))
+    assert np.array_equal(made(common, source="given"), np.where(mask, 1, UNLABELLED))
 
 
 def test_what_is_missing_is_named(common, folder):
@@ -80,7 +81,7 @@ def test_an_image_without_any_label_is_learned_from_without_harm(common, folder)
     """An all-void mask: no labelled pixel in the whole batch, and a loss that is a number."""
     root, mask = folder
     Image.fromarray(np.full_like(mask, 255)).save(root / "masks/0.png")
-    assert (made(common) == 255).all()
+    assert (made(common) == UNLABELLED).all()
     stage = TrainCoarse(**common, crop_size=32, epochs=1, slic_weight=0.1)
     stage.run()
     history = json.loads((stage.artifact.path / "history.json").read_text())

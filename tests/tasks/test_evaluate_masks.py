@@ -1,11 +1,14 @@
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from data.sample import TRAIN, LabelLayer, Sample
-from data.store.sharded import ArraySpec, ShardedStore
-from models.metrics import border_counts, boundary_counts, confusion_matrix
-from tasks.evaluate_masks import MAPS, CountCams, CountLabels, summary
+from data.sample import TRAIN, UNLABELLED, LabelLayer, Sample
+from data.store.sharded import ShardedStore
+from data.store.tiles import ArraySpec
+from models.metrics import border_counts, boundary_counts, confusion_matrix, confusion_of
+from tasks.evaluate_masks import CONFUSION_CLASSES, MAPS, CountCams, CountLabels, count, summary
 from tasks.runtime.counting import count_shard, jobs_over
 
 
@@ -16,15 +19,15 @@ def case(tmp_path):
     samples, truths = [], []
     for index in range(3):
         Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / f"{index}.png")
-        truth = rng.choice([0, 1, 2, 255], (8, 12)).astype(np.uint8)
-        Image.fromarray(truth).save(tmp_path / f"truth{index}.png")
+        stored = rng.choice([0, 1, 2, 255], (8, 12)).astype(np.uint8)
+        Image.fromarray(stored).save(tmp_path / f"truth{index}.png")
         layers = (LabelLayer(tmp_path / f"truth{index}.png"),) if index < 2 else ()
         samples.append(Sample(str(index), TRAIN, tmp_path / f"{index}.png", (1, 2), size=(8, 12), truth=layers))
-        truths.append(truth)
-    labels = rng.choice([0, 1, 2], (3, 9, 12)).astype(np.uint8)
+        truths.append(np.where(stored == 255, np.uint16(UNLABELLED), stored))
+    labels = rng.choice([0, 1, 2], (3, 9, 12)).astype(np.uint16)
     cams = rng.random((3, 2, 3, 3)).astype(np.float16)
     specs = {
-        "label": ArraySpec(("y", "x"), (9, 12), "uint8", 255, {}),
+        "label": ArraySpec(("y", "x"), (9, 12), "uint16", UNLABELLED, {}),
         "cam": ArraySpec(("slot", "y4", "x4"), (2, 3, 3), "float16", float("nan"), {}),
         "slot_class": ArraySpec(("slot",), (2,), "int16", -1, {}),
     }
@@ -42,7 +45,8 @@ def counted(store, samples, counter, key):
 def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
     store, samples, truths, labels = case
     result, counts = counted(store, samples, CountLabels("label"), "pseudo_labels")
-    confusions, boundaries, borders, count = counts
+    rows, boundaries, borders, count = counts
+    confusions = np.stack([confusion_of(rows, 0)])
     assert (result, count) == ("pseudo_labels", 2)
     assert np.array_equal(borders, [sum(border_counts(truths[i], labels[i, :8]) for i in range(2))])
     for found, counting in ((confusions, confusion_matrix), (boundaries, boundary_counts)):
@@ -51,12 +55,36 @@ def test_one_confusion_matrix_over_the_images_with_ground_truth(case):
 
 def test_cams_are_counted_at_every_threshold(case):
     store, samples, truths, _ = case
-    _, (confusions, boundaries, _, count) = counted(store, samples, CountCams((0.0, 0.5, 1.0)), "cam_seed")
+    _, (rows, boundaries, _, count) = counted(store, samples, CountCams((0.0, 0.5, 1.0)), "cam_seed")
+    confusions = np.stack([confusion_of(rows, index) for index in range(3)])
     assert confusions.shape == boundaries.shape == (3, 3, 4)
     assert confusions[2][:, 1:].sum() == 0  # above 1 all is background
     assert confusions[0][:, 0].sum() < confusions[1][:, 0].sum() < confusions[2][:, 0].sum()
     assert count == 2
-    assert all(c.sum() == sum((t != 255).sum() for t in truths[:2]) for c in confusions)
+    assert all(c.sum() == sum((t != UNLABELLED).sum() for t in truths[:2]) for c in confusions)
+
+
+def test_the_truth_of_a_thousand_classes_scores_100_and_its_counts_are_small():
+    truth = np.array([[0, 0, 44, 44], [255, 256, 300, 300], [1203, UNLABELLED, 0, 0]], np.uint16)
+    thresholds = 20
+    rows, boundaries, borders, images = count(truth, [truth] * thresholds, 1204)
+    assert len(pickle.dumps(rows)) < 1e6  # one full matrix has 11 MB
+    names = [str(number) for number in range(1204)]
+    found = summary(confusion_of(rows, 7), boundaries[7], borders[7], names, images)
+    assert (found["miou"], found["pixel_accuracy"], found["boundary_f"]) == (100, 100, 100)
+    assert found["per_class"]["300"] == found["per_class"]["255"] == 100
+    assert found["per_class"]["43"] is None
+    wrong = count(truth, [np.where(truth == 300, 44, truth)], 1204)
+    found = summary(confusion_of(wrong[0], 0), wrong[1][0], wrong[2][0], names, 1)
+    assert (found["per_class"]["300"], found["per_class"]["44"]) == (0, 50)
+
+
+@pytest.mark.parametrize(("classes", "kept"), [(CONFUSION_CLASSES, True), (CONFUSION_CLASSES + 1, False)])
+def test_a_confusion_matrix_of_many_classes_is_left_out(classes, kept):
+    names = [str(number) for number in range(classes)]
+    found = summary(np.eye(classes, classes + 1, dtype=np.int64), np.zeros((classes, 4)), np.ones(2), names, 1)
+    assert (found["confusion"] is not None) == kept
+    assert found["miou"] == 100
 
 
 def test_the_summary_is_in_percent_and_says_what_is_missing():
@@ -78,14 +106,14 @@ def test_the_summary_is_in_percent_and_says_what_is_missing():
 
 def test_saliency_is_scored_without_classes(case, tmp_path):
     _, samples, truths, _ = case
-    salient = np.random.default_rng(1).choice([0, 1, 255], (3, 9, 12)).astype(np.uint8)
+    salient = np.random.default_rng(1).choice([0, 1, UNLABELLED], (3, 9, 12)).astype(np.uint16)
     store = ShardedStore(tmp_path / "s.zarr").create(
-        ["0", "1", "2"], {"salient": ArraySpec(("y", "x"), (9, 12), "uint8", 255, {})}, {}, 4
+        ["0", "1", "2"], {"salient": ArraySpec(("y", "x"), (9, 12), "uint16", UNLABELLED, {})}, {}, 4
     )
     store.write_shard(0, {"salient": salient})
     counter = CountLabels("salient", is_saliency=True)
-    _, (confusions, boundaries, _, count) = counted(store, samples, counter, "saliency")
-    binary = [np.where(truth == 255, 255, truth > 0) for truth in truths[:2]]
+    _, (rows, boundaries, _, count) = counted(store, samples, counter, "saliency")
+    binary = [np.where(truth == UNLABELLED, UNLABELLED, truth > 0) for truth in truths[:2]]
     assert count == 2
     assert boundaries.shape == (1, 2, 4)
-    assert np.array_equal(confusions[0], sum(confusion_matrix(binary[i], salient[i, :8], 2) for i in range(2)))
+    assert np.array_equal(confusion_of(rows, 0), sum(confusion_matrix(binary[i], salient[i, :8], 2) for i in range(2)))

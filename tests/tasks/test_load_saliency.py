@@ -99,3 +99,45 @@ def test_a_file_that_is_not_a_network_is_named(common, tmp_path):
     (tmp_path / "network.onnx").write_bytes(b"nothing")
     with pytest.raises(SettingError, match=r"network.onnx: is not an ONNX network"):
         LoadSaliency(**common, source="onnx", model=str(tmp_path / "network.onnx")).run()
+
+
+def write_network(path, scale):
+    """An ONNX file whose map is the red channel times a number."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weight = helper.make_tensor("weight", kind, [1, 3, 1, 1], [scale, 0, 0])
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "weight"], ["map"])],
+        "red",
+        [helper.make_tensor_value_info("image", kind, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("map", kind, [1, 1, 32, 32])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return {"source": "onnx", "model": str(path), "model_mean": (0.0, 0.0, 0.0)}
+
+
+def test_a_network_gives_a_map_of_every_image(common, tmp_path):
+    stage = LoadSaliency(**common, **write_network(tmp_path / "n.onnx", 0.5))
+    stage.run()
+    saliency = stage.artifact.read_image("saliency", 0)
+    assert 0 <= saliency.min() < saliency.max() <= 0.5
+
+
+def test_a_network_without_its_sigmoid_is_refused_with_the_image(common, tmp_path):
+    with pytest.raises(SettingError, match=r"n.onnx: its map has values from .* \(image train_pbr/000001/000000\)"):
+        LoadSaliency(**common, **write_network(tmp_path / "n.onnx", 30.0)).run()
+
+
+def test_a_network_that_is_too_large_is_not_read(common, tmp_path, monkeypatch):
+    monkeypatch.setattr("models.onnx_safety.LARGEST_FILE", 100)
+    with pytest.raises(SettingError, match=r"n.onnx: has \d+ bytes, more than 100; use a smaller network"):
+        LoadSaliency(**common, **write_network(tmp_path / "n.onnx", 0.5)).run()
+
+
+def test_another_network_is_another_identity(common, tmp_path):
+    before = LoadSaliency(**common, **write_network(tmp_path / "n.onnx", 0.5)).identity
+    forget_instances()
+    assert LoadSaliency(**common, **write_network(tmp_path / "n.onnx", 0.6)).identity != before

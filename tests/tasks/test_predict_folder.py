@@ -2,10 +2,11 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from data.errors import SettingError
-from tasks.predict_folder import PredictFolder
+from tasks.predict_folder import PredictFolder, _overlay
 
 
 @pytest.fixture
@@ -45,3 +46,10 @@ def test_what_is_younger_than_its_image_is_kept(images, tmp_path):
 def test_a_folder_without_images_is_named(tmp_path):
     with pytest.raises(SettingError, match="has no images; --images must name a folder"):
         PredictFolder(model="model", images=str(tmp_path)).complete()
+
+
+def test_the_overlay_has_a_colour_for_every_class_but_0():
+    image = np.full((1, 5, 3), 100, np.uint8)
+    found = _overlay(image, np.array([[0, 44, 255, 256, 1203]], np.uint16))[0].tolist()
+    assert found[0] == [100] * 3
+    assert len({tuple(colour) for colour in found}) == 5

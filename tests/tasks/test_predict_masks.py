@@ -1,6 +1,39 @@
+import numpy as np
+import pytest
+import torch
+
+from data.sample import EVALUATION, TRAIN, Sample
 from models import crf_constants
-from tasks.predict_masks import PredictMasks
+from tasks.predict_masks import UNLIKELY, Candidates, PredictMasks
 from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.shards import ImageInputs
+
+
+@pytest.fixture
+def sample(tmp_path):
+    return Sample("0", TRAIN, tmp_path / "0.png", (255, 300), size=(2, 2))
+
+
+def test_classes_above_a_byte_keep_their_numbers(in_process, sample):
+    stage = PredictMasks(dataset="demo", crf="none")
+    probabilities = torch.full((1204, 2, 2), 1e-4)
+    for place, number in enumerate((0, 255, 300, 44)):
+        probabilities[number].view(-1)[place] = 0.5
+    classes = stage._candidates(sample, probabilities)
+    assert classes.tolist() == [0, 255, 300]
+    found = Candidates(probabilities[classes].half().numpy(), classes.numpy(), None)
+    label = stage.compute(sample, ImageInputs({}, 0, (2, 2), 1203, found))["label"]
+    assert label.dtype == np.uint16
+    assert label.flatten()[:3].tolist() == [0, 255, 300]
+    assert 44 not in label
+
+
+def test_the_best_class_is_never_left_out(in_process, sample):
+    stage = PredictMasks(dataset="demo", crf="none", split=EVALUATION)
+    probabilities = torch.full((1204, 2, 2), 1e-4)
+    probabilities[300, 0] = UNLIKELY / 2
+    probabilities[44, 1] = 0.5
+    assert stage._candidates(sample, probabilities).tolist() == [0, 44, 300]
 
 
 def test_a_vote_needs_depth_of_the_same_split_and_is_another_artifact(in_process, bop_root, tmp_path):

@@ -36,9 +36,9 @@ def test_pannuke_types_become_classes(tmp_path):
 def test_sbd_is_a_matlab_structure(tmp_path):
     from scipy.io import savemat
 
-    labels = np.array([[0, 5], [20, 0]], np.uint8)
+    labels = np.array([[0, 5], [20, 255]], np.uint8)
     savemat(tmp_path / "a.mat", {"GTcls": {"Segmentation": labels, "CategoriesPresent": [5, 20]}})
-    assert np.array_equal(ENCODINGS["sbd"](tmp_path / "a.mat", "", (2, 2)), labels)
+    assert ENCODINGS["sbd"](tmp_path / "a.mat", "", (2, 2)).tolist() == [[0, 5], [20, UNLABELLED]]
     (tmp_path / "b.mat").write_bytes(b"not matlab")
     with pytest.raises(ImageError, match="b.mat: is not an SBD annotation"):
         ENCODINGS["sbd"](tmp_path / "b.mat", "", (2, 2))
@@ -71,6 +71,19 @@ def test_coco_draws_small_instances_over_large_ones_and_numbers_classes_without_
     assert found[9, 11] == 0
     assert set(np.unique(found)) == {0, 1, 3}
     assert ENCODINGS["coco"](path, "99", (10, 12)).max() == 0
+
+
+def test_coco_numbers_of_more_classes_than_a_byte_holds(tmp_path):
+    categories = [{"id": number, "name": str(number)} for number in range(1, 1204)]
+    annotations = [
+        {"id": left, "image_id": 7, "category_id": number, "area": 4, "segmentation": box(left, 0, left + 1, 1)}
+        for left, number in zip(range(0, 15, 3), (44, 255, 256, 300, 1203), strict=True)
+    ]
+    path = tmp_path / "instances.json"
+    images = [{"id": 7, "file_name": "a.jpg", "height": 4, "width": 16}]
+    path.write_text(json.dumps({"images": images, "categories": categories, "annotations": annotations}))
+    found = ENCODINGS["coco"](path, "7", (4, 16))
+    assert found[0, ::3].tolist() == [44, 255, 256, 300, 1203, 0]
 
 
 def test_coco_crowds_are_unlabelled_and_below_the_instances(tmp_path):

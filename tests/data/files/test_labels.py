@@ -19,8 +19,8 @@ def sample(folder, **more):
     return Sample("a", TRAIN, folder / "a.png", (1,), **more)
 
 
-def save(path, values):
-    Image.fromarray(np.asarray(values, np.uint8)).save(path)
+def save(path, values, dtype=np.uint8):
+    Image.fromarray(np.asarray(values, dtype)).save(path)
     return path
 
 
@@ -30,10 +30,28 @@ def test_without_ground_truth_there_is_no_label_map(folder):
 
 def test_a_label_map_keeps_its_class_numbers(folder):
     labels = np.zeros(SIZE, np.uint8)
-    labels[0], labels[-1] = 2, UNLABELLED
+    labels[0], labels[-1] = 2, 255
     truth = read_truth(sample(folder, truth=(LabelLayer(save(folder / "m.png", labels)),)), 2)
-    assert truth.dtype == np.uint8
+    assert truth.dtype == np.uint16
+    assert np.array_equal(truth, np.where(labels == 255, np.uint16(UNLABELLED), labels))
+
+
+@pytest.mark.parametrize("values", [[0, 44, 255, 256, 300, 1203, UNLABELLED], [1203, 0, 0, 0, 0, 0, 0]])
+def test_a_label_map_of_16_bits_keeps_more_classes_than_a_byte_holds(folder, values):
+    labels = np.resize(np.array(values, np.uint16), SIZE)
+    layer = LabelLayer(save(folder / "m.png", labels, np.uint16))
+    truth = read_truth(sample(folder, truth=(layer,)), 1203)
+    assert truth.dtype == np.uint16
     assert np.array_equal(truth, labels)
+
+
+@pytest.mark.parametrize(("num_classes", "meaning"), [(2, UNLABELLED), (254, UNLABELLED), (255, 255), (1203, 255)])
+def test_255_in_16_bits_is_a_class_if_the_set_has_as_many(folder, num_classes, meaning):
+    values = np.resize(np.array([0, 2, 255, UNLABELLED], np.uint16), SIZE)
+    wide = sample(folder, truth=(LabelLayer(save(folder / "16.png", values, np.uint16)),))
+    assert read_truth(wide, num_classes)[0, :4].tolist() == [0, 2, meaning, UNLABELLED]
+    narrow = sample(folder, truth=(LabelLayer(save(folder / "8.png", np.resize([0, 2, 255], SIZE))),))
+    assert read_truth(narrow, num_classes)[0, :3].tolist() == [0, 2, UNLABELLED]
 
 
 def test_later_layers_cover_earlier_ones(folder):
@@ -54,6 +72,17 @@ def test_an_unknown_class_is_named(folder):
     layer = LabelLayer(save(folder / "m.png", np.full(SIZE, 9)))
     with pytest.raises(ImageError, match="m.png: class number 9 is unknown; use 0..2 or 255"):
         read_truth(sample(folder, truth=(layer,)), 2)
+    layer = LabelLayer(save(folder / "w.png", np.full(SIZE, 300), np.uint16))
+    with pytest.raises(ImageError, match="w.png: class number 300 is unknown; use 0..299 or 65535"):
+        read_truth(sample(folder, truth=(layer,)), 299)
+    with pytest.raises(ImageError, match="w.png: class number 300 is unknown; use 0..80 or 255"):
+        read_truth(sample(folder, truth=(layer,)), 80)
+
+
+def test_values_beyond_16_bits_are_refused_before_they_wrap(folder):
+    layer = LabelLayer(save(folder / "m.tif", np.full(SIZE, 65536 + 7), np.int32))
+    with pytest.raises(ImageError, match="m.tif: is not a label map"):
+        read_truth(sample(folder, truth=(layer,)), 9)
 
 
 def test_a_layer_is_decoded_by_its_encoding(folder):
@@ -63,8 +92,10 @@ def test_a_layer_is_decoded_by_its_encoding(folder):
 
 
 def test_a_label_map_survives_png(tmp_path):
-    labels = np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)
+    labels = np.random.default_rng(0).integers(0, 65536, (9, 7), np.uint16)
     (tmp_path / "m.png").write_bytes(label_png(labels))
-    assert np.array_equal(read_labels(tmp_path / "m.png"), labels)
+    found = read_labels(tmp_path / "m.png")
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, labels)
     with pytest.raises(ImageError, match="gone.png: file is missing"):
         read_labels(tmp_path / "gone.png")

@@ -2,6 +2,7 @@ import numpy as np
 from reader_contract import SIZE, check_layout, picture, read, save
 
 from data.files.labels import read_layers, read_truth
+from data.sample import UNLABELLED
 
 
 def make_cityscapes(root):
@@ -26,5 +27,5 @@ def test_coarse_labels_are_read(tmp_path):
     index = read("cityscapes", tmp_path)
     sample = index.samples[0]
     coarse, fine = read_layers(sample, sample.coarse, 18), read_truth(sample, 18)
-    assert set(np.unique(coarse)) == {0, 18, 255}
-    assert np.array_equal(coarse[coarse != 255], fine[coarse != 255])
+    assert set(np.unique(coarse)) == {0, 18, UNLABELLED}
+    assert np.array_equal(coarse[coarse != UNLABELLED], fine[coarse != UNLABELLED])

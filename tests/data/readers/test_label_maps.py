@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from reader_contract import check_layout, labels, picture, read, save
 
-from data.errors import DatasetError
-from data.readers.label_maps import RememberedTags
-from data.sample import LabelLayer
+from data.errors import DatasetError, ImageError
+from data.readers.label_maps import RememberedTags, read_masks, tags_of
+from data.sample import EVALUATION, TRAIN, LabelLayer
 
 
 def make_camvid(root):
@@ -18,6 +18,24 @@ def make_camvid(root):
 def test_the_official_layout_is_indexed(tmp_path):
     make_camvid(tmp_path)
     check_layout("camvid", tmp_path, (1, 1), 10, (8,), 8)
+
+
+def test_a_class_that_the_set_does_not_have_is_named(tmp_path):
+    make_camvid(tmp_path)
+    save(tmp_path / "camvid/val/labels/a.png", labels(11))
+    with pytest.raises(ImageError, match=r"val/labels/a.png: class number 11 is unknown; use 0..10 or 255"):
+        read("camvid", tmp_path)
+
+
+def test_255_is_a_tag_in_16_bits_alone_and_only_if_the_set_has_as_many_classes(tmp_path):
+    for split in ("train", "val"):
+        save(tmp_path / split / "images" / "a.png", picture())
+        save(tmp_path / split / "labels" / "a.png", labels(0))
+    save(tmp_path / "train/labels/a.png", labels(44).astype(np.uint16))  # with 255 in the last row
+    for names, tags in ((range(255), (44,)), (range(256), (44, 255))):
+        index = read_masks(tmp_path, {TRAIN: "train", EVALUATION: "val"}, tags_of, [str(name) for name in names])
+        assert index.split(TRAIN)[0].tags == tags
+        assert index.split(EVALUATION)[0].tags == ()
 
 
 def test_a_missing_label_map_is_named(tmp_path):

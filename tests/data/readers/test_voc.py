@@ -4,6 +4,7 @@ from reader_contract import SIZE, check_layout, labels, picture, read, save
 
 from data.errors import DatasetError
 from data.files.labels import read_truth
+from data.sample import UNLABELLED
 
 
 def make_voc(root):
@@ -43,7 +44,7 @@ def test_masks_are_taken_from_voc_before_sbd(tmp_path):
     assert kinds["train/2009_000001"] == (".mat", "sbd")
     assert kinds["train/2008_000008"] == (".png", "")
     assert read_truth(index.samples[0], 20)[1, 1] == 20
-    assert read_truth(index.samples[0], 20)[-1, 0] == 255
+    assert read_truth(index.samples[0], 20)[-1, 0] == UNLABELLED
 
 
 def test_a_class_of_another_set_is_named(tmp_path):

@@ -14,7 +14,8 @@ import zarr
 
 from data.errors import DamagedShardError, StoreError
 from data.store.artifact import MARKER
-from data.store.sharded import ArraySpec, ShardedStore
+from data.store.sharded import ShardedStore
+from data.store.tiles import ArraySpec
 
 IDS = [f"scene/{number:06d}" for number in range(10)]
 ARRAYS = {

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from models.label_values import UNLABELLED
 from models.losses import SaliencyLoss
 from models.losses.saliency import saliency_loss
 
@@ -30,7 +31,7 @@ def reference(logits, saliency, tags):
 def test_equals_the_loops_and_gradcheck(tags):
     torch.manual_seed(0)
     logits = torch.randn(2, 4, 3, 4).double().requires_grad_()
-    saliency = torch.tensor([0, 1, 255])[torch.randint(0, 3, (2, 3, 4))]
+    saliency = torch.tensor([0, 1, UNLABELLED])[torch.randint(0, 3, (2, 3, 4))]
     tags = torch.tensor(tags)
     assert float(saliency_loss(logits, saliency, tags).detach()) == pytest.approx(
         reference(logits.detach(), saliency, tags)
@@ -40,7 +41,7 @@ def test_equals_the_loops_and_gradcheck(tags):
 
 def test_unlabelled_pixels_and_salient_ones_without_a_class_give_no_gradient():
     logits = torch.randn(2, 3, 2, 2, requires_grad=True)
-    saliency = torch.tensor([[[0, 1], [255, 255]], [[1, 1], [255, 0]]])
+    saliency = torch.tensor([[[0, 1], [UNLABELLED, UNLABELLED]], [[1, 1], [UNLABELLED, 0]]])
     SaliencyLoss()(logits, saliency, torch.tensor([[1, 0], [0, 0]])).backward()
     seen = logits.grad.abs().sum(1) > 0
     assert seen.tolist() == [[[True, True], [False, False]], [[False, False], [False, True]]]
@@ -49,7 +50,7 @@ def test_unlabelled_pixels_and_salient_ones_without_a_class_give_no_gradient():
 
 def test_nothing_labelled_is_zero():
     logits = torch.randn(1, 3, 2, 2, requires_grad=True)
-    loss = saliency_loss(logits, torch.full((1, 2, 2), 255), torch.tensor([[1, 0]]))
+    loss = saliency_loss(logits, torch.full((1, 2, 2), UNLABELLED), torch.tensor([[1, 0]]))
     loss.backward()
     assert float(loss.detach()) == 0
     assert not logits.grad.any()

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from models.label_values import UNLABELLED
 from models.losses import BalancedSeedLoss
 from models.losses.seed import balanced_seed_loss
 
@@ -14,7 +15,7 @@ def reference(logits, seeds):
         for i in range(logits.shape[2]):
             for j in range(logits.shape[3]):
                 label = int(seeds[b, i, j])
-                if label == 255:
+                if label == UNLABELLED:
                     continue
                 scores = [float(value) for value in logits[b, :, i, j]]
                 log_probability = scores[label] - math.log(sum(math.exp(score) for score in scores))
@@ -25,7 +26,7 @@ def reference(logits, seeds):
 def random_case(seed):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(2, 4, 5, 6, generator=generator, dtype=torch.float64)
-    seeds = torch.tensor([0, 1, 2, 3, 255])[torch.randint(5, (2, 5, 6), generator=generator)]
+    seeds = torch.tensor([0, 1, 2, 3, UNLABELLED])[torch.randint(5, (2, 5, 6), generator=generator)]
     return logits, seeds
 
 
@@ -38,13 +39,13 @@ def test_equals_the_loops(seed):
 @pytest.mark.parametrize("missing", ["background", "foreground"])
 def test_without_one_kind_only_the_other_counts(missing):
     logits, seeds = random_case(0)
-    seeds[(seeds == 0) if missing == "background" else ((seeds > 0) & (seeds < 255))] = 255
+    seeds[(seeds == 0) if missing == "background" else ((seeds > 0) & (seeds < UNLABELLED))] = UNLABELLED
     assert float(balanced_seed_loss(logits, seeds)) == pytest.approx(reference(logits, seeds), rel=1e-12)
 
 
 def test_all_unlabelled_gives_zero_and_no_gradient():
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = BalancedSeedLoss()(logits, torch.full((1, 4, 4), 255))
+    loss = BalancedSeedLoss()(logits, torch.full((1, 4, 4), UNLABELLED))
     loss.backward()
     assert float(loss.detach()) == 0
     assert not logits.grad.any()
@@ -61,9 +62,17 @@ def test_unlabelled_pixels_get_no_gradient():
     logits, seeds = random_case(1)
     logits.requires_grad_()
     balanced_seed_loss(logits, seeds).backward()
-    unlabelled = (seeds == 255)[:, None].expand_as(logits)
+    unlabelled = (seeds == UNLABELLED)[:, None].expand_as(logits)
     assert not logits.grad[unlabelled].any()
     assert logits.grad[~unlabelled].all()
+
+
+def test_class_255_counts():
+    logits, seeds = torch.zeros(1, 301, 1, 3), torch.tensor([[[255, 300, UNLABELLED]]])
+    logits[0, 255, 0, 0] = logits[0, 300, 0, 1] = 9.0
+    right = float(balanced_seed_loss(logits, seeds))
+    assert right == pytest.approx(math.log(1 + 300 * math.exp(-9)), rel=1e-4)
+    assert float(balanced_seed_loss(logits, seeds.flip(2))) > right + 2
 
 
 def test_gradcheck():

@@ -4,6 +4,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from data.sample import UNLABELLED
 from pipeline.report.colours import (
     UNLABELLED_COLOUR,
     colour_depth,
@@ -21,9 +22,17 @@ def test_classes_have_different_colours():
 
 
 def test_labels_and_unlabelled_pixels():
-    coloured = colour_labels(np.array([[0, 1, 255]], np.uint8), 2)
+    coloured = colour_labels(np.array([[0, 1, UNLABELLED]], np.uint16), 2)
     assert tuple(coloured[0, 2]) == UNLABELLED_COLOUR
     assert tuple(coloured[0, 1]) == tuple(palette(2)[1])
+
+
+def test_a_thousand_classes_have_colours_that_repeat():
+    coloured = colour_labels(np.array([[255, 256, 300, 1203, UNLABELLED]], np.uint16), 1204)
+    assert np.array_equal(coloured[0, :4], palette(1204)[[255, 256, 300, 1203]])
+    assert tuple(coloured[0, 4]) == UNLABELLED_COLOUR
+    assert np.array_equal(palette(1204)[[300, 1]], palette(1204)[[280, 21]])
+    assert np.array_equal(palette(1204)[:21], palette(21))
 
 
 def test_holes_are_black_and_near_is_bright():

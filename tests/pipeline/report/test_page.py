@@ -20,7 +20,8 @@ def content(**changes):
     strip = {"image_id": EVIL, "tags": [EVIL], "panels": [(EVIL, "data:image/png;base64,")]}
     return {
         "dataset": EVIL, "profile": "small", "seed": 0, "has_depth": True, "train_count": 1, "evaluation_count": 1,
-        "class_names": [EVIL], "legend": [(EVIL, "#000000")], "results": [{"title": "CAM seed", "score": score}],
+        "class_names": [EVIL], "unlisted_classes": 0, "legend": [(EVIL, "#000000")],
+        "results": [{"title": "CAM seed", "score": score}],
         "per_class": [{"name": EVIL, "ious": [50.0, None]}],
         "confusion": {"title": "predictions", "rows": [{"name": EVIL, "shares": [100.0]}]},
         "training": [strip], "evaluation": [strip], "growing": [strip], "curves": [], "stages": [stage],
@@ -38,6 +39,13 @@ def test_without_ground_truth_there_is_a_page_without_scores():
         content(results=[{"title": "CAM seed", "score": None}], per_class=[], confusion=None, evaluation=[])
     )
     assert "no ground truth, no score" in page
+
+
+def test_a_page_of_many_classes_says_what_it_leaves_out():
+    assert "classes with the most images" not in render_page(content())
+    page = render_page(content(class_names=["road", *map(str, range(1203))], unlisted_classes=1104, confusion=None))
+    assert "list road and the 99 classes with the most images" in page
+    assert "There is no confusion matrix of so many classes." in page
 
 
 def test_a_variable_that_is_missing_is_an_error():

@@ -15,7 +15,7 @@ def test_objects_are_the_superpixels_whose_seed_is_mostly_foreground():
 
 
 def test_without_superpixels_the_foreground_seeds_are_the_objects():
-    seed = torch.tensor([[0, 2, UNLABELLED]], dtype=torch.uint8)
+    seed = torch.tensor([[0, 255, UNLABELLED]], dtype=torch.int32)
     assert seeded_objects(seed, torch.full((1, 3), NOTHING), NOTHING).tolist() == [[False, True, False]]
 
 
@@ -35,8 +35,8 @@ def reference_paste(under, over, mask, centre):
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (0.5, 0.5), (0.3, 0.95), (0.999, 0.1)])
 def test_pasting_equals_the_loops(centre):
     generator = torch.Generator().manual_seed(0)
-    under = {"image": torch.rand(3, 12, 17, generator=generator), "seed": torch.zeros(12, 17, dtype=torch.uint8)}
-    over = {"image": torch.rand(3, 12, 17, generator=generator), "seed": torch.full((12, 17), 5, dtype=torch.uint8)}
+    under = {"image": torch.rand(3, 12, 17, generator=generator), "seed": torch.zeros(12, 17, dtype=torch.int32)}
+    over = {"image": torch.rand(3, 12, 17, generator=generator), "seed": torch.full((12, 17), 300, dtype=torch.int32)}
     mask = torch.zeros(12, 17, dtype=torch.bool)
     mask[2:9, 5:12] = torch.rand(7, 7, generator=generator) > 0.4
     before = {name: values.clone() for name, values in under.items()}
@@ -44,7 +44,7 @@ def test_pasting_equals_the_loops(centre):
     for name, values in found.items():
         assert torch.equal(values, reference_paste(under[name], over[name], mask, centre))
         assert torch.equal(under[name], before[name])
-    assert found["seed"].dtype == torch.uint8
+    assert found["seed"].dtype == torch.int32
 
 
 def test_an_object_of_one_pixel_lands_where_it_should():

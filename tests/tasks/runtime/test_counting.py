@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from data.sample import TRAIN, Sample
-from data.store.sharded import ArraySpec, ShardedStore
+from data.store.sharded import ShardedStore
+from data.store.tiles import ArraySpec
 from tasks.runtime.counting import count_shard, jobs_over, total_counts
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from data.files.images import read_image
 from data.sample import EVALUATION, TRAIN
-from data.store.sharded import ArraySpec
+from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import ImageStage, OfSplit, SplitStage
 from tasks.runtime.layout import image_map

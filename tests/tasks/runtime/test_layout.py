@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
+from data.sample import EVALUATION, TRAIN, UNLABELLED, DatasetIndex, Sample
 from data.store.sharded import ShardedStore
 from tasks.runtime.layout import create_store, image_map, label_map, padded_size
 
@@ -28,7 +28,8 @@ def test_a_map_has_its_unit_name_and_stride(dataset):
     assert (spec.dims, spec.shape, spec.dtype, spec.stride) == (("y", "x"), (7, 9), "float32", 4)
     assert spec.attrs == {"units": "m", "long_name": "depth"}
     labels = label_map(samples, "label")
-    assert (labels.shape, labels.dtype, labels.fill, labels.attrs) == ((25, 33), "uint8", 255, {"long_name": "label"})
+    assert (labels.shape, labels.dtype, labels.fill) == ((25, 33), "uint16", UNLABELLED)
+    assert labels.attrs == {"long_name": "label"}
 
 
 def test_a_store_knows_its_images_their_sizes_and_the_classes(dataset, tmp_path):
@@ -41,6 +42,6 @@ def test_a_store_knows_its_images_their_sizes_and_the_classes(dataset, tmp_path)
     assert store.group["height"][:].tolist() == [20, 25]
     assert store.group["width"][:].tolist() == [33, 16]
     assert list(store.group["class_name"][:]) == ["background", "mug"]
-    store.write_shard(0, {"label": [np.zeros((20, 33), np.uint8)]})
+    store.write_shard(0, {"label": [np.zeros((20, 33), np.uint16)]})
     again = create_store(ShardedStore(tmp_path / "a.zarr"), dataset, samples, arrays, {"stage": "Test"}, 1)
     assert again.missing_shards() == [1]

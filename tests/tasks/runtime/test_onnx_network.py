@@ -28,3 +28,17 @@ def test_the_file_gives_what_the_network_gives(name):
         warnings.simplefilter("ignore")  # the exporter speaks of its successor, and of sizes that become constants
         model = onnx_bytes(wrapped, image)
     assert largest_difference(wrapped, model, torch.rand(1, 3, 48, 70)) < 1e-4
+
+
+def test_a_result_that_is_no_number_is_an_infinite_difference():
+    """NaN is neither larger nor smaller than a tolerance."""
+
+    class Root(torch.nn.Module):
+        def forward(self, images):
+            return (images - 2).sqrt()
+
+    image = torch.rand(1, 3, 8, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        model = onnx_bytes(Root(), image)
+    assert largest_difference(Root(), model, image) == float("inf")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from data.sample import TRAIN, Sample
-from data.store.sharded import ArraySpec, ShardedStore
+from data.store.sharded import ShardedStore
+from data.store.tiles import ArraySpec
 from tasks.runtime.shards import ImageInputs, ShardJob, open_stores, write_shard
 
 SIZES = [(2, 3), (3, 2), (2, 2), (3, 3), (1, 3)]

@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from data.sample import TRAIN, Sample
-from data.store.sharded import ArraySpec, ShardedStore
+from data.sample import TRAIN, UNLABELLED, Sample
+from data.store.sharded import ShardedStore
+from data.store.tiles import ArraySpec
 from tasks.runtime.augmentation import Augmentation
 from tasks.runtime.copy_paste import Pasting
 from tasks.runtime.tensors import Normalisation
@@ -27,11 +28,12 @@ def samples(tmp_path):
         image[..., 0] = labels * 20
         Image.fromarray(image).save(tmp_path / f"{index}.png")
         found.append(Sample(str(index), TRAIN, tmp_path / f"{index}.png", (1,), size=size))
-        maps.append(np.pad(labels, [(0, 24 - size[0]), (0, 30 - size[1])], constant_values=255).astype(np.uint8))
-    spec = {"label": ArraySpec(("y", "x"), (24, 30), "uint8", 255, {})}
+        padding = [(0, 24 - size[0]), (0, 30 - size[1])]
+        maps.append(np.pad(labels, padding, constant_values=UNLABELLED).astype(np.uint16))
+    spec = {"label": ArraySpec(("y", "x"), (24, 30), "uint16", UNLABELLED, {})}
     store = ShardedStore(tmp_path / "maps.zarr").create([s.image_id for s in found], spec, {}, 4)
     store.write_shard(0, {"label": np.stack(maps)})
-    return found, MapSource(ShardedStore(store.path), "label", 255)
+    return found, MapSource(ShardedStore(store.path), "label", UNLABELLED)
 
 
 def images_of(samples, augmentation, seed=0):
@@ -45,7 +47,7 @@ def test_image_and_map_are_moved_alike(samples, scales):
     for epoch in range(3):
         for index in range(3):
             item = images[epoch, index]
-            inside = item["label"] != 255
+            inside = item["label"] != UNLABELLED
             shown = (item["image"][0] * 255 / 20).round().long()
             agree = shown[inside] == item["label"].long()[inside]
             assert inside.any()
@@ -92,7 +94,7 @@ def test_a_mosaic_shows_four_images_with_their_tags_and_distinct_regions(samples
     assert item["image"].shape == (3, 24, 32)
     assert item["tags"].sum() > 1
     tiles = [item["label"][y : y + 12, x : x + 16] for y in (0, 12) for x in (0, 16)]
-    numbers = [set(tile[tile != 255].tolist()) for tile in tiles]
+    numbers = [set(tile[tile != UNLABELLED].tolist()) for tile in tiles]
     for first in range(4):
         for second in range(first):
             assert not numbers[first] & numbers[second]
@@ -138,5 +140,5 @@ def test_hue_changes_colours_and_nothing_else(samples):
 def test_a_whole_item_is_the_image_as_it_is(samples):
     item = images_of(samples, Augmentation((8, 8), 0.5, 2.0, True, 0.3, mosaic=1.0)).whole(2)
     assert item["image"].shape == (3, 24, 16)
-    assert (item["label"] != 255).all()
+    assert (item["label"] != UNLABELLED).all()
     assert torch.equal((item["image"][0] * 255 / 20).round().long(), item["label"].long())

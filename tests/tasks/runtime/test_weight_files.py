@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import timm
 from safetensors.torch import save_file
@@ -27,6 +29,17 @@ def test_a_file_with_other_content_is_another_identity(tmp_path):
 @pytest.mark.parametrize("backbone", PACKAGED)
 def test_a_packaged_file_is_there(backbone):
     assert weights_file("package", backbone).is_file()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "nothing named", "zero byte"])
+def test_what_is_no_file_is_not_opened(tmp_path, kind):
+    path = {"nothing named": "", "zero byte": "a\0b"}.get(kind, str(tmp_path / "w.pth"))
+    if kind == "folder":
+        (tmp_path / "w.pth").mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(WeightsError, match=r"(is not a regular file|does not exist)\. Three ways"):
+        weights_identity(path, "resnet18")
 
 
 def test_what_is_not_there_is_named_with_the_three_ways(tmp_path, monkeypatch):

@@ -1,0 +1,226 @@
+"""The jobs of one ``map`` on Dask workers: sent, timed, and sent again if their worker process has died.
+
+Dask counts a job as failed, too, if it only waited at a worker that died. So each worker tells when it begins a job,
+and a job is blamed only for workers that have begun it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from data.errors import WorkerError
+from tasks.runtime.resource_errors import kills_for_memory
+from tasks.runtime.progress import SECONDS_PER_LINE
+from tasks.runtime.shards import ShardJob
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+log = logging.getLogger("depthseed")
+
+TRIES = 3
+"""How many times a job is begun by a worker. If the worker process died or was ended each time, the run fails."""
+
+LOSSES = 10
+"""How many times a job is sent again because its worker process died before it began the job."""
+
+PATIENCE = 3
+"""How many times, `SECONDS_PER_LINE` apart, there may be no local worker process before the run fails."""
+
+BEGUN, LATE = "begun", "late"
+"""What a worker tells of a job: it begins it; it ends its process, because the job takes longer than allowed."""
+
+SECONDS_TO_TELL = 10
+"""How long a worker tries to tell it."""
+
+
+@dataclass
+class _Sent:
+    """A job that was sent to the workers, and what is known of it."""
+
+    job: Any
+    tries: int = 0
+    losses: int = 0
+    told: str = ""
+    workers: set[str] = field(default_factory=set)
+    future: Future | None = None
+
+
+class DaskJobs:
+    """Sends jobs to the workers of a client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    function : callable
+        Computes a job; importable by name.
+    address : str
+        Address of the scheduler, or ``slurm``; empty = local worker processes.
+    seconds : float
+        Time limit of a job, from its beginning on a worker; 0 = none.
+    """
+
+    def __init__(self, client: Client, function: Callable[[Any], Any], address: str, seconds: float):
+        self.client, self.function, self.address, self.seconds = client, function, address, seconds
+        self.sent: dict[str, _Sent] = {}  # key of the future -> job
+        self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self.without_worker = 0
+        self.full: set[str] = set()  # addresses of workers that were ended because of their memory
+        self.kills = kills_for_memory()
+        self.topic = f"depthseed-{uuid.uuid4().hex}"
+        client.subscribe_topic(self.topic, self._hear)
+        client.subscribe_topic("worker-restart-memory", lambda event: self.full.add(event[1]["worker"]))
+
+    def results(self, jobs: Iterable[Any], processes: int) -> Iterator[Any]:
+        """Yield results as soon as they are ready. To limit the memory, only two jobs per process are sent at a time.
+
+        Parameters
+        ----------
+        jobs : iterable
+        processes : int
+            Number of worker processes to expect. The workers that are already there count if they are more.
+
+        Raises
+        ------
+        WorkerError, MemoryError
+            As in `tasks.runtime.executors.DaskWorkers`.
+        """
+        from distributed import KilledWorker
+
+        rest = iter(jobs)
+        limit = 2 * max(processes, sum(self.client.ncores().values()))
+        for job in rest:
+            self._send(_Sent(job))
+            if len(self.sent) >= limit:
+                break
+        while self.sent:
+            future = self._next_done()
+            sent = self.sent.pop(future.key)
+            try:
+                result = future.result()
+            except (KilledWorker, CancelledError) as error:  # the worker process died with the job, or with its data
+                self._send_again(sent, error)
+                continue
+            future.release()
+            del future, sent
+            if (following := next(rest, None)) is not None:
+                self._send(_Sent(following))
+                del following
+            yield result
+
+    def _send(self, sent: _Sent) -> None:
+        # Scattered, not a part of the task: the probabilities of a shard are tens of megabytes.
+        data = self._scattered(sent.job)
+        key = f"shard-{uuid.uuid4().hex}"
+        self.sent[key] = sent  # before the worker can tell of it
+        sent.future = self.client.submit(_computed, self.function, self.topic, self.seconds, data, key=key, pure=False)
+        sent.future.add_done_callback(self.done.put)
+
+    def _scattered(self, job: Any):
+        while True:
+            try:
+                (data,) = self.client.scatter([job], hash=False, timeout=SECONDS_PER_LINE)
+                return data
+            except OSError as error:  # there is no worker yet, or it died on the way; TimeoutError is an OSError
+                self._no_worker(error)
+
+    def _next_done(self) -> Future:
+        while True:
+            try:
+                return self.done.get(timeout=SECONDS_PER_LINE)
+            except queue.Empty:
+                if not self.client.ncores():
+                    self._no_worker(None)
+
+    def _no_worker(self, error: Exception | None) -> None:
+        """Tell that there is no worker; WorkerError if there will be none."""
+        self._check_scheduler(error)
+        self.without_worker += 1
+        if not self.address and self.without_worker == PATIENCE:
+            raise WorkerError(
+                "all worker processes have ended, and none starts again; completed shards are kept; run with "
+                "--processes 1 to see the cause"
+            ) from error
+        log.info("waiting for a worker of %s", self.address or "this machine")
+
+    def _check_scheduler(self, error: Exception | None) -> None:
+        if self.client.status != "running":
+            raise WorkerError(
+                f"the Dask scheduler at '{self.address}' has gone; completed shards are kept; start it, then run "
+                "the same command again"
+            ) from error
+
+    def _send_again(self, sent: _Sent, error: Exception) -> None:
+        from distributed import KilledWorker
+
+        self._check_scheduler(error)
+        if isinstance(error, KilledWorker):
+            sent.workers.add(error.last_worker.address)
+        if sent.told:
+            sent.tries += 1
+        else:
+            sent.losses += 1
+        if sent.tries == TRIES or sent.losses == LOSSES:
+            raise self._failure(sent) from error
+        sent.told = ""
+        self._send(sent)
+
+    def _failure(self, sent: _Sent) -> Exception:
+        ids = [sample.image_id for sample in sent.job.samples] if isinstance(sent.job, ShardJob) else []
+        images = f"images {ids[0]} to {ids[-1]}" if ids else "a shard"
+        count = sent.tries or sent.losses
+        if sent.told == LATE:
+            return WorkerError(
+                f"{images}: not finished after {self.seconds:g} s, in {count} tries; completed shards are kept; give "
+                "more seconds with --shard-timeout (0 = no limit), or run with --processes 1 to see where it hangs"
+            )
+        if sent.workers & self.full or (not self.address and kills_for_memory() > self.kills):
+            return MemoryError(f"{images}: the worker process was ended {count} times, as it took too much memory")
+        return WorkerError(
+            f"{images}: the worker process died {count} times on them (out of memory, or a broken file); completed "
+            "shards are kept; run with --processes 1 to see the cause"
+        )
+
+    def _hear(self, event: tuple) -> None:
+        key, told = event[1]
+        if sent := self.sent.get(key):
+            sent.told = told
+
+
+def _computed(function: Callable, topic: str, seconds: float, job: Any) -> Any:
+    """``function(job)``, on a worker. It is told when the job begins, and the process ends if it takes too long."""
+    from distributed import get_worker
+    from distributed.utils import sync
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def tell(what: str) -> None:
+        # This returns when the scheduler knows it: the process may end at once.
+        with contextlib.suppress(OSError):  # it does not answer: then the job is only blamed less exactly
+            sync(
+                worker.loop, worker.scheduler.log_event, callback_timeout=SECONDS_TO_TELL, topic=topic, msg=[key, what]
+            )
+
+    def end() -> None:
+        tell(LATE)
+        os._exit(1)  # a thread cannot be stopped in another way
+
+    tell(BEGUN)
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        return function(job)
+    finally:
+        timer.cancel()

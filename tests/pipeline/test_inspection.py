@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from data.sample import UNLABELLED
+from data.store.sharded import ShardedStore
+from data.store.tiles import ArraySpec
+from pipeline.inspection import _picture
+from pipeline.report.colours import UNLABELLED_COLOUR, palette
+from tasks.discover_superpixels import NO_SUPERPIXEL
+
+MAP = np.array([[0, 44, 300, UNLABELLED]], np.uint16)
+
+
+@pytest.fixture
+def store(tmp_path):
+    specs = {
+        "label": ArraySpec(("y", "x"), (1, 4), "uint16", UNLABELLED, {}),
+        "superpixel": ArraySpec(("y", "x"), (1, 4), "uint16", NO_SUPERPIXEL, {}),
+    }
+    names = {"class_name": (("class",), np.array([str(number) for number in range(301)]))}
+    store = ShardedStore(tmp_path / "a.zarr").create(["0"], specs, {}, 1, names)
+    store.write_shard(0, {"label": MAP[None], "superpixel": MAP[None]})
+    return ShardedStore(store.path)
+
+
+def test_a_label_map_has_the_colours_of_its_classes(store):
+    colours = palette(301)
+    expected = [*colours[[0, 44, 300]].tolist(), list(UNLABELLED_COLOUR)]
+    assert _picture("label", store, 0)[0].tolist() == expected
+
+
+def test_the_padding_of_superpixels_is_white(store):
+    found = _picture("superpixel", store, 0)[0].tolist()
+    assert found[3] == [255] * 3
+    assert [255] * 3 not in found[:3]

@@ -1,0 +1,31 @@
+from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
+from pipeline.write_report import LISTED_CLASSES, WriteReport, listed_classes
+
+
+def dataset(tmp_path, count, tags):
+    names = ("background", *(f"class {number}" for number in range(1, count)))
+    samples = [
+        Sample(f"{split}/{place}", split, tmp_path / "a.png", found)
+        for split in (TRAIN, EVALUATION)
+        for place, found in enumerate(tags)
+    ]
+    return DatasetIndex(tmp_path, names, tuple(samples))
+
+
+def test_all_classes_are_listed_if_there_are_few(tmp_path):
+    assert listed_classes(dataset(tmp_path, LISTED_CLASSES, [(3,)])) == list(range(LISTED_CLASSES))
+
+
+def test_of_many_classes_those_with_the_most_images_are_listed_in_their_order(tmp_path):
+    listed = listed_classes(dataset(tmp_path, 1204, [(300, 1203), (255, 300), (44,)]))
+    assert len(listed) == LISTED_CLASSES
+    assert listed == sorted(listed)
+    assert {0, 44, 255, 300, 1203} < set(listed)
+    assert 256 not in listed
+
+
+def test_the_confusion_matrix_shows_the_listed_classes_in_percent_of_all_pixels():
+    confusion = [[2, 1, 1, 0], [0, 4, 0, 0], [1, 1, 2, 0]]
+    found = WriteReport._confusion({"predictions": {"confusion": confusion}}, ["a", "b", "c"], [0, 2])
+    assert found["rows"] == [{"name": "a", "shares": [50.0, 25.0]}, {"name": "c", "shares": [25.0, 50.0]}]
+    assert WriteReport._confusion({"predictions": {"confusion": None}}, ["a", "b", "c"], [0, 2]) is None
