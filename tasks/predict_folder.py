@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import luigi
 import numpy as np
 from PIL import Image
 
 from data.errors import SettingError
+from data.files.fingerprint import hash_file
 from data.files.images import read_image
 from data.files.label_export import exported_png, voc_palette
 from data.files.pixels import IMAGE_SUFFIXES
-from data.store.artifact import write_bytes
+from data.store.artifact import write_bytes, write_json
 from tasks.runtime.numeric import require_legal, scales_parameter
 from tasks.runtime.parameters import flag
 from tasks.runtime.progress import track
@@ -24,12 +28,19 @@ from tasks.runtime.trained_model import TrainedArtifact
 
 log = logging.getLogger("depthseed")
 
+RECORD = "predictions.json"
+"""File beside the label maps: hash of the model, settings, class names, and hashes of the images and label maps."""
+
+SECONDS_PER_RECORD = 30.0
+"""How often the record is written. If a run is killed, what it made since then is made again."""
+
 
 class PredictFolder(luigi.Task):
     """Writes ``<output>/<name>.png`` (class numbers) and ``<name>_overlay.jpg`` for each image of a folder.
 
-    Two images whose names differ only in the ending, a.jpg and a.png, give a.jpg.png and a.png.png. A second run
-    predicts only new images, and images that have changed since their label map was written.
+    Two images whose names differ only in the ending, a.jpg and a.png, give a.jpg.png and a.png.png. The file
+    `RECORD` says by which model and settings each label map was made, and from which image. A second run predicts only
+    what is missing or was made otherwise.
 
     Raises
     ------
@@ -52,7 +63,11 @@ class PredictFolder(luigi.Task):
         return values
 
     def complete(self):
-        return not self._waiting()
+        return not self._waiting() and self._model.is_complete()
+
+    @property
+    def _model(self) -> TrainedArtifact:
+        return TrainedArtifact(Path(self.model))
 
     @cached_property
     def _names(self) -> dict[Path, str]:
@@ -68,8 +83,26 @@ class PredictFolder(luigi.Task):
                 raise SettingError(f"{folder}: two images would have the result {name}.png; rename one of them")
         return names
 
+    @property
+    def _settings(self) -> dict[str, object]:
+        """What the label maps depend on, besides the images."""
+        return {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip}
+
+    def _recorded(self) -> dict[str, list[str]]:
+        """Name of each label map that was made with the same settings -> hashes of its image and of itself."""
+        try:
+            record = json.loads((Path(self.output) / RECORD).read_bytes())
+            return dict(record["label maps"]) if record["settings"] == self._settings else {}
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}  # without a record, nothing is known of the files in the folder
+
     def _waiting(self) -> list[Path]:
-        return [path for path in self._names if not _is_younger(self._target(path), path)]
+        recorded = self._recorded()
+        return [path for path in self._names if recorded.get(self._target(path).name, []) != self._hashes(path)]
+
+    def _hashes(self, image: Path) -> list[str] | None:
+        target = self._target(image)
+        return [hash_file(image), hash_file(target)] if target.is_file() else None
 
     def _target(self, image: Path) -> Path:
         return Path(self.output) / f"{self._names[image]}.png"
@@ -81,25 +114,28 @@ class PredictFolder(luigi.Task):
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        model = TrainedArtifact(Path(self.model)).load_segmenter(device)
-        waiting = self._waiting()
+        model = self._model.load_segmenter(device)
+        waiting, recorded, told = self._waiting(), self._recorded(), time.monotonic()
         for path in track(waiting, "PredictFolder", len(waiting), "image"):
             image = read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
                 likeliest = model.network.predict(seen, self.scales, self.flip)[0].argmax(0)
-            labels = likeliest.cpu().numpy().astype(np.uint16)
-            overlay = Path(self.output) / f"{self._names[path]}_overlay.jpg"
-            overlay.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(_overlay(image, labels)).save(overlay, quality=90)
-            # written last: it means that the image is done
-            write_bytes(self._target(path), exported_png(labels, len(model.class_names) - 1))
+            labels, target = likeliest.cpu().numpy().astype(np.uint16), self._target(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
+            write_bytes(target, exported_png(labels, len(model.class_names) - 1))
+            recorded[target.name] = cast(list[str], self._hashes(path))
+            if time.monotonic() - told > SECONDS_PER_RECORD:
+                self._write_record(recorded, model.class_names)
+                told = time.monotonic()
+        self._write_record(recorded, model.class_names)
         log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
         log.info("PredictFolder: wrote %s", self.output)
 
-
-def _is_younger(made: Path, source: Path) -> bool:
-    return made.exists() and made.stat().st_mtime >= source.stat().st_mtime
+    def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
+        content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}
+        write_json(Path(self.output) / RECORD, content)
 
 
 def _overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ class PredictMasks(SplitStage):
         return f"PredictMasks-{self.split}"
 
     @property
-    def scales_parameter(self) -> tuple[float, ...]:
+    def scales(self) -> tuple[float, ...]:
         """The scales of the split."""
         return self.train_scales if self.split == TRAIN else self.evaluation_scales
 

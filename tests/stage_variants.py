@@ -13,7 +13,8 @@ from data.readers.bop import read_bop
 from data.sample import EVALUATION, TRAIN
 from tasks.methods import METHODS
 from tasks.runtime.luigi_seam import choices_of, default_value
-from tasks.runtime.parameters import ScalesParameter, nonzero
+from tasks.runtime.numeric import NumberParameter, NumbersParameter, WholeParameter
+from tasks.runtime.parameters import nonzero
 from tasks.runtime.stage import COMMON, StageTask
 
 STAGES = [stage for name in pipeline.__all__ if issubclass(stage := getattr(pipeline, name), StageTask)]
@@ -100,12 +101,14 @@ class Variants:
             found = sorted(choices)
         elif isinstance(parameter, luigi.BoolParameter):
             found = [False, True]
-        elif isinstance(parameter, ScalesParameter):
-            found = [(*value, 0.5)]
-        elif isinstance(parameter, luigi.IntParameter):
-            found = [value + 1]
-        elif isinstance(parameter, luigi.FloatParameter):
-            found = [value + 0.25, *([0.0] if _is_switch(stage, name) else [])]
+        elif isinstance(parameter, NumbersParameter):
+            longer = [(*value, further) for further in (0.5, 1.0)] if not parameter.count else [(0.25,) * len(value)]
+            found = list(filter(parameter.allows, longer))[:1]
+        elif isinstance(parameter, WholeParameter):
+            found = list(filter(parameter.allows, [value + 1, *parameter.legal.among]))[:1]
+        elif isinstance(parameter, NumberParameter):
+            found = list(filter(parameter.allows, [value + 0.25, value - 0.25]))[:1]
+            found += [0.0] if _is_switch(stage, name) else []
         else:
             found = self.texts.get(name, ())
         return [candidate for candidate in found if candidate != value]

@@ -29,7 +29,7 @@ from tasks.runtime.progress import SECONDS_PER_LINE, duration
 
 log = logging.getLogger("depthseed")
 
-NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """Errors of ``flock`` on a file system without locks."""
 
 LONG = 6 * 3600.0
@@ -76,13 +76,15 @@ class Holder:
     @property
     def is_dead(self) -> bool:
         """True if the process was one of this machine and has ended."""
-        try:
-            os.kill(self.pid if self.is_here else os.getpid(), 0)  # signal 0 only asks
+        if not self.is_here:
             return False
+        try:
+            os.kill(self.pid, 0)  # signal 0 only asks
         except PermissionError:  # it is another user's
             return False
         except (ProcessLookupError, OverflowError):
             return True
+        return False
 
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
@@ -115,11 +117,11 @@ def artifact_lock(folder: Path, label: str, name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in NO_LOCKS:
             raise StoreError(
-                f"{locks}: this file system has no file locks ({error.strerror}), so two runs could write one artifact; "
-                "choose a folder elsewhere with --artifacts, or mount it with locks (Lustre: flock, NFS: not nolock)"
+                f"{locks}: this file system has no file locks ({error.strerror}), so two runs could write an artifact "
+                "at once; give another folder with --artifacts, or mount it with locks (Lustre: flock; NFS: not nolock)"
             ) from error
         raise StoreError(
-            f"{locks}: cannot be written ({error.strerror}); choose another folder with --artifacts"
+            f"{locks}: cannot be written ({error.strerror or error}); choose another folder with --artifacts"
         ) from error
     try:
         _sign(locks / f"{name}.json", label, name)
@@ -154,7 +156,7 @@ def _advice(holder: Holder | None, lock: str) -> str:
     if holder is None:
         return ""
     if holder.is_dead:
-        return f"; this process has ended, but the lock is held, perhaps by a child of it: 'fuser {lock}' shows it, end it"
+        return f"; this process has ended, but not all that it started: find it with 'fuser {lock}' and end it"
     if not holder.is_here and time.time() - holder.since > LONG:
         return f"; if that machine or run is dead, delete {lock} and this run goes on; if it computes, both would write"
     return ""

@@ -39,8 +39,9 @@ def loss_settings(stage: luigi.Task, name: str) -> dict[str, object]:
 
 
 def _parameter(setting: Setting) -> luigi.Parameter[Any]:
-    if setting.choices:
-        return one_of(setting.choices, str(setting.default), setting.description)
-    bounds = {name: getattr(setting, name) for name in ("at_least", "above", "at_most")}
-    kind = WholeParameter if isinstance(setting.default, int) else NumberParameter
-    return kind(setting.default, setting.description, Range(**bounds))
+    if isinstance(setting.default, str):
+        return one_of(setting.choices, setting.default, setting.description)
+    legal = Range(setting.at_least, setting.above, setting.at_most)
+    if isinstance(setting.default, int):
+        return WholeParameter(setting.default, setting.description, legal)
+    return NumberParameter(setting.default, setting.description, legal)

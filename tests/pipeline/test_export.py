@@ -1,7 +1,6 @@
 """Exports of the real command line, opened by Pillow, pycocotools, our own BOP reader and onnxruntime."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -68,16 +67,17 @@ def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     result = here.plain("PredictFolder", *flags, "--flip", "false")
     assert result.returncode == 0, result.stderr
     written = sorted((tmp_path / "out").iterdir())
-    assert [path.name for path in written] == [f"{n}{end}" for n in range(3) for end in (".png", "_overlay.jpg")]
+    names = [f"{n}{end}" for n in range(3) for end in (".png", "_overlay.jpg")]
+    assert [path.name for path in written] == [*names, "predictions.json"]
     image = np.asarray(Image.open(new / "0.jpg"), np.float32) / 255
     (found,) = session.run(None, {"image": image.transpose(2, 0, 1)[None]})
     assert (np.asarray(Image.open(tmp_path / "out" / "0.png")) == found[0].argmax(0)).mean() > 0.999
-    os.utime(new / "1.jpg")
+    (new / "1.jpg").write_bytes((new / "2.jpg").read_bytes())
     first_time = (tmp_path / "out" / "0.png").stat().st_mtime_ns
     again = here.plain("PredictFolder", *flags, "--flip", "false")
     assert "PredictFolder: wrote" in again.stderr
     assert (tmp_path / "out" / "0.png").stat().st_mtime_ns == first_time
-    assert (tmp_path / "out" / "1.png").stat().st_mtime >= (new / "1.jpg").stat().st_mtime
+    assert (tmp_path / "out" / "1.png").read_bytes() == (tmp_path / "out" / "2.png").read_bytes()
     assert Artifact(model).is_complete()
     wrong = here.plain("PredictFolder", "--model", exported, "--images", new, "--output", tmp_path / "no")
     assert wrong.returncode != 0

@@ -1,12 +1,12 @@
 """Names of the results, and what is predicted again; the predictions themselves are tested in tests/pipeline."""
 
-import os
-
 import numpy as np
 import pytest
 
 from data.errors import SettingError
-from tasks.predict_folder import PredictFolder, _overlay
+from data.store.artifact import write_bytes
+from tasks.predict_folder import RECORD, PredictFolder, _overlay
+from tasks.runtime.trained_model import TrainedArtifact
 
 
 @pytest.fixture
@@ -33,14 +33,49 @@ def test_results_that_would_overwrite_each_other_are_refused(images, tmp_path):
         PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
 
 
-def test_what_is_younger_than_its_image_is_kept(images, tmp_path):
+@pytest.fixture
+def model(tmp_path):
+    """Two folders that are complete artifacts of some content."""
+    folders = []
+    for name in ("first", "second"):
+        write_bytes(tmp_path / name / "model.safetensors", name.encode())
+        TrainedArtifact(tmp_path / name).finish({})
+        folders.append(str(tmp_path / name))
+    return folders
+
+
+@pytest.fixture
+def predicted(images, model, tmp_path):
+    """A folder in which the first model has predicted b.jpg with the default settings."""
     out = tmp_path / "out"
     out.mkdir()
-    (out / "b.png").write_bytes(b"")
-    os.utime(images / "b.jpg", (1, 1))
-    task = PredictFolder(model="model", images=str(images), output=str(out))
+    (out / "b.png").write_bytes(b"labels")
+    task = PredictFolder(model=model[0], images=str(images), output=str(out))
+    task._write_record({"b.png": task._hashes(images / "b.jpg")}, ["background"])
+    return out
+
+
+def test_what_was_made_with_the_same_model_and_settings_is_kept(images, model, predicted):
+    task = PredictFolder(model=model[0], images=str(images), output=str(predicted))
     assert set(names(task)) == {"a.jpg", "a.png"}
     assert not task.complete()
+    (images / "a.jpg").unlink()
+    (images / "a.png").unlink()
+    assert PredictFolder(model=model[0], images=str(images), output=str(predicted), device="cpu").complete()
+
+
+@pytest.mark.parametrize("change", ["model", "scales", "flip", "image", "mask", "record"])
+def test_what_was_made_otherwise_is_made_again(images, model, predicted, change):
+    settings = {"model": model[0], "images": str(images), "output": str(predicted)}
+    if change == "image":
+        (images / "b.jpg").write_bytes(b"other")
+    elif change == "mask":
+        (predicted / "b.png").write_bytes(b"damaged")
+    elif change == "record":
+        (predicted / RECORD).write_text("[]")
+    else:
+        settings |= {"model": {"model": model[1]}, "scales": {"scales": (0.5,)}, "flip": {"flip": False}}[change]
+    assert "b.jpg" in names(PredictFolder(**settings))
 
 
 def test_a_folder_without_images_is_named(tmp_path):

@@ -48,7 +48,8 @@ def coco_file(path, annotations):
     categories = [{"id": 3, "name": "car"}, {"id": 1, "name": "person"}, {"id": 90, "name": "toothbrush"}]
     for annotation_id, item in enumerate(annotations):
         item.update(id=annotation_id, image_id=item.get("image_id", 7))
-    path.write_text(json.dumps({"images": [], "categories": categories, "annotations": annotations}))
+    images = [{"id": image_id, "file_name": f"{image_id}.jpg"} for image_id in (7, 8)]
+    path.write_text(json.dumps({"images": images, "categories": categories, "annotations": annotations}))
     return path
 
 

@@ -47,12 +47,6 @@ def test_all_zero_depth_is_named(tmp_path):
         read_depth(sample(tmp_path, depth=tmp_path / "d.png"))
 
 
-def test_colour_as_depth_is_named(tmp_path):
-    Image.fromarray(np.ones((4, 6, 3), np.uint8)).save(tmp_path / "d.png")
-    with pytest.raises(ImageError, match="depth must have one channel"):
-        read_depth(sample(tmp_path, depth=tmp_path / "d.png"))
-
-
 def test_a_saliency_map_is_scaled_to_one_and_has_the_size_of_its_image(tmp_path):
     Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "a.png")
     Image.fromarray(np.full((4, 6), 51, np.uint8)).save(tmp_path / "s.png")
@@ -60,3 +54,34 @@ def test_a_saliency_map_is_scaled_to_one_and_has_the_size_of_its_image(tmp_path)
     Image.fromarray(np.zeros((5, 6), np.uint8)).save(tmp_path / "s.png")
     with pytest.raises(ImageError, match=r"s.png: saliency has shape \(5, 6\), but image a has \(4, 6\)"):
         read_saliency(tmp_path / "s.png", sample(tmp_path))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_depth_has_16_or_32_bits_in_png_or_tiff(tmp_path, kind):
+    path = tmp_path / "d.tif"
+    Image.fromarray(np.full((4, 6), 1500, kind)).save(path)
+    assert read_depth(sample(tmp_path, depth=path)) == pytest.approx(np.full((4, 6), 1.5))
+
+
+@pytest.mark.parametrize(
+    ("picture", "word"),
+    [
+        (Image.new("L", (6, 4), 9), "8-bit grey values"),
+        (Image.new("P", (6, 4), 9), "palette colours"),
+        (Image.new("1", (6, 4), 1), "1-bit pixels"),
+        (Image.new("RGB", (6, 4)), "RGB colours"),
+        (Image.new("F", (6, 4), 1.5), "32-bit float values"),
+    ],
+)
+def test_what_is_no_depth_is_refused_with_the_remedy(tmp_path, picture, word):
+    path = tmp_path / "d.tif"
+    picture.save(path)
+    with pytest.raises(ImageError, match=f"d.tif: has {word}; depth needs .* 16-bit PNG in millimetres, or use .npy"):
+        read_depth(sample(tmp_path, depth=path))
+
+
+def test_negative_depth_is_named(tmp_path):
+    path = tmp_path / "d.tif"
+    Image.fromarray(np.full((4, 6), -1, np.int32)).save(path)
+    with pytest.raises(ImageError, match="d.tif: depth of a has the negative value -1"):
+        read_depth(sample(tmp_path, depth=path))

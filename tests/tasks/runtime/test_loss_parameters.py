@@ -8,6 +8,7 @@ from models.losses.map_loss import MapLoss, Setting
 from tasks.runtime import loss_parameters
 from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map_losses
 from tasks.runtime.luigi_seam import choices_of, default_value
+from tasks.runtime.numeric import NumberParameter, WholeParameter
 from tasks.runtime.parameters import described, matters
 from tasks.train_classifier import TrainClassifier
 
@@ -19,8 +20,8 @@ LOSSES = {
         published_weight=1.0,
         weight=0.5,
         settings={
-            "reach": Setting(3, "cells"),
-            "slope": Setting(0.5, "per cell"),
+            "reach": Setting(3, "cells", at_least=1),
+            "slope": Setting(0.5, "per cell", above=0, at_most=2),
             "edges": Setting("soft", "kind of edge", choices=("soft", "hard")),
         },
     ),
@@ -43,16 +44,17 @@ def stage(monkeypatch):
 def test_each_loss_has_a_weight_and_its_settings(stage):
     kinds = {name: type(parameter) for name, parameter in stage.get_params()}
     assert kinds == {
-        "calm_weight": luigi.FloatParameter,
-        "calm_reach": luigi.IntParameter,
-        "calm_slope": luigi.FloatParameter,
+        "calm_weight": NumberParameter,
+        "calm_reach": WholeParameter,
+        "calm_slope": NumberParameter,
         "calm_edges": luigi.ChoiceParameter,
-        "bold_weight": luigi.FloatParameter,
+        "bold_weight": NumberParameter,
     }
     assert loss_settings(stage(), "calm") == {"reach": 3, "slope": 0.5, "edges": "soft"}
     assert set(choices_of(stage.calm_edges)) == {"soft", "hard"}
-    assert described(stage, "calm_weight") == "weight of the calm loss, 0 = off"
-    assert described(stage, "bold_weight") == "share of the bold loss in the classification loss, 0 = off"
+    assert (str(stage.calm_reach.legal), str(stage.calm_slope.legal)) == ("at least 1", "above 0, at most 2")
+    assert described(stage, "calm_weight") == "weight of the calm loss, 0 = off; at least 0"
+    assert described(stage, "bold_weight") == "share of the bold loss in the classification loss, 0 = off; from 0 to 1"
 
 
 def test_settings_matter_where_the_weight_is_not_zero(stage):

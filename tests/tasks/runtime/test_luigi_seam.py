@@ -13,14 +13,14 @@ from tasks.runtime.luigi_seam import (
     is_set,
     registered_tasks,
 )
-from tasks.runtime.parameters import ScalesParameter
+from tasks.runtime.numeric import NumbersParameter, Range
 
 
 class PaintDot(luigi.Task):
     size = luigi.IntParameter(default=3)
     place = luigi.Parameter()
     colour = luigi.ChoiceParameter(default="red", choices=("red", "blue"))
-    scales = ScalesParameter(default=(1.0, 0.5))
+    scales = NumbersParameter((1.0, 0.5), "", Range(above=0))
 
 
 @pytest.fixture

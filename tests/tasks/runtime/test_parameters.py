@@ -4,12 +4,11 @@ import luigi
 import pytest
 from stage_variants import STAGES, own_parameters
 
-from data.errors import SettingError
 from tasks.runtime.luigi_seam import default_value
+from tasks.runtime.numeric import number
 from tasks.runtime.parameters import (
     Choice,
     RegistryParameter,
-    ScalesParameter,
     described,
     flag,
     matters,
@@ -48,6 +47,7 @@ class DrawShape(luigi.Task):
     width = only(luigi.IntParameter(default=1, description="pixels"), colour=("red", "blue"))
     shade = only(flag(True), width=is_wide)
     count = luigi.IntParameter(default=1)
+    depth = only(number(0.5, "of the line", at_least=0, at_most=1), colour="red")
     gap = only(luigi.IntParameter(default=2), when=is_even)
     corner = only(one_of(("round", "sharp"), "round", "of the frame"), rotate=True, colour="red")
 
@@ -107,7 +107,7 @@ def test_the_registry_says_which_choices_there_are():
         DrawShape.shape.parse("triangle")
 
 
-def test_a_description_tells_where_a_parameter_matters_and_its_choices():
+def test_a_description_tells_where_a_parameter_matters_and_its_legal_values():
     assert described(DrawShape, "shape") == "what is drawn; choices: circle, nothing, square"
     assert described(DrawShape, "side") == "length of a side (if shape is square)"
     assert described(DrawShape, "radius") == "(if shape is circle)"
@@ -117,20 +117,13 @@ def test_a_description_tells_where_a_parameter_matters_and_its_choices():
     assert described(DrawShape, "corner") == "of the frame (if rotate is true and colour is red); choices: round, sharp"
     assert described(DrawShape, "shade") == "(if width is wide)"
     assert described(DrawShape, "count") == ""
+    assert described(DrawShape, "depth") == "of the line (if colour is red); from 0 to 1"
 
 
 def test_an_unknown_name_gets_the_nearest_ones_or_all():
     known = ["deal_weight", "deal_floor", "epochs"]
     assert nearest("deal_wieght", known).startswith("; did you mean: deal_weight")
     assert nearest("x", known) == "; use one of: deal_floor, deal_weight, epochs"
-
-
-def test_scales_are_numbers_between_commas():
-    parameter = ScalesParameter()
-    assert parameter.parse("1,0.75,0.5") == (1.0, 0.75, 0.5)
-    assert parameter.parse(parameter.serialize((1.0, 1.5))) == (1.0, 1.5)
-    with pytest.raises(SettingError, match="write them as 1,0.75,0.5"):
-        parameter.parse("one")
 
 
 def test_a_flag_is_true_or_false_in_words():
