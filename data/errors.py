@@ -78,6 +78,10 @@ class TrainingError(DepthseedError, ArithmeticError):
     """A training cannot go on: its loss or a weight is not finite."""
 
 
+class QualityError(DepthseedError, ValueError):
+    """The result of a stage is of no use to the stages that follow."""
+
+
 class WorkerError(DepthseedError, RuntimeError):
     """Worker processes died repeatedly on the same shard."""
 

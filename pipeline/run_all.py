@@ -6,8 +6,10 @@ import logging
 
 import luigi
 
+from pipeline.dag import stages
 from pipeline.write_report import REPORT, WriteReport
 from tasks.presets import PROFILES
+from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import MODEL
 
@@ -35,6 +37,9 @@ class RunAll(StageTask):
         scores = report.required["scores"].read()
         for name, score in scores.items():
             log.info("%-14s %s", name, f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score")
+        for stage in stages(report):
+            for line in warnings_of(stage.artifact):
+                log.warning("%-14s %s: %s", "WARNING", stage.label, line)
         if published := PROFILES[self.profile].published:
             log.info("%-14s %s", "published", published)
         for title in ("pseudo_labels", "predictions"):

@@ -13,6 +13,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.runtime.numeric import whole
+from tasks.runtime.quality import warnings_of
 from tasks.runtime.shards import ImageInputs, open_stores
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import HISTORY
@@ -88,6 +89,11 @@ class WriteReport(StageTask):
                 {"stage": stage.label, "svg": curves_svg(json.loads(stage.artifact.read(HISTORY)))}
                 for stage in self.required.values()
                 if isinstance(stage, TrainingStage)
+            ],
+            "warnings": [
+                {"label": stage.label, "lines": found}
+                for stage in stages(self)
+                if stage is not self and (found := warnings_of(stage.artifact))
             ],
             "stages": [self._describe(stage) for stage in stages(self) if stage is not self],
         }

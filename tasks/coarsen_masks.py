@@ -12,6 +12,7 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.numeric import number
 from tasks.runtime.parameters import Choice, RegistryParameter
+from tasks.runtime.quality import class_pixels, classes_without, require_labels
 
 
 def as_given(sample: Sample, num_classes: int) -> np.ndarray:
@@ -73,6 +74,11 @@ class CoarsenMasks(ImageStage):
 
     def arrays(self, samples):
         return {"label": label_map(samples, "coarse label: class number, 65535 unlabelled")}
+
+    def findings(self):
+        pixels = class_pixels(self, "label")
+        require_labels(self, pixels, "lower --CoarsenMasks-radius, or check the label files")
+        return classes_without(self, pixels, "coarse label")
 
     def compute(self, sample, inputs):
         source = SOURCES[self.source]

@@ -15,6 +15,7 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import Choice, RegistryParameter, flag, nonzero, one_of, only
+from tasks.runtime.quality import counted
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -167,6 +168,13 @@ class DiscoverSuperpixels(SplitStage):
             "superpixel": image_map(samples, "uint16", NO_SUPERPIXEL, "superpixel, 65535 = padding"),
             "count": ArraySpec((), (), "uint16", NO_SUPERPIXEL, {"long_name": "superpixels of the image"}),
         }
+
+    def findings(self):
+        ones = counted(self, lambda sample, stored: np.array([stored.read("count") == 1]))
+        alone = int(np.sum(ones))
+        if not alone:
+            return []
+        return [f"{alone} of {len(self.samples)} images are one single superpixel: check --DiscoverSuperpixels-tau"]
 
     def compute(self, sample, inputs):
         units = UNITS[self.units]

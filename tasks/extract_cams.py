@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.errors import QualityError
 from data.store.sharded import StoredImage
 from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
@@ -11,6 +12,7 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of
+from tasks.runtime.quality import counted
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
@@ -55,6 +57,20 @@ class ExtractCams(ImageStage):
             ),
             "slot_class": ArraySpec(("slot",), (slots,), "int16", -1, {"long_name": "class of each slot, -1 = none"}),
         }  # fmt: skip
+
+    def findings(self):
+        def count(sample, stored):
+            cams = stored.read("cam")[: len(sample.tags)]
+            flat = sum(bool(cam.min() == cam.max()) for cam in cams)
+            return np.array([len(cams), flat])
+
+        total, flat = counted(self, count)
+        if total and flat == total:
+            raise QualityError(
+                f"ExtractCams: all {total} CAMs have one value everywhere, so the classifier has found nothing; train "
+                "it longer (--TrainClassifier-epochs), or check that the tags fit the images"
+            )
+        return [f"{flat} of {total} CAMs have one value everywhere: their objects get no seed"] if flat else []
 
     def batch_function(self, dataset):
         import torch

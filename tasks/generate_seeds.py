@@ -12,6 +12,7 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.numeric import number
 from tasks.runtime.parameters import one_of
+from tasks.runtime.quality import class_pixels, classes_without, require_labels
 from tasks.runtime.stage import Stages
 
 
@@ -54,6 +55,13 @@ class GenerateSeeds(ImageStage):
 
     def arrays(self, samples):
         return {"seed": label_map(samples, "initial seed: 0 background, 1.. class, 65535 unlabelled")}
+
+    def findings(self):
+        pixels = class_pixels(self, "seed")
+        require_labels(
+            self, pixels, "lower --GenerateSeeds-alpha, or look at the CAMs: python -m pipeline show ExtractCams"
+        )
+        return classes_without(self, pixels, "seed pixel")
 
     def compute(self, sample, inputs):
         import torch

@@ -26,6 +26,7 @@ from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
 from data.store.artifact import Artifact, hash_text, write_bytes, write_json
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
+from tasks.runtime.quality import listed
 from tasks.runtime.stage import COMMON, StageTask
 
 log = logging.getLogger("depthseed")
@@ -41,10 +42,13 @@ class IndexDataset(StageTask):
     artifact_type = Artifact
 
     train_folder = luigi.Parameter(
-        default="", description="folder of the train split, empty = the usual one of the data set"
+        default="",
+        description="folder of the train split, empty = the usual one of the data set, none = there are no such images",
     )
     evaluation_folder = luigi.Parameter(
-        default="", description="folder of the evaluation split, empty = the usual one of the data set"
+        default="",
+        description="folder of the evaluation split, empty = the usual one of the data set, none = there are no such "
+        "images",
     )
 
     @classmethod
@@ -81,6 +85,11 @@ class IndexDataset(StageTask):
         """True if every image has a depth file. This is also true for a data set that will be rendered."""
         return self.is_rendered or self.scanned.has_depth
 
+    def require_training(self) -> None:
+        """Raise DatasetError if the data set cannot be learnt from; one that will be rendered can."""
+        if not self.is_rendered:
+            self.scanned.require_training()
+
     @cached_property
     def scanned(self) -> DatasetIndex:
         """The index as the reader finds it on disk. No image is opened; tags from label maps are kept in a cache.
@@ -96,6 +105,7 @@ class IndexDataset(StageTask):
             )
         named = {TRAIN: self.train_folder, EVALUATION: self.evaluation_folder}
         splits = {**self.spec.splits, **{split: folder for split, folder in named.items() if folder}}
+        splits = {split: folder for split, folder in splits.items() if folder != NO_SPLIT}
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
@@ -186,9 +196,22 @@ class IndexDataset(StageTask):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked = pool.map(_check, found.samples)
             samples = tuple(self.progress(checked, len(found.samples)))
-        _tell_unusual(samples)
-        write_json(self.artifact.path / "index.json", dataclasses.replace(found, samples=samples).to_json())
+        self._checked = dataclasses.replace(found, samples=samples)
+        write_json(self.artifact.path / "index.json", self._checked.to_json())
         return len(samples)
+
+    def findings(self):
+        index = self._checked
+        empty = {
+            TRAIN: "nothing can be trained; what needs no training can still be measured",
+            EVALUATION: "there are no predictions and no scores of them; the column split of labels.csv, or masks of "
+            "the training images, would give some",
+        }
+        return [
+            *(f"there are no {split} images: {meaning}" for split, meaning in empty.items() if not index.split(split)),
+            *_unusual_frames(index.samples),
+            *_untagged_classes(index),
+        ]
 
     @cached_property
     def _written(self) -> DatasetIndex:
@@ -205,25 +228,33 @@ class IndexDataset(StageTask):
         return dataclasses.replace(dataset, samples=samples)
 
 
+NO_SPLIT = "none"
+"""Value of a folder of a split: the data set has no such images."""
+
 RENDERED = "data.hash"
 """File beside a rendered data set: hash of all its files."""
-
-NAMED_FRAMES = 5
-"""Frames of unusual size that are named in a warning."""
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
 
 
-def _tell_unusual(samples: Sequence[Sample]) -> None:
-    """A warning that names the frames whose size is far from that of most others."""
+def _unusual_frames(samples: Sequence[Sample]) -> list[str]:
+    """Findings that name the frames whose size is far from that of most others."""
+    found = []
     for kind, frames in zip(("larger", "smaller"), unusual(samples), strict=True):
         if frames:
-            named = ", ".join(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames[:NAMED_FRAMES])
-            log.warning(
-                "IndexDataset: %d of %d images are much %s than the others; is that right? %s%s",
-                len(frames), len(samples), kind, named, ", ..." if len(frames) > NAMED_FRAMES else "",
-            )  # fmt: skip
+            named = listed(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames)
+            found.append(f"{len(frames)} of {len(samples)} images are much {kind} than the others: {named}")
+    return found
+
+
+def _untagged_classes(index: DatasetIndex) -> list[str]:
+    """A finding about the classes that no training image shows."""
+    tagged = {tag for sample in index.split(TRAIN) for tag in sample.tags}
+    missing = [name for number, name in enumerate(index.class_names) if number and number not in tagged]
+    if not tagged or not missing:
+        return []
+    return [f"{len(missing)} of {index.num_classes} classes are no tag of any training image: {listed(missing)}"]
 
 
 def _check(sample: Sample) -> Sample:

@@ -21,6 +21,7 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import Choice, RegistryParameter
+from tasks.runtime.quality import counted
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -49,6 +50,10 @@ SOURCES: dict[str, Choice] = {
 
 None if the image has no depth.
 """
+
+
+LEAST_MEASURED = 0.2
+"""Share of the pixels of a split. If fewer are measured, a warning asks whether the unit is right."""
 
 
 class LoadDepth(SplitStage):
@@ -102,6 +107,23 @@ class LoadDepth(SplitStage):
             "depth": image_map(samples, "float32", float("nan"), "depth, holes filled", "m"),
             "valid": image_map(samples, "bool", False, "pixel was measured"),
         }
+
+    def findings(self):
+        def count(sample, stored):
+            depth, valid = read_surface(stored)
+            is_flat = bool(valid.any() and depth[valid].min() == depth[valid].max())
+            return np.array([valid.size, valid.sum(), is_flat, valid.any()])
+
+        pixels, measured, flat, with_depth = counted(self, count)
+        found = []
+        if with_depth and measured < LEAST_MEASURED * pixels:
+            found.append(
+                f"only {measured / pixels:.1%} of the pixels have a depth between {self.near:g} and {self.far:g} m; "
+                "check the unit of the depth files, or set --LoadDepth-near and --LoadDepth-far"
+            )
+        if flat:
+            found.append(f"{flat} of {with_depth} depth maps have one value everywhere")
+        return found
 
     def compute(self, sample, inputs):
         source = SOURCES[self.source]

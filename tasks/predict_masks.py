@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+import luigi
 import numpy as np
 
+from data.errors import SettingError
 from data.files.images import read_image
 from data.sample import TRAIN
 from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
@@ -18,7 +21,9 @@ from tasks.runtime.layout import image_map, label_map
 from tasks.runtime.luigi_seam import is_set
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
+from tasks.runtime.quality import class_pixels, classes_without, listed
 from tasks.runtime.stage import Stages
+from tasks.runtime.trained_model import TrainedArtifact
 
 UNLIKELY = 0.02
 """A class whose probability is below this value everywhere is left out. The time of the CRF grows with the classes."""
@@ -81,6 +86,12 @@ class PredictMasks(SplitStage):
     )
     batch_size = whole(8, "images per batch", at_least=1, significant=False)
 
+    model = luigi.Parameter(
+        default="",
+        description="folder of a trained model from elsewhere, empty = the model that the method trains",
+        significant=False,
+    )
+
     @classmethod
     def get_param_values(cls, params, args, kwargs):
         """If pydensecrf is not installed, torch computes the CRF. pydensecrf has no build for Python 3.13 and newer."""
@@ -113,14 +124,24 @@ class PredictMasks(SplitStage):
         return self.crf != "none" and self.crf_engine == "pydensecrf"
 
     def requires(self):
-        stages: Stages = {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
+        stages: Stages = {"dataset": self.upstream(IndexDataset)}
+        if not self.model:
+            stages["model"] = self.upstream(trainer(self.method))
         if self.vote == "depth":
             stages["depth"] = self.upstream(LoadDepth, split=self.split)
         return stages
 
+    def content_identity(self):
+        return {"model": TrainedArtifact(Path(self.model)).require_trained()} if self.model else {}
+
+    @property
+    def learns_superpixels(self) -> bool:
+        """True if the superpixels that the network has learned are stored, too."""
+        return "model" in self.required and self.required["model"].learns_superpixels
+
     def arrays(self, samples):
         arrays = {"label": label_map(samples, "0 background, 1.. class, 65535 padding")}
-        if self.required["model"].learns_superpixels:
+        if self.learns_superpixels:
             arrays["superpixel"] = image_map(
                 samples, "uint16", NO_SUPERPIXEL, "superpixel by which the network has upsampled"
             )
@@ -139,8 +160,14 @@ class PredictMasks(SplitStage):
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        model = self.inputs["model"].load(device)
-        learns_superpixels = self.required["model"].learns_superpixels
+        chosen = TrainedArtifact(Path(self.model)).load_segmenter if self.model else self.inputs["model"].load
+        model = chosen(device)
+        if model.class_names != dataset.class_names:
+            raise SettingError(
+                f"{self.model}: the model knows the classes {listed(model.class_names)}, the data set has "
+                f"{listed(dataset.class_names)}; choose a model of these classes, in this order"
+            )
+        learns_superpixels = self.learns_superpixels
 
         def candidates_of(samples):
             images = model.normalise(image_batch(samples)).to(device)
@@ -165,6 +192,13 @@ class PredictMasks(SplitStage):
         likely[0] = True
         likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
         return likely.nonzero()[:, 0]
+
+    def findings(self):
+        pixels = class_pixels(self, "label")
+        present = [name for name, count in zip(self.inputs["dataset"].class_names, pixels, strict=False) if count]
+        if self.samples and len(present) == 1:
+            return [f"every pixel of {len(self.samples)} images has the class {present[0]}"]
+        return classes_without(self, pixels, "pseudo-label") if self.split == TRAIN else []
 
     def compute(self, sample, inputs):
         from models.crf import crf_from_probabilities

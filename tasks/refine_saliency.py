@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.errors import QualityError
 from data.sample import UNLABELLED
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.index_dataset import IndexDataset
@@ -12,6 +13,7 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.numeric import number, require_order
 from tasks.runtime.parameters import flag, only
+from tasks.runtime.quality import counted
 from tasks.runtime.stage import Stages
 
 
@@ -42,6 +44,19 @@ class RefineSaliency(ImageStage):
 
     def arrays(self, samples):
         return {"salient": label_map(samples, "0 not salient, 1 salient, 65535 unlabelled")}
+
+    def findings(self):
+        def count(sample, stored):
+            salient = stored.read("salient")
+            return np.array([(salient == value).sum() for value in (0, 1)])
+
+        background, salient = counted(self, count)
+        if not salient:
+            raise QualityError(
+                f"RefineSaliency: no pixel of {len(self.samples)} images is salient, so no object can be learnt; "
+                "lower --RefineSaliency-threshold, or look at the saliency maps: python -m pipeline show LoadSaliency"
+            )
+        return [] if background else ["every labelled pixel is salient: there is no background to learn"]
 
     def compute(self, sample, inputs):
         import torch

@@ -28,7 +28,9 @@ class FileHashes(FileFacts):
 
 
 class WatchedFiles:
-    """Files that a result depends on. Their hashes are a part of its identity, so they must not change until it is done.
+    """Files that a result depends on.
+
+    Their hashes are a part of its identity. So they must not change until the result is complete.
 
     Parameters
     ----------

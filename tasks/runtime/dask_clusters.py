@@ -71,8 +71,10 @@ def dask_client(processes: int, address: str) -> Iterator[Client]:
         If no scheduler answers, or the settings of TLS or of SLURM are wrong.
     """
     from distributed import Client
+    from distributed.utils import silence_logging_cmgr
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what matters of it becomes an error line
         if address in ("", SLURM):
             with _without_interrupt():
                 cluster = slurm_cluster(_section(SLURM)) if address == SLURM else local_cluster(processes)

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from data.errors import WorkerError
-from tasks.runtime.resource_errors import kills_for_memory
 from tasks.runtime.progress import SECONDS_PER_LINE
+from tasks.runtime.resource_errors import kills_for_memory
 from tasks.runtime.shards import ShardJob
 
 if TYPE_CHECKING:

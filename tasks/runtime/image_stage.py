@@ -131,6 +131,10 @@ class ImageStage(StageTask):
         executor = executor_for(workers[0], len(missing), workers[1], self.shard_timeout)
         return sum(self.progress(executor.map(write_shard, jobs()), len(missing), "shard"))
 
+    def _write_findings(self) -> None:
+        if self.samples:  # an empty split is found by IndexDataset
+            super()._write_findings()
+
     def _tell_limited(self, samples: Sequence[Sample]) -> None:
         wanted = max(self.network_scales, default=0.0)
         limited = [sample.image_id for sample in samples if limited_scale(sample.size, wanted) < wanted]

@@ -226,8 +226,14 @@ def require_legal(task: type[luigi.Task], values: Mapping[str, object], shared: 
         value = values[name]
         if not parameter.allows(value):
             flag_name = f"--{name.replace('_', '-')}" if name in shared else flag_of(task, name)
-            shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            raise SettingError(f"{flag_name} is {' '.join(shown.split()):.80}; set it to {parameter.told()[1]}")
+            raise SettingError(f"{flag_name} is {_shown(value)}; set it to {parameter.told()[1]}")
+
+
+def _shown(value: object) -> str:
+    """A value as the user wrote it, on one line of limited length."""
+    if isinstance(value, tuple):
+        return ",".join(map(_shown, value))
+    return " ".join((f"{value:.15g}" if isinstance(value, float) else str(value)).split())[:80]
 
 
 def require_order(task: luigi.Task, low: str, high: str, is_strict: bool = False) -> None:

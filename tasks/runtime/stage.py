@@ -28,6 +28,7 @@ from tasks.runtime.memory import reset_peak_memory
 from tasks.runtime.numeric import flag_of, require_legal, whole
 from tasks.runtime.parameters import matters, nearest, one_of
 from tasks.runtime.progress import track
+from tasks.runtime.quality import WARNINGS
 from tasks.runtime.record import read_record, write_record
 from tasks.runtime.resource_errors import resource_errors_told
 
@@ -311,8 +312,27 @@ class StageTask(luigi.Task):
             except DatasetError:
                 self.artifact.discard()  # it may hold results of another content of the file
                 raise
+            self._write_findings()
             self.artifact.finish(self._parent_digests(), self.identity)
             write_record(self.record_path, self.label, self.artifact, time.perf_counter() - start, images, self.seed)
+
+    def findings(self) -> list[str]:
+        """What is unusual about the result, one line each (`tasks.runtime.quality`).
+
+        Raises
+        ------
+        QualityError
+            If the result is of no use to the stages that follow.
+        """
+        return []
+
+    def _write_findings(self) -> None:
+        found, path = self.findings(), self.artifact.path / WARNINGS
+        path.unlink(missing_ok=True)
+        if found:
+            write_json(path, found)
+        for line in found:
+            log.warning("%s: WARNING: %s", self.label, line)
 
     def watched(self) -> list[WatchedFiles]:
         """Files outside the artifacts that this stage reads, or that the stages which require it read by its index."""

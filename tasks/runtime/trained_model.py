@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from data.errors import SettingError
 from data.store.artifact import Artifact, write_json
@@ -80,6 +80,14 @@ class TrainedArtifact(Artifact):
         }
         write_json(self.path / DESCRIPTION, content)
 
+    def require_trained(self) -> str:
+        """The digest of the artifact; SettingError if the folder is not a complete artifact of a training stage."""
+        if not self.is_complete() or not (self.path / DESCRIPTION).is_file():
+            raise SettingError(
+                f"{self.path}: is not a complete artifact of a training stage; name the folder of a trained model"
+            )
+        return cast(str, self.digest())
+
     def load_segmenter(self, device: torch.device) -> TrainedModel:
         """Same as `load`, for a folder that the user names as a segmentation network.
 
@@ -90,10 +98,7 @@ class TrainedArtifact(Artifact):
         DamagedArtifactError
             If a file is not what was written.
         """
-        if not self.is_complete() or not (self.path / DESCRIPTION).is_file():
-            raise SettingError(
-                f"{self.path}: is not a complete artifact of a training stage; name the folder of a trained model"
-            )
+        self.require_trained()
         model = self.load(device)
         if not hasattr(model.network, "predict"):
             raise SettingError(

@@ -85,6 +85,11 @@ class TrainingStage(StageTask):
         """Keywords of the builder of the network."""
         raise NotImplementedError
 
+    def is_current(self, known):
+        """As of the base; DatasetError if nothing can be learnt from the data set, before anything is computed."""
+        self.required["dataset"].require_training()
+        return super().is_current(known)
+
     def content_identity(self):
         return {"weights": weights_identity(self.weights, self.backbone)}
 

@@ -59,9 +59,27 @@ def test_more_classes_than_can_be_stored_are_refused(index):
         dataclasses.replace(index, class_names=(*names, "one more"))
 
 
-def test_a_set_without_labels_or_images_is_refused(index):
+def test_training_needs_images_with_labels(index):
+    index.require_training()
     blank = tuple(dataclasses.replace(sample, tags=()) for sample in index.samples)
     with pytest.raises(DatasetError, match="no training image has a tag"):
-        dataclasses.replace(index, samples=blank)
+        dataclasses.replace(index, samples=blank).require_training()
     with pytest.raises(DatasetError, match="train split is empty"):
-        dataclasses.replace(index, samples=index.split(EVALUATION))
+        dataclasses.replace(index, samples=index.split(EVALUATION)).require_training()
+
+
+def test_one_split_alone_is_a_data_set(index):
+    for split in (TRAIN, EVALUATION):
+        alone = dataclasses.replace(index, samples=index.split(split))
+        assert DatasetIndex.from_json(index.root, alone.to_json()).split(split) == tuple(
+            dataclasses.replace(sample, truth=()) for sample in alone.samples
+        )
+
+
+def test_a_set_without_images_or_with_a_name_twice_is_refused(index):
+    with pytest.raises(DatasetError, match="has no images; put images there or choose another --data-root"):
+        dataclasses.replace(index, samples=())
+    with pytest.raises(DatasetError, match="two images are called train_pbr/000001/000000"):
+        dataclasses.replace(index, samples=index.samples[:1] * 2)
+    with pytest.raises(DatasetError, match="two classes are called 'background'"):
+        dataclasses.replace(index, class_names=("background", *index.class_names))

@@ -70,7 +70,7 @@ def test_axes_are_left_out_where_told_and_where_there_is_no_classifier(parameter
     [
         ({"losses": "deal,fancy"}, "losses 'fancy' is unknown; use none, isl, deal"),
         ({"heads": "cnn"}, "heads 'cnn' is unknown"),
-        ({"seeds": "0;1"}, "write them as 0,1,2"),
+        ({"seeds": "0;1"}, "--Ablation-seeds is 0;1; set it to different whole numbers"),
         ({"vary": "LoadDepth.nois=1"}, "no parameter 'nois'; did you mean: noise"),
         ({"grid": "none.toml"}, "none.toml: is not a grid"),
     ],

@@ -8,7 +8,7 @@ import luigi.configuration
 
 from data.errors import DatasetError
 from pipeline.surroundings import SETTINGS, OneLine, prepare, wrong_value
-from tasks.generate_seeds import GenerateSeeds
+from tasks.refine_saliency import RefineSaliency
 
 
 def record_of(error: Exception) -> logging.LogRecord:
@@ -58,12 +58,12 @@ def test_an_unknown_choice_is_one_line_with_the_choices():
 
 def test_a_wrong_value_in_luigi_cfg_names_stage_and_parameter():
     config = luigi.configuration.get_config()
-    config.set("GenerateSeeds", "alpha", "much")
+    config.set("RefineSaliency", "refine", "much")
     try:
-        text = traceback_of(GenerateSeeds)
+        text = traceback_of(RefineSaliency)
     finally:
-        config.remove_section("GenerateSeeds")
-    assert wrong_value(text, []) == "GenerateSeeds, alpha in luigi.cfg: could not convert string to float: 'much'"
+        config.remove_section("RefineSaliency")
+    assert wrong_value(text, []) == "RefineSaliency, refine in luigi.cfg: cannot interpret 'much' as boolean"
 
 
 def test_a_value_error_elsewhere_is_a_bug():

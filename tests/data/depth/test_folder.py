@@ -31,6 +31,12 @@ def test_bad_files_are_named(tmp_path, sample):
     path.write_bytes(b"not an array")
     with pytest.raises(ImageError, match=r"a.npy: is not a readable npy"):
         read_depth_file(path, sample, 1)
+    np.save(path, np.ones((3, 3), np.uint16))
+    with pytest.raises(ImageError, match=r"a.npy: holds values of type uint16; write metres as float32"):
+        read_depth_file(path, sample, 1)
+    np.save(path, np.full((4, 6), -1.0))
+    with pytest.raises(ImageError, match=r"a.npy: has the negative depth -1 m"):
+        read_depth_file(path, sample, 1)
     np.save(path, np.ones((3, 3)))
     with pytest.raises(ImageError, match=r"has shape \(3, 3\), but image room/0001 has \(4, 6\)"):
         read_depth_file(path, sample, 1)
@@ -44,3 +50,8 @@ def test_pickles_are_never_loaded(tmp_path, sample):
     np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(ImageError, match="not a readable npy"):
         read_depth_file(path, sample, 1)
+
+
+def test_what_float32_cannot_hold_was_not_measured(tmp_path, sample):
+    np.save(tmp_path / "a.npy", np.array([[1e300, -np.inf, 0, 1, 2, 3]] * 4))
+    assert read_depth_file(tmp_path / "a.npy", sample, 1)[0].tolist() == [0, 0, 0, 1, 2, 3]

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from faults.mutations import mutated_bytes, mutated_json
 from PIL import Image
 
-from data.errors import ImageError
+from data.errors import DepthseedError, ImageError
 from data.files.encodings import CITYSCAPES_IDS, ENCODINGS, SUIM_COLOURS
 from data.sample import UNLABELLED
 
@@ -42,6 +43,55 @@ def test_sbd_is_a_matlab_structure(tmp_path):
     (tmp_path / "b.mat").write_bytes(b"not matlab")
     with pytest.raises(ImageError, match="b.mat: is not an SBD annotation"):
         ENCODINGS["sbd"](tmp_path / "b.mat", "", (2, 2))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"GTcls": {"Segmentation": np.zeros((2, 2))}},
+        {"GTcls": {"Segmentation": np.zeros((2, 2, 2), np.uint8)}},
+        {"GTcls": {"Segmentation": "text"}},
+        {"GTcls": 3},
+        {"other": 3},
+    ],
+)
+def test_other_matlab_files_are_named(tmp_path, content):
+    from scipy.io import savemat
+
+    savemat(tmp_path / "a.mat", content)
+    with pytest.raises(ImageError, match="a.mat: is not an SBD annotation"):
+        ENCODINGS["sbd"](tmp_path / "a.mat", "", (2, 2))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damaged_matlab_files_give_labels_or_one_line(tmp_path, compressed):
+    from scipy.io import savemat
+
+    rng, path = np.random.default_rng(0), tmp_path / "a.mat"
+    labels = rng.integers(0, 21, (30, 40), np.uint8)
+    savemat(path, {"GTcls": {"Segmentation": labels, "CategoriesPresent": [5, 20]}}, do_compression=compressed)
+    content, refused = path.read_bytes(), 0
+    for _ in range(150):
+        path.write_bytes(mutated_bytes(content, rng))
+        try:
+            assert ENCODINGS["sbd"](path, "", (30, 40)).ndim == 2
+        except DepthseedError as error:
+            assert str(error).startswith(f"{path}: ")
+            refused += 1
+    assert refused > 50
+
+
+def test_masks_of_another_shape_are_no_masks_of_pannuke(tmp_path):
+    np.save(tmp_path / "masks.npy", np.zeros((1, 2, 4, 5)))
+    with pytest.raises(ImageError, match=r"masks.npy: item 0 has shape \(2, 4, 5\) instead of \(H, W, 6\)"):
+        ENCODINGS["pannuke"](tmp_path / "masks.npy" / "0", "", (2, 4))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "I;16", "P"])
+def test_label_ids_of_cityscapes_have_8_bits(tmp_path, mode):
+    Image.new(mode, (4, 2)).save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="a.png: has .*; label ids have 8 bits"):
+        ENCODINGS["cityscapes"](tmp_path / "a.png", "", (2, 4))
 
 
 def coco_file(path, annotations):
@@ -129,3 +179,52 @@ def test_coarse_polygons_of_a_coco_file_leave_the_rest_unlabelled(tmp_path):
         ENCODINGS["coco_polygons"](path, "b.jpg|background|car", (8, 8))
     with pytest.raises(ImageError, match="class 'car' is unknown; use one of: background, bus"):
         ENCODINGS["coco_polygons"](path, "a.jpg|background|bus", (8, 8))
+
+
+def test_annotations_of_an_image_of_another_size_are_refused(tmp_path):
+    """The size in the file is that of the photograph before a viewer turned it, or of a larger copy."""
+    path = coco_file(tmp_path / "coarse.json", [{"category_id": 3, "area": 9, "segmentation": box(1, 1, 4, 4)}])
+    content = json.loads(path.read_text())
+    content["images"][0].update(height=8, width=6)
+    (tmp_path / "sized.json").write_text(json.dumps(content))
+    (tmp_path / "labelme.json").write_text(json.dumps({"shapes": [], "imageHeight": 8, "imageWidth": 6}))
+    for encoding, name, member in (
+        ("coco", "sized.json", "7"),
+        ("coco_polygons", "sized.json", "7.jpg|background|car"),
+        ("labelme", "labelme.json", "background|car"),
+    ):
+        assert ENCODINGS[encoding](tmp_path / name, member, (8, 6)).shape == (8, 6)
+        with pytest.raises(ImageError, match=f"{name}: was drawn on an image of 6x8, but the image is 8x6"):
+            ENCODINGS[encoding](tmp_path / name, member, (6, 8))
+
+
+@pytest.mark.parametrize(
+    "segmentation", [{"size": [8, 8], "counts": "9"}, {"size": [4, 4], "counts": [16]}, [["a", 1]]]
+)
+def test_a_damaged_segmentation_is_named(tmp_path, segmentation):
+    path = coco_file(tmp_path / "a.json", [{"category_id": 3, "area": 9, "segmentation": segmentation}])
+    with pytest.raises(ImageError, match="a.json: annotation 0 is damaged: "):
+        ENCODINGS["coco"](path, "7", (8, 8))
+
+
+def test_damaged_annotation_files_give_labels_or_one_line(tmp_path):
+    rng = np.random.default_rng(0)
+    run_lengths = {"size": [10, 12], "counts": [0, 30, 90]}
+    instances = [{"category_id": 1, "area": 9, "segmentation": box(1, 1, 4, 4)}]
+    instances += [{"category_id": 3, "area": 30, "iscrowd": 1, "segmentation": run_lengths}]
+    coco = json.loads(coco_file(tmp_path / "coco.json", instances).read_text())
+    shapes = [{"label": "car", "points": [[2, 2], [4, 2], [4, 4]], "shape_type": "polygon"}]
+    labelme = {"shapes": shapes, "imageHeight": 10, "imageWidth": 12}
+    refused = 0
+    for number in range(300):
+        encoding, content, member = (
+            ("coco", coco, "7"), ("labelme", labelme, "background|car"), ("coco_polygons", coco, "7.jpg|car|person"),
+        )[number % 3]  # fmt: skip
+        path = tmp_path / f"{number}.json"  # files are parsed once: each has a name of its own
+        path.write_text(mutated_json(content, rng))
+        try:
+            assert ENCODINGS[encoding](path, member, (10, 12)).shape == (10, 12)
+        except DepthseedError as error:
+            assert str(error).startswith(f"{path}: "), error
+            refused += 1
+    assert 100 < refused < 300

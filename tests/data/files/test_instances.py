@@ -53,7 +53,9 @@ def test_what_is_no_list_of_polygons_is_refused(polygons):
 
 
 def test_polygons_may_leave_the_image_but_not_go_anywhere():
-    assert polygon_mask([[-FARTHEST, -FARTHEST, FARTHEST, -FARTHEST, FARTHEST, FARTHEST, -FARTHEST, FARTHEST]], (4, 5)).all()
+    assert polygon_mask(
+        [[-FARTHEST, -FARTHEST, FARTHEST, -FARTHEST, FARTHEST, FARTHEST, -FARTHEST, FARTHEST]], (4, 5)
+    ).all()
     assert not is_coordinate(2 * FARTHEST)
     assert not is_coordinate(10**400)
 

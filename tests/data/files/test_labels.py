@@ -99,3 +99,51 @@ def test_a_label_map_survives_png(tmp_path):
     assert np.array_equal(found, labels)
     with pytest.raises(ImageError, match="gone.png: file is missing"):
         read_labels(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize(
+    ("picture", "word"),
+    [
+        (Image.new("RGB", (6, 4)), "RGB colours"),
+        (Image.new("RGBA", (6, 4)), "RGB colours with transparency"),
+        (Image.new("LA", (6, 4)), "grey values with transparency"),
+        (Image.new("F", (6, 4)), "32-bit float values"),
+    ],
+)
+@pytest.mark.parametrize("class_index", [None, 1])
+def test_what_is_no_map_of_numbers_is_refused_with_the_remedy(folder, picture, word, class_index):
+    picture.save(folder / "m.tif")
+    with pytest.raises(ImageError, match=f"m.tif: has {word}; a label map holds class numbers: save it as PNG"):
+        decode_labels(LabelLayer(folder / "m.tif", class_index), SIZE)
+
+
+def test_a_jpeg_file_is_no_label_map(folder):
+    Image.new("L", (6, 4)).save(folder / "m.png", "JPEG")
+    with pytest.raises(ImageError, match="m.png: is a JPEG file, which changes values"):
+        decode_labels(LabelLayer(folder / "m.png"), SIZE)
+
+
+def test_a_mask_of_1_bit_and_an_indexed_label_map_are_read(folder):
+    Image.fromarray(np.eye(4, 6).astype(bool)).save(folder / "1.png")
+    layer = LabelLayer(folder / "1.png", 2)
+    assert np.array_equal(read_layers(sample(folder), [layer], 2), 2 * np.eye(4, 6))
+    indexed = Image.fromarray(np.full(SIZE, 2, np.uint8)).convert("P")
+    indexed.putpalette([0, 0, 0, 9, 9, 9, 200, 0, 0] + [1] * 759)
+    indexed.save(folder / "p.png")
+    assert (decode_labels(LabelLayer(folder / "p.png"), SIZE) == 2).all()
+
+
+def test_a_mask_has_the_size_of_the_image_as_it_is_shown(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored 40 wide and 20 high, shown 20 wide and 40 high
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.png", exif=exif)
+    shown = LabelLayer(save(tmp_path / "shown.png", np.ones((40, 20))))
+    stored = LabelLayer(save(tmp_path / "stored.png", np.ones((20, 40))))
+    assert read_truth(sample(tmp_path, truth=(shown,)), 1).shape == (40, 20)
+    with pytest.raises(ImageError, match=r"stored.png: mask has shape \(20, 40\), but image a has \(40, 20\)"):
+        read_truth(sample(tmp_path, truth=(stored,)), 1)
+
+
+def test_the_known_size_of_an_image_is_used(folder):
+    known = sample(folder, size=(3, 3), truth=(LabelLayer(save(folder / "m.png", np.ones((3, 3)))),))
+    assert read_truth(known, 1).shape == (3, 3)

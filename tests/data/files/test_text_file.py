@@ -17,7 +17,7 @@ def test_other_encodings_are_refused_with_the_remedy(tmp_path, encoding):
         read_text(tmp_path / "a.txt")
 
 
-@pytest.mark.parametrize("content", ["a\nb\0c".encode(), "a\nb".encode("utf-16-le"), "a\nb".encode("utf-32")])
+@pytest.mark.parametrize("content", [b"a\nb\0c", "a\nb".encode("utf-16-le"), "a\nb".encode("utf-32")])
 def test_a_nul_byte_is_named(tmp_path, content):
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(DatasetError, match="a.txt: has a NUL byte in line [12]"):

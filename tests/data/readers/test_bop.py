@@ -1,16 +1,18 @@
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
+from faults.mutations import mutated_json
 from PIL import Image
 
-from data.errors import DatasetError
+from data.errors import DatasetError, DepthseedError
 from data.files.images import read_depth
 from data.files.labels import read_truth
 from data.readers import DATASETS
 from data.readers.bop import read_bop
-from data.sample import EVALUATION, TRAIN
+from data.sample import EVALUATION, TRAIN, DatasetIndex
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
 
@@ -114,3 +116,103 @@ def test_other_bop_sets_have_the_same_reader(name, rendered, tmp_path):
         (root / folder).symlink_to(rendered / ("train_pbr" if split == TRAIN else "test"))
     index = spec.read(root, spec.splits)
     assert (len(index.split(TRAIN)), len(index.split(EVALUATION))) == (10, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("scene_gt", lambda c: c.update(x=[]), "the key 'x' is no number of frames"),
+        ("scene_gt", lambda c: c.update({"02": c["2"]}), "lists frame 2 twice"),
+        ("scene_gt", lambda c: c.update({"2": {}}), "frame 2 is no list of objects"),
+        ("scene_gt", lambda c: c["2"][0].pop("obj_id"), "frame 2 has in object 0 the obj_id None, which is no id"),
+        ("scene_gt", lambda c: c["2"][0].update(obj_id="3"), "frame 2 has in object 0 the obj_id '3'"),
+        ("scene_gt", lambda c: c["2"][0].update(obj_id=-1), "frame 2 has in object 0 the obj_id -1"),
+        ("scene_gt_info", lambda c: c["2"].pop(), r"frame 2 has \d objects, but scene_gt.json has \d"),
+        ("scene_gt_info", lambda c: c.pop("2"), "frame 2 has no list of objects, but scene_gt.json has"),
+        ("scene_gt_info", lambda c: c["2"][0].update(visib_fract=1.5), "frame 2 has in object 0 the visib_fract 1.5"),
+        ("scene_gt_info", lambda c: c["2"][0].pop("visib_fract"), "frame 2 has in object 0 the visib_fract None"),
+        ("scene_camera", lambda c: c.pop("2"), "frame 2 has the depth_scale None; the depth file needs"),
+        ("scene_camera", lambda c: c["2"].pop("depth_scale"), "frame 2 has the depth_scale None"),
+        ("scene_camera", lambda c: c["2"].update(depth_scale=0), "frame 2 has the depth_scale 0;"),
+        ("scene_camera", lambda c: c["2"].update(depth_scale="1"), "frame 2 has the depth_scale '1'"),
+        ("scene_camera", lambda c: c["2"].update(depth_scale=float("nan")), "frame 2 has the depth_scale nan"),
+        ("scene_camera", lambda c: c["2"].update(depth_scale=1e30), "frame 2 has the depth_scale 1e"),
+    ],
+)
+def test_fields_that_are_read_are_checked(bop_root, name, change, message):
+    edit(bop_root / f"train_pbr/000001/{name}.json", change)
+    with pytest.raises(DatasetError, match=f"000001/{name}.json: {message}"):
+        read_bop(bop_root, SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["1"].update(name=3), "object 1 has the name 3, which is no text"),
+        (lambda c: c.update({"1": None}), "object 1 has the name None"),
+        (lambda c: c.update(x={}), "the key 'x' is no number of objects"),
+    ],
+)
+def test_names_of_objects_are_checked(bop_root, change, message):
+    edit(bop_root / "models_info.json", change)
+    with pytest.raises(DatasetError, match=f"models_info.json: {message}"):
+        read_bop(bop_root, SPLITS)
+
+
+def test_two_objects_of_one_name_are_refused(bop_root):
+    edit(bop_root / "models_info.json", lambda c: c["2"].update(name=c["1"]["name"]))
+    with pytest.raises(DatasetError, match="two classes are called 'cereal_box'"):
+        read_bop(bop_root, SPLITS)
+
+
+def test_without_depth_no_camera_is_needed(bop_root):
+    for scene in bop_root.glob("*/0*"):
+        shutil.rmtree(scene / "depth")
+        (scene / "scene_camera.json").unlink()
+    assert not read_bop(bop_root, SPLITS).has_depth
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_set_may_lack_one_of_the_splits(bop_root, split):
+    index = read_bop(bop_root, {split: SPLITS[split]})
+    assert {sample.split for sample in index.samples} == {split}
+
+
+def test_two_files_for_one_frame_are_refused(bop_root):
+    folder = bop_root / "train_pbr/000001/rgb"
+    shutil.copy(folder / "000000.jpg", folder / "000000.png")
+    with pytest.raises(DatasetError, match=r"000000.png: there is also 000000.jpg"):
+        read_bop(bop_root, SPLITS)
+
+
+def test_colour_images_come_before_grey_ones(bop_root):
+    shutil.copytree(bop_root / "train_pbr/000001/rgb", bop_root / "train_pbr/000001/gray")
+    assert {sample.image.parent.name for sample in read_bop(bop_root, SPLITS).samples} == {"rgb"}
+
+
+def test_a_pipe_in_a_scene_neither_hangs_nor_is_read(bop_root):
+    scene = bop_root / "train_pbr/000001"
+    os.mkfifo(scene / "rgb/notes.txt")
+    assert read_bop(bop_root, SPLITS)
+    (scene / "scene_gt.json").unlink()
+    os.mkfifo(scene / "scene_gt.json")
+    with pytest.raises(DatasetError, match="scene_gt.json: cannot be read .it is a named pipe"):
+        read_bop(bop_root, SPLITS)
+
+
+def test_damaged_json_gives_an_index_or_one_line(bop_root):
+    """`tests/faults` repeats this with thousands."""
+    rng, refused = np.random.default_rng(0), 0
+    scene = bop_root / "train_pbr/000001"
+    paths = [scene / f"{name}.json" for name in ("scene_gt", "scene_camera", "scene_gt_info")]
+    for path in [*paths, bop_root / "models_info.json"]:
+        text = path.read_text()
+        for _ in range(75):
+            path.write_text(mutated_json(json.loads(text), rng))
+            try:
+                assert isinstance(read_bop(bop_root, SPLITS), DatasetIndex)
+            except DepthseedError as error:
+                assert str(bop_root) in str(error)
+                refused += 1
+        path.write_text(text)
+    assert 100 < refused < 300

@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
+from faults.mutations import mutated_json
 from reader_contract import check_layout, picture, read, save
 
-from data.errors import DatasetError
+from data.errors import DatasetError, DepthseedError
+from data.files.coco_file import annotations_of, read_coco_file
 
 
 def make_coco(root):
@@ -35,3 +38,36 @@ def test_an_annotation_of_an_unknown_category_is_named(tmp_path):
     path.write_text(path.read_text().replace('"category_id": 90', '"category_id": 12'))
     with pytest.raises(DatasetError, match="instances_val2014.json: annotation 1 has the unknown category 12"):
         read("coco", tmp_path)
+
+
+def test_an_image_outside_of_the_folder_is_named(tmp_path):
+    make_coco(tmp_path)
+    path = tmp_path / "coco/annotations/instances_val2014.json"
+    path.write_text(path.read_text().replace("COCO_val2014", "../train2014/COCO_val2014"))
+    with pytest.raises(DatasetError, match="the image '../train2014/COCO_val2014.*' is not below .*val2014"):
+        read("coco", tmp_path)
+
+
+def test_an_annotation_file_without_images_is_named(tmp_path):
+    make_coco(tmp_path)
+    path = tmp_path / "coco/annotations/instances_val2014.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"images": [], "annotations": []}))
+    with pytest.raises(DatasetError, match=r"the evaluation split \(val2014\) has no images; .*--data-root"):
+        read("coco", tmp_path)
+
+
+def test_damaged_annotation_files_give_an_index_or_one_line(tmp_path):
+    make_coco(tmp_path)
+    rng, refused = np.random.default_rng(0), 0
+    path = tmp_path / "coco/annotations/instances_train2014.json"
+    content = json.loads(path.read_text())
+    for _ in range(200):
+        path.write_text(mutated_json(content, rng))
+        for cached in (read_coco_file, annotations_of):
+            cached.cache_clear()
+        try:
+            assert read("coco", tmp_path).samples
+        except DepthseedError as error:
+            assert str(tmp_path) in str(error)
+            refused += 1
+    assert 100 < refused < 200

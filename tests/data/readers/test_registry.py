@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from reader_contract import check_wrong_root, read
 
-from data.readers import DATASETS
+from data.errors import DatasetError
+from data.readers import DATASETS, NO_SPLIT
 from data.readers.downloads import DOWNLOADS
 from data.readers.label_maps import tags_of
 from data.sample import EVALUATION, TRAIN
@@ -52,3 +53,29 @@ def test_only_registered_data_sets_are_downloaded():
 def test_the_registry_imports_neither_torch_nor_luigi_nor_scipy_ndimage():
     code = "import sys, data.readers; sys.exit(bool({'torch', 'luigi', 'scipy.ndimage'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_folders_of_the_splits_may_be_named_or_left_out():
+    spec = DATASETS["bop"]
+    assert spec.chosen({TRAIN: "", EVALUATION: ""}) == spec.splits
+    assert spec.chosen({TRAIN: "train_real", EVALUATION: ""}) == {**spec.splits, TRAIN: "train_real"}
+    assert spec.chosen({TRAIN: "", EVALUATION: NO_SPLIT}) == {TRAIN: spec.splits[TRAIN]}
+    assert spec.chosen({TRAIN: NO_SPLIT, EVALUATION: "val"}) == {EVALUATION: "val"}
+    with pytest.raises(DatasetError, match="both splits of the data set are 'none'"):
+        spec.chosen({TRAIN: NO_SPLIT, EVALUATION: NO_SPLIT})
+
+
+@pytest.mark.parametrize("folder", ["../other", "/other"])
+def test_a_folder_outside_of_the_set_is_refused(folder):
+    with pytest.raises(DatasetError, match=f"--IndexDataset-train-folder {folder}: leads out of the data set"):
+        DATASETS["bop"].chosen({TRAIN: folder, EVALUATION: ""})
+
+
+@pytest.mark.parametrize("name", [name for name, spec in DATASETS.items() if spec.splits])
+@pytest.mark.parametrize("split", [TRAIN, EVALUATION])
+def test_only_splits_that_are_read_must_exist(name, split, tmp_path):
+    """A wrong root is an error for one split alone, too; nothing asks for the other."""
+    spec = DATASETS[name]
+    more = [tags_of] if spec.tags_from_masks else []
+    with pytest.raises(DatasetError, match="--data-root"):
+        spec.read(tmp_path, {split: spec.splits[split]}, *more)

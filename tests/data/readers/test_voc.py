@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
+from faults.mutations import mutated_bytes
 from PIL import Image
 from reader_contract import SIZE, check_layout, labels, picture, read, save
 
-from data.errors import DatasetError
+from data.errors import DatasetError, DepthseedError
 from data.files.labels import read_truth
 from data.sample import UNLABELLED
 
@@ -64,3 +66,42 @@ def test_a_missing_train_aug_is_built_from_the_lists_of_voc_and_sbd(tmp_path):
         (tmp_path / f"benchmark_RELEASE/dataset/{name}.txt").write_text(stems)
     found = [sample.image_id for sample in read("voc", tmp_path).split("train")]
     assert found == ["train/2007_000032", "train/2008_000008", "train/2009_000001"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<annotation>",
+        b"\0",
+        b'<?xml version="1.0" encoding="utf-7"?><a/>',
+        b'<?xml version="1.0" encoding="x"?><a/>',
+    ],
+)
+def test_what_is_no_xml_file_is_named(tmp_path, content):
+    make_voc(tmp_path)
+    (tmp_path / "VOCdevkit/VOC2012/Annotations/2007_000033.xml").write_bytes(content)
+    with pytest.raises(DatasetError, match="2007_000033.xml: cannot be read"):
+        read("voc", tmp_path)
+
+
+def test_damaged_xml_files_give_an_index_or_one_line(tmp_path):
+    make_voc(tmp_path)
+    rng, refused = np.random.default_rng(0), 0
+    path = tmp_path / "VOCdevkit/VOC2012/Annotations/2007_000033.xml"
+    content = path.read_bytes()
+    for _ in range(150):
+        path.write_bytes(mutated_bytes(content, rng))
+        try:
+            assert read("voc", tmp_path).samples
+        except DepthseedError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert 50 < refused < 150
+
+
+def test_an_empty_list_is_named(tmp_path):
+    make_voc(tmp_path)
+    (tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_text("\n")
+    with pytest.raises(DatasetError, match=r"the evaluation split \(val\) has no images"):
+        read("voc", tmp_path)

@@ -24,7 +24,7 @@ def content(**changes):
         "results": [{"title": "CAM seed", "score": score}],
         "per_class": [{"name": EVIL, "ious": [50.0, None]}],
         "confusion": {"title": "predictions", "rows": [{"name": EVIL, "shares": [100.0]}]},
-        "training": [strip], "evaluation": [strip], "growing": [strip], "curves": [], "stages": [stage],
+        "training": [strip], "evaluation": [strip], "growing": [strip], "curves": [], "warnings": [{"label": EVIL, "lines": [EVIL]}], "stages": [stage],
     } | changes  # fmt: skip
 
 
@@ -46,6 +46,12 @@ def test_a_page_of_many_classes_says_what_it_leaves_out():
     page = render_page(content(class_names=["road", *map(str, range(1203))], unlisted_classes=1104, confusion=None))
     assert "list road and the 99 classes with the most images" in page
     assert "There is no confusion matrix of so many classes." in page
+
+
+def test_findings_of_the_stages_stand_in_the_page():
+    page = render_page(content(warnings=[{"label": "GenerateSeeds", "lines": ["1 of 3 tagged classes"]}]))
+    assert "<b>GenerateSeeds</b>: 1 of 3 tagged classes" in page
+    assert "Warnings" not in render_page(content(warnings=[]))
 
 
 def test_a_variable_that_is_missing_is_an_error():

@@ -1,0 +1,72 @@
+"""Quality gates: whether the result of a stage can be of use to the stages that follow.
+
+A stage states its gates in `StageTask.findings`. A finding is a warning in the log and in the report. If what follows
+would make no sense, the stage raises a QualityError and its artifact does not become complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.errors import QualityError
+from data.sample import UNLABELLED, Sample
+from data.store.artifact import Artifact
+from data.store.sharded import StoredImage
+
+if TYPE_CHECKING:
+    from tasks.runtime.image_stage import ImageStage
+
+WARNINGS = "warnings.json"
+"""File of the findings, in an artifact that has any."""
+
+NAMED = 10
+"""Classes or images that a finding names."""
+
+
+def warnings_of(artifact: Artifact) -> list[str]:
+    """The findings about a complete artifact; raises as `Artifact.read`."""
+    return json.loads(artifact.read(WARNINGS)) if (artifact.path / WARNINGS).exists() else []
+
+
+def counted(stage: ImageStage, count: Callable[[Sample, StoredImage], Any]) -> np.ndarray:
+    """What `count` returns for each image of the result of a stage, added up over the images."""
+    return np.sum(
+        [count(sample, stage.artifact.image(index, sample.size)) for index, sample in enumerate(stage.samples)], axis=0
+    )
+
+
+def class_pixels(stage: ImageStage, array: str) -> np.ndarray:
+    """Pixels of each class 0..K in the label maps of a stage, then the unlabelled pixels, (K+2,) int64."""
+    classes = stage.num_classes + 1
+
+    def count(sample: Sample, stored: StoredImage) -> np.ndarray:
+        labels = stored.read(array).astype(np.int64)
+        return np.bincount(np.where(labels == UNLABELLED, classes, labels).ravel(), minlength=classes + 1)
+
+    return counted(stage, count)
+
+
+def require_labels(stage: ImageStage, pixels: np.ndarray, advice: str) -> None:
+    """Raise a QualityError with `advice` if no pixel is labelled; `pixels` as of `class_pixels`."""
+    if not pixels[:-1].any():
+        raise QualityError(
+            f"{stage.label}: no pixel of {len(stage.samples)} images is labelled, so nothing can be learnt; {advice}"
+        )
+
+
+def classes_without(stage: ImageStage, pixels: np.ndarray, what: str) -> list[str]:
+    """A finding about the classes that are tags of images, but have no pixel."""
+    tagged = sorted({tag for sample in stage.samples for tag in sample.tags})
+    names = stage.inputs["dataset"].class_names
+    missing = [names[tag] for tag in tagged if not pixels[tag]]
+    return [f"{len(missing)} of {len(tagged)} tagged classes have no {what}: {listed(missing)}"] if missing else []
+
+
+def listed(names: Sequence[str] | Iterable[str]) -> str:
+    """Names for a finding: at most `NAMED` of them."""
+    names = list(names)
+    return ", ".join([*names[:NAMED], *(["..."] if len(names) > NAMED else [])])

@@ -1,0 +1,121 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from distributed import system
+
+from data.errors import WorkerError
+from data.sample import TRAIN, Sample
+from tasks.runtime import dask_jobs
+from tasks.runtime.executors import executor_for
+from tasks.runtime.shards import ShardJob
+
+pytestmark = pytest.mark.pipeline
+
+
+def shards(folder, count):
+    return [
+        ShardJob(len, range(3), [Sample(f"{i}/{j}", TRAIN, folder, (1,)) for j in range(3)], {}, 1, shard=i)
+        for i in range(count)
+    ]
+
+
+def first_time(folder, number):
+    """True for the first call with this number in any process."""
+    try:
+        (folder / f"begun {number}").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def die_once(job):
+    number, folder = job
+    if number == 2 and first_time(folder, number):
+        os._exit(1)
+    return number
+
+
+def always_die(job):
+    if job.shard == 1:
+        os._exit(1)
+    return job.shard
+
+
+def hang_once(job):
+    number, folder = job
+    if number == 1 and first_time(folder, number):
+        time.sleep(600)
+    return number
+
+
+def always_hang(job):
+    if job.shard == 0:
+        time.sleep(600)
+    return job.shard
+
+
+def need_a_gigabyte(job):
+    content = bytearray(10**9)
+    time.sleep(5)
+    return len(content)
+
+
+def slow(number):
+    time.sleep(1)
+    return number
+
+
+def test_the_shard_of_a_dead_worker_is_tried_again(tmp_path):
+    assert sorted(executor_for(2, 4).map(die_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
+
+
+def test_images_that_kill_their_worker_are_named(tmp_path):
+    with pytest.raises(WorkerError, match=r"images 1/0 to 1/2: the worker process died 3 times on them"):
+        list(executor_for(2, 3).map(always_die, shards(tmp_path, 3)))
+
+
+def test_a_shard_that_hangs_is_given_to_another_worker(tmp_path):
+    begun = time.monotonic()
+    assert sorted(executor_for(2, 4, seconds=2).map(hang_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
+    assert time.monotonic() - begun < 120
+
+
+def test_images_on_which_each_worker_hangs_are_named_with_limit_and_flag(tmp_path):
+    line = r"images 0/0 to 0/2: not finished after 1 s, in 3 tries; .*more seconds with --shard-timeout"
+    with pytest.raises(WorkerError, match=line):
+        list(executor_for(2, 4, seconds=1).map(always_hang, shards(tmp_path, 4)))
+
+
+def test_a_limit_counts_from_the_beginning_of_a_job_not_from_its_sending(tmp_path):
+    assert sorted(executor_for(2, 8, seconds=3).map(slow, range(8))) == list(range(8))
+
+
+def test_a_worker_that_takes_too_much_memory_is_told_as_lack_of_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "MEMORY_LIMIT", 1_600_000_000)
+    with pytest.raises(
+        MemoryError, match=r"images 0/0 to 0/2: the worker process was ended 3 times, as it took too much"
+    ):
+        list(executor_for(2, 2).map(need_a_gigabyte, shards(tmp_path, 2)))
+
+
+@pytest.fixture
+def scheduler():
+    """A Dask scheduler of somebody else, without a worker: the process, and its address."""
+    command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        address = next(line.split()[-1] for line in process.stderr if "Scheduler at:" in line)
+        yield process, address
+        process.kill()
+
+
+def test_a_scheduler_that_goes_is_one_line(scheduler, monkeypatch, log_lines):
+    process, address = scheduler
+    monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.5)
+    threading.Timer(3, process.kill).start()
+    with pytest.raises(WorkerError, match=f"the Dask scheduler at '{address}' has gone; completed shards are kept"):
+        list(executor_for(1, 1, address).map(slow, range(2)))
+    assert f"waiting for a worker of {address}" in log_lines
