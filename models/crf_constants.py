@@ -42,6 +42,24 @@ CRF_PRESETS = {
 """name -> constants that published methods use. They change scores by points, so a result states its preset."""
 
 
+GROUP_VALUES = 2**24
+"""Labels times pixels whose messages are computed together. About ten buffers have this size."""
+
+BLOCK_VALUES = 2**20
+"""Labels times pixels that are normalised together."""
+
+
+def group_size(num_labels: int, pixels: int) -> int:
+    """Number of labels whose messages are computed together: a multiple of 4, in which pydensecrf computes, or all.
+
+    Examples
+    --------
+    >>> group_size(500, 640 * 480), group_size(3, 640 * 480), group_size(500, 4000 * 3000)
+    (24, 3, 4)
+    """
+    return min(num_labels, max(4, GROUP_VALUES // pixels // 4 * 4))
+
+
 def installed_engine(wanted: str = "pydensecrf") -> str:
     """`wanted`, or ``torch`` where that would be pydensecrf and it is not installed.
 

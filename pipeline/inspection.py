@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data.errors import StoreError
-from data.store.artifact import MARKER
+from data.errors import DamagedArtifactError, StoreError
+from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
 from pipeline.dag import stages, state
 from pipeline.report.colours import colour_heat, colour_labels, colour_superpixels, sheet
@@ -72,12 +72,14 @@ def artifact_report(path: Path, image: str | None = None) -> str:
     ------
     StoreError
         If the folder is not an artifact or has no such image.
+    DamagedArtifactError
+        If a file is not what was written.
     """
     if not (path / STAGE_FILE).exists():
         raise StoreError(
             f"{path}: is not an artifact (it has no {STAGE_FILE}); python -m pipeline status lists the artifacts"
         )
-    described = json.loads((path / STAGE_FILE).read_text())
+    described = _sound_json(path, STAGE_FILE)
     complete = "complete" if (path / MARKER).exists() else "not complete"
     lines = [f"{described['stage']} version {described['version']}, {complete}: {path}", "parameters:"]
     lines += [f"  {name} = {value}" for name, value in sorted(described["parameters"].items())]
@@ -90,8 +92,17 @@ def artifact_report(path: Path, image: str | None = None) -> str:
     return "\n".join(lines)
 
 
+def _sound_json(path: Path, name: str) -> Any:
+    """Content of a JSON file of an artifact, compared with the marker if there is one."""
+    Artifact(path).require_sound(name)
+    try:
+        return json.loads((path / name).read_bytes())
+    except ValueError as error:
+        raise DamagedArtifactError(path, name, "it is not valid JSON") from error
+
+
 def _history(path: Path) -> list[dict]:
-    return json.loads((path / HISTORY).read_text())
+    return _sound_json(path, HISTORY)
 
 
 def _indices(store: ShardedStore, image: str | None) -> list[int]:
@@ -133,6 +144,7 @@ def _statistics(store: ShardedStore, name: str, indices: list[int]) -> str:
 def _tensor_lines(file: Path) -> list[str]:
     from safetensors import safe_open
 
+    Artifact(file.parent).require_sound(file.name)
     with safe_open(file, "numpy") as tensors:
         shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
     total = sum(int(np.prod(shape)) for shape in shapes.values())

@@ -19,7 +19,7 @@ from data.demo import scenes
 from data.errors import DatasetError, ImageError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
-from data.files.pixels import image_size
+from data.files.pixels import stored_size
 from data.readers import DATASETS, DatasetSpec
 from data.readers.label_maps import RememberedTags
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
@@ -103,9 +103,7 @@ class IndexDataset(StageTask):
             raise DatasetError(
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
             )
-        named = {TRAIN: self.train_folder, EVALUATION: self.evaluation_folder}
-        splits = {**self.spec.splits, **{split: folder for split, folder in named.items() if folder}}
-        splits = {split: folder for split, folder in splits.items() if folder != NO_SPLIT}
+        splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
@@ -228,9 +226,6 @@ class IndexDataset(StageTask):
         return dataclasses.replace(dataset, samples=samples)
 
 
-NO_SPLIT = "none"
-"""Value of a folder of a split: the data set has no such images."""
-
 RENDERED = "data.hash"
 """File beside a rendered data set: hash of all its files."""
 
@@ -260,7 +255,7 @@ def _untagged_classes(index: DatasetIndex) -> list[str]:
 def _check(sample: Sample) -> Sample:
     """Decode the image and compare its size with that of the depth map. Returns the sample with its size."""
     size = read_image(sample.image).shape[:2]
-    if sample.depth is not None and (depth_size := image_size(sample.depth)) != size:
+    if sample.depth is not None and (depth_size := stored_size(sample.depth)) != size:
         raise ImageError(
             f"{sample.depth}: depth is {depth_size[1]}x{depth_size[0]}, image {sample.image_id} is {size[1]}x{size[0]}"
             "; register depth to the image first"

@@ -113,8 +113,17 @@ class TrainSegmenter(SegmenterStage):
         return self.artifact.path / "grown" / f"image-{index:06d}-epoch-{epoch + 1:03d}.png"
 
     def grown_seeds(self, index: int) -> list[np.ndarray]:
-        """The grown seeds of a watched image, one per epoch, each (H, W) uint16 with 65535 = unlabelled."""
-        return [read_labels(self._grown_path(index, epoch)) for epoch in range(self.epochs)]
+        """The grown seeds of a watched image, one per epoch, each (H, W) uint16 with 65535 = unlabelled.
+
+        Raises
+        ------
+        DamagedArtifactError
+            If a file is missing or not what was written.
+        """
+        paths = [self._grown_path(index, epoch) for epoch in range(self.epochs)]
+        for path in paths:
+            self.artifact.require_sound(path.relative_to(self.artifact.path).as_posix())
+        return [read_labels(path) for path in paths]
 
 
 def objects_of_seeds(maps):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from data.errors import ImageError
 from data.files.coco_file import annotations_of, read_coco_file, sizes_of
 from data.files.instances import instance_mask, polygon_mask
 from data.files.labelme_file import read_labelme_file
+from data.files.matlab_file import read_byte_matrix
 from data.files.pixels import GREY_16, read_colours, read_member, read_values
 from data.files.regular_file import read_bytes
 from data.sample import UNLABELLED
@@ -75,18 +75,11 @@ def pannuke(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
 
 def sbd(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """``cls/*.mat`` of the Semantic Boundaries Dataset."""
-    from scipy.io import loadmat
-
-    content = io.BytesIO(read_bytes(path))
+    content = read_bytes(path)
     try:
-        labels = loadmat(content, simplify_cells=True)["GTcls"]["Segmentation"]
-    except MemoryError:
-        raise
-    except Exception as error:  # scipy's reader raises errors of many kinds
+        return from_bytes(read_byte_matrix(content, "GTcls", "Segmentation"))
+    except ValueError as error:
         raise ImageError(f"{path}: is not an SBD annotation ({error}); download the file again") from error
-    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype != np.uint8:
-        raise ImageError(f"{path}: is not an SBD annotation (Segmentation is no 8-bit matrix); download the file again")
-    return from_bytes(labels)
 
 
 def coco(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:

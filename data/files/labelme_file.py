@@ -28,7 +28,7 @@ def read_labelme_file(path: Path) -> tuple[tuple[int, int] | None, list[tuple[st
         As `read_json`, and if the file has no list ``shapes``, or a shape is no polygon or rectangle with a label.
     """
     content = read_json(path)
-    sides = [content.get(key) for key in ("imageHeight", "imageWidth")]
+    sides: list[Any] = [content.get(key) for key in ("imageHeight", "imageWidth")]
     if sides != [None, None] and not all(is_whole(side, 1) for side in sides):
         raise DatasetError(f"{path}: has the image size {sides!r:.60}, which is no size in pixels; annotate it again")
     if not isinstance(content.get("shapes"), list):
@@ -37,7 +37,8 @@ def read_labelme_file(path: Path) -> tuple[tuple[int, int] | None, list[tuple[st
     for position, shape in enumerate(content["shapes"]):
         if not isinstance(shape, dict) or not isinstance(shape.get("label"), str):
             raise DatasetError(f"{path}: shape {position} has no label; annotate it again")
-        kind, points = shape.get("shape_type") or "polygon", shape.get("points")
+        kind: Any = shape.get("shape_type") or "polygon"
+        points: Any = shape.get("points")
         if kind not in ("polygon", "rectangle"):
             raise DatasetError(f"{path}: shape {position} is a {kind!r:.40}; draw a polygon or a rectangle instead")
         if not _are_points(points) or (len(points) != 2 if kind == "rectangle" else len(points) < 3):

@@ -146,6 +146,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from error
 
 
+def _decode(image: Image.Image, path: Path) -> None:
+    """Decode the pixels. Pillow compares the checksums of PNG only in `verify`, after which an image cannot be used."""
+    if image.format == "PNG":
+        with Image.open(path, formats=("PNG",)) as checked:
+            checked.verify()
+    image.load()
+
+
 def read_colours(path: Path, mode: str = "RGB") -> np.ndarray:
     """Pixels of an image as it is shown: turned as EXIF says, without transparency, with 8 bits per value.
 
@@ -166,7 +174,7 @@ def read_colours(path: Path, mode: str = "RGB") -> np.ndarray:
     if is_member(path):
         return _colours_of(read_member(path), path, mode)
     with _opened(path) as image:
-        image.load()
+        _decode(image, path)
         turn = _turn(image)
         shown = image if turn is None else image.transpose(turn)
         if shown.mode in GREY_16 or shown.mode == "I":
@@ -233,7 +241,7 @@ def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
             raise ImageError(f"{path}: is a {image.format} file, which changes values; {advice}")
         if image.mode not in modes:
             raise ImageError(f"{path}: has {MODES.get(image.mode, f'pixels of mode {image.mode}')}; {advice}")
-        image.load()
+        _decode(image, path)
         if _turn(image) is not None:
             raise ImageError(f"{path}: has an EXIF orientation; turn its pixels as the image is shown, without EXIF")
         return np.asarray(image)

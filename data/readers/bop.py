@@ -203,18 +203,18 @@ def _visible(scene: Path, frame_id: int, infos: Any, count: int) -> list[float]:
     """The ``visib_fract`` of each object in a frame of ``scene_gt_info.json``."""
     place = f"{scene / 'scene_gt_info.json'}: frame {frame_id}"
     if not isinstance(infos, list) or len(infos) != count:
-        found = f"{len(infos)} objects" if isinstance(infos, list) else "no list of objects"
-        raise DatasetError(f"{place} has {found}, but scene_gt.json has {count}; correct one or remove this file")
+        listed = f"{len(infos)} objects" if isinstance(infos, list) else "no list of objects"
+        raise DatasetError(f"{place} has {listed}, but scene_gt.json has {count}; correct one or remove this file")
     for index, item in enumerate(infos):
-        if not isinstance(item, dict) or not is_number(item.get("visib_fract"), 0, 1):
-            found = item.get("visib_fract") if isinstance(item, dict) else item
+        found: Any = item.get("visib_fract") if isinstance(item, dict) else item
+        if not isinstance(item, dict) or not is_number(found, 0, 1):
             raise DatasetError(f"{place} has in object {index} the visib_fract {found!r:.40}; it must be from 0 to 1")
     return [float(item["visib_fract"]) for item in infos]
 
 
 def _depth_scale(scene: Path, frame_id: int, camera: Any) -> float:
     """The ``depth_scale`` of a frame of ``scene_camera.json``."""
-    found = camera.get("depth_scale") if isinstance(camera, dict) else None
+    found: Any = camera.get("depth_scale") if isinstance(camera, dict) else None
     if not is_number(found, *DEPTH_SCALES):
         raise DatasetError(
             f"{scene / 'scene_camera.json'}: frame {frame_id} has the depth_scale {found!r:.40}; the depth file "

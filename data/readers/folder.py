@@ -102,13 +102,15 @@ def _rows(table: Path) -> list[dict[str, str]]:
             f"{table}: file is missing; --data-root must name the folder that holds images/ and labels.csv"
         )
     reader = csv.DictReader(io.StringIO(read_text(table), newline=""), strict=True)
-    rows = []
+    rows, end = [], 0
     try:
         header = reader.fieldnames or ()
         if not {"image", "tags"} <= set(header) or len(set(header)) < len(header):
             raise DatasetError(f"{table}: needs a header line with the columns image,tags (or image,tags,split)")
+        end = reader.line_num
         for row in reader:
-            place = f"{table}: line {reader.line_num}"
+            end = reader.line_num
+            place = f"{table}: line {end}"
             if None in row or None in row.values():
                 raise DatasetError(
                     f"{place} has {'more' if None in row else 'fewer'} values than the header {','.join(header)}; "
@@ -120,7 +122,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
                 )
             rows.append(row)
     except csv.Error as error:
-        raise DatasetError(f"{table}: line {reader.line_num} is malformed ({error}); correct it") from error
+        raise DatasetError(f"{table}: is malformed from line {end + 1} on ({error}); correct its quotes") from error
     if not rows:
         raise DatasetError(f"{table}: lists no image; add rows below the header line")
     return rows

@@ -117,6 +117,8 @@ def write_tile(target: zarr.Array, images: range, place: Sequence[int], values: 
     region = tile_region(target, place)
     parts = [np.asarray(value)[region] for value in values]
     reaching = [number for number, part in enumerate(parts) if part.size] if any(place) else [0, len(parts) - 1]
+    if not reaching:  # a tall and a wide image reach no tile that is low and right
+        return
     first, last = reaching[0], reaching[-1] + 1
     shape = tuple(part.stop - part.start for part in region)
     block = np.full((last - first, *shape), target.fill_value, target.dtype)

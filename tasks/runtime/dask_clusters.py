@@ -109,8 +109,9 @@ def local_cluster(processes: int):
 
     with dask.config.set(CLOSED | LOCAL):
         return LocalCluster(
-            n_workers=processes, threads_per_worker=1, security=temporary_security(), dashboard_address=None,
-            silence_logs=logging.CRITICAL,
+            n_workers=processes, threads_per_worker=1, security=temporary_security(), silence_logs=logging.CRITICAL,
+            # any free port: several runs on one machine would ask for the same one, and dask warns of that
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         )  # fmt: skip
 
 

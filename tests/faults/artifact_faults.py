@@ -1,4 +1,4 @@
-"""Faults in the files of a finished run: what the plan, the readers and ``verify`` say, and whether a run mends them."""
+"""Faults in the files of a finished run: what the plan, the readers and ``verify`` say, and whether a run heals them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def heal(run: FinishedRun, row: Row, stage: StageTask, what: str, rng: np.random
 
 
 def ended_well(run: FinishedRun, stage: StageTask, most: int) -> str:
-    """Run RunAll until it ends with 0, at most `most` times. Returns what was wrong; a failed run names the artifact."""
+    """Run RunAll until it ends with 0, at most `most` times. Returns what was wrong; failed runs name the artifact."""
     for _ in range(most):
         run.renew()
         result = run.line.luigi("RunAll", "--processes", 1)

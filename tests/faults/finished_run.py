@@ -22,6 +22,7 @@ from pipeline.inspection import artifact_report, status_table
 from tasks.evaluate_masks import EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import HISTORY, TrainedArtifact
 from tasks.train_segmenter import TrainSegmenter
@@ -123,6 +124,7 @@ class FinishedRun:
                 f"grown {index}": [_frozen(seed) for seed in stage.grown_seeds(index)]
                 for index in stage.watched_images()
             }
+        found["warnings"] = warnings_of(artifact)
         found["show"] = artifact_report(artifact.path)
         return found
 

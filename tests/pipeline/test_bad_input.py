@@ -1,6 +1,7 @@
 """Bad input through the real command line: one clear line, a non-zero exit, nothing computed is lost."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -42,9 +43,9 @@ def test_unknown_class_id(here):
 
 
 def test_no_image_with_a_label(here):
-    for path in here.data_root.glob("*/*/scene_gt.json"):
+    for path in here.data_root.glob("*/*/scene_gt*.json"):
         path.write_text(json.dumps({key: [] for key in json.loads(path.read_text())}))
-    expect_error(here.luigi("LoadDepth"), "no training image has a tag")
+    expect_error(here.luigi("TrainClassifier"), "no training image has a tag")
 
 
 def test_wrong_data_root(here, tmp_path):
@@ -109,3 +110,14 @@ def test_images_of_several_sizes_and_no_masks_work(here):
     assert here.scores() == {
         "cam_seed": None, "initial_seed": None, "pseudo_labels": None, "predictions": None,
     }  # fmt: skip
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_hang(here):
+    for name in ("rgb/000002.jpg", "depth/000003.png"):
+        path = here.data_root / "train_pbr/000001" / name
+        content = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        expect_error(here.luigi("IndexDataset"), f"{name}: is no regular file")
+        path.unlink()
+        path.write_bytes(content)

@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 
+from data.errors import DamagedArtifactError
 from data.sample import UNLABELLED
+from data.store.artifact import Artifact
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
-from pipeline.inspection import _picture
+from pipeline.inspection import _picture, artifact_report
 from pipeline.report.colours import UNLABELLED_COLOUR, palette
 from tasks.discover_superpixels import NO_SUPERPIXEL
 
 MAP = np.array([[0, 44, 300, UNLABELLED]], np.uint16)
+STAGE = b'{"stage": "TrainClassifier", "version": 1, "parameters": {}}'
 
 
 @pytest.fixture
@@ -33,3 +36,21 @@ def test_the_padding_of_superpixels_is_white(store):
     found = _picture("superpixel", store, 0)[0].tolist()
     assert found[3] == [255] * 3
     assert [255] * 3 not in found[:3]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"), [("stage.json", STAGE, b"{ cut"), ("history.json", b'[{"loss": 1.0}]', b'[{"loss": 9.0}]')]
+)
+def test_a_damaged_file_is_named_and_not_shown(tmp_path, name, good, bad):
+    artifact = Artifact(tmp_path)
+    (tmp_path / "stage.json").write_bytes(STAGE)
+    (tmp_path / name).write_bytes(good)
+    artifact.finish({})
+    assert artifact_report(tmp_path).startswith("TrainClassifier version 1, complete")
+    (tmp_path / name).write_bytes(bad)
+    with pytest.raises(DamagedArtifactError, match=f"{name} is damaged"):
+        artifact_report(tmp_path)
+    (tmp_path / "COMPLETE.json").unlink()
+    (tmp_path / name).write_bytes(b"{ cut")
+    with pytest.raises(DamagedArtifactError, match=f"{name} is damaged .*not valid JSON"):
+        artifact_report(tmp_path)

@@ -1,8 +1,10 @@
 import hashlib
+import os
 
 import pytest
 
-from data.files.fingerprint import FileHashes, hash_file
+from data.errors import DatasetError
+from data.files.fingerprint import FileHashes, WatchedFiles, hash_file
 
 
 def test_hash_is_blake2b_of_the_content(tmp_path):
@@ -25,3 +27,21 @@ def test_an_item_of_an_array_has_the_hash_of_the_file_and_its_index(tmp_path):
     path = tmp_path / "images.npy"
     path.write_bytes(b"x")
     assert FileHashes(tmp_path / "cache")(path / "3") == f"{hash_file(path)}/3"
+
+
+def test_a_watched_file_that_was_changed_and_restored_is_noticed(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("one")
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    watched = WatchedFiles(FileHashes())
+    digest = watched(path)
+    watched.require_unchanged()
+    path.write_text("two")
+    path.write_text("one")
+    os.utime(path, ns=times)
+    assert hash_file(path) == digest
+    with pytest.raises(DatasetError, match="a: was changed while it was read"):
+        watched.require_unchanged()
+    path.unlink()
+    with pytest.raises(DatasetError, match="a: file is missing"):
+        watched.require_unchanged()

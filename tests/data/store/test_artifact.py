@@ -116,3 +116,73 @@ def test_the_files_of_a_marker_are_looked_at_once_until_the_marker_changes(tmp_p
     artifact.finish({})
     assert artifact.marker is not None
     assert len(looked) == 3
+
+
+def artifact_of(path, content=b"weights", identity="abc"):
+    artifact = Artifact(path)
+    write_bytes(path / "model.bin", content)
+    artifact.finish({"Above": "digest"}, identity)
+    return artifact
+
+
+def test_no_flipped_bit_in_a_marker_is_believed(tmp_path):
+    artifact = artifact_of(tmp_path / "model")
+    path, expected = artifact.path / MARKER, artifact.marker
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        os.utime(path, ns=(bit, bit))
+        assert artifact.marker in (None, expected)  # the same where the bit is in a space between the entries
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"text"', "3", "", "{}", '{"files": []}', "\udcff"])
+def test_a_marker_of_another_form_is_none(tmp_path, content):
+    artifact = artifact_of(tmp_path / "model")
+    (artifact.path / MARKER).write_bytes(content.encode(errors="surrogateescape"))
+    assert artifact.marker is None
+    assert artifact.digest() is None
+    assert artifact.damaged_files() == [artifact.path / MARKER]
+    with pytest.raises(DamagedArtifactError):
+        artifact.read("model.bin")
+
+
+def test_what_differs_from_the_marker_does_not_outlive_it(tmp_path):
+    artifact = artifact_of(tmp_path / "model")
+    write_bytes(artifact.path / "good.bin", b"good")
+    artifact.finish({})
+    (artifact.path / "model.bin").write_bytes(b"weighty")
+    artifact.reopen()
+    assert not (artifact.path / MARKER).exists()
+    assert [path.name for path in artifact.files()] == ["good.bin"]
+
+
+def test_a_linked_folder_is_emptied_and_stays_linked(tmp_path):
+    artifact_of(tmp_path / "elsewhere")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    Artifact(tmp_path / "link").discard()
+    assert (tmp_path / "link").is_symlink()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_if_anything_is_left_discard_says_so(tmp_path, monkeypatch):
+    artifact = artifact_of(tmp_path / "model")
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(StoreError, match="model: cannot be removed .Permission denied.; remove it"):
+        artifact.discard()
+    assert not artifact.is_complete()
+
+
+def test_a_file_is_compared_with_the_marker_before_it_is_first_used(tmp_path):
+    artifact = artifact_of(tmp_path / "model")
+    artifact.require_sound("model.bin")
+    (artifact.path / "model.bin").write_bytes(b"weighty")
+    with pytest.raises(DamagedArtifactError, match="model.bin is damaged or missing .its hash is not the recorded one"):
+        Artifact(artifact.path).require_sound("model.bin")
+    with pytest.raises(DamagedArtifactError, match="the marker does not list it"):
+        artifact.require_sound("other.bin")

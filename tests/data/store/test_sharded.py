@@ -1,6 +1,7 @@
 import errno
 import json
 import pickle
+import random
 import resource
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 import xarray
 import zarr
 
-from data.errors import DamagedShardError, StoreError
+from data.errors import DamagedArtifactError, DamagedShardError, StoreError
+from data.store import artifact
 from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
@@ -245,3 +247,89 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="choose another folder with --artifacts"):
         make(tmp_path / "file" / "a.zarr")
+
+
+def forget():
+    """As in a new process: nothing was compared with a marker yet."""
+    for known in (artifact._CHECKED, artifact._RECORDED, artifact._SOUND):
+        known.clear()
+
+
+def test_a_deleted_coordinate_is_noticed_and_comes_back(tmp_path):
+    store = fill(make(tmp_path / "a.zarr"))
+    before = bytes_of(store.path)
+    for name in ("image_id/c/0", "class_name/c/0"):
+        (store.path / name).unlink()
+        forget()
+        assert not ShardedStore(store.path).is_complete()
+        with pytest.raises(DamagedArtifactError, match=f"{name} is damaged or missing"):
+            _ = ShardedStore(store.path).image_ids
+        ShardedStore(store.path).reopen()
+        fill(make(store.path))
+        assert bytes_of(store.path) == before
+
+
+def test_no_flipped_bit_in_the_metadata_is_believed(tmp_path):
+    store = fill(make(tmp_path / "a.zarr"))
+    expected = store.read_image("label", 5)
+    rng = random.Random(0)
+    for path in sorted(store.path.rglob("zarr.json")):
+        content = path.read_bytes()
+        for _ in range(40):
+            damaged = bytearray(content)
+            damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+            path.write_bytes(damaged)
+            forget()
+            with pytest.raises(DamagedArtifactError, match="zarr.json is damaged"):
+                ShardedStore(store.path).read_image("label", 5)
+        path.write_bytes(content)
+    forget()
+    np.testing.assert_array_equal(ShardedStore(store.path).read_image("label", 5), expected)
+
+
+def test_a_cut_shard_is_not_kept_when_the_artifact_is_reopened(tmp_path):
+    store = fill(make(tmp_path / "a.zarr"))
+    before = bytes_of(store.path)
+    shard = store.path / "label/c/1/0/0"
+    shard.write_bytes(shard.read_bytes()[:20])
+    again = ShardedStore(store.path)
+    again.reopen()
+    assert make(store.path).missing_shards() == [1]
+    fill(make(store.path))
+    assert bytes_of(store.path) == before
+
+
+def test_what_an_interrupted_run_left_is_decoded_before_it_is_kept(tmp_path):
+    store = make(tmp_path / "a.zarr")
+    for shard in (0, 1):
+        store.write_shard(shard, values(shard, 4))
+    path = store.path / "cam/c/1/0/0/0"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    (store.path / "label/zarr.json").write_text("{}")
+    assert make(store.path).missing_shards() == [1, 2]
+
+
+def test_exchanged_shards_are_noticed(tmp_path):
+    store = fill(make(tmp_path / "a.zarr"))
+    shutil.copy(store.path / "count/c/0", store.path / "count/c/1")
+    forget()
+    assert ShardedStore(store.path).is_complete()  # they have the same size
+    with pytest.raises(DamagedShardError, match="shard 1 of array 'count' .*its hash is not the recorded one"):
+        ShardedStore(store.path).read_image("count", 4)
+
+
+def test_an_artifact_with_a_missing_shard_cannot_be_finished(tmp_path):
+    store = make(tmp_path / "a.zarr")
+    store.write_shard(0, values(0, 4))
+    with pytest.raises(DamagedShardError, match="shard 1"):
+        store.finish({})
+    assert not (store.path / MARKER).exists()
+
+
+def test_a_store_without_images(tmp_path):
+    store = ShardedStore(tmp_path / "a.zarr").create([], ARRAYS, {}, shard_size=1, coords=COORDS)
+    assert store.missing_shards() == []
+    store.finish({})
+    assert ShardedStore(store.path).image_ids == []

@@ -1,15 +1,20 @@
 import pickle
+import shutil
 
 import luigi
+import numpy as np
 import pytest
 
-from data.errors import DamagedArtifactError, SettingError
+from data.errors import DamagedArtifactError, DatasetError, QualityError, SettingError
+from data.files.fingerprint import WatchedFiles
 from data.store.artifact import Artifact, write_bytes
+from data.store.sharded import ShardedStore
 from tasks.extract_cams import ExtractCams
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask
 from tasks.train_classifier import TrainClassifier
 from tasks.train_segmenter import TrainSegmenter
@@ -230,3 +235,88 @@ def test_the_description_is_what_the_identity_is_made_of(common):
     assert described["version"] == LoadDepth.version
     assert described["parameters"] == task.parameters()
     assert list(described["parents"]) == [f"dataset {IndexDataset(**common).identity}"]
+
+
+def test_an_artifact_that_was_copied_over_another_one_is_not_current(common):
+    IndexDataset(**common).run()
+    first, second = LoadDepth(**common, processes=1), LoadDepth(**common, processes=1, far=2.0)
+    for task in (first, second):
+        task.run()
+    expected = second.artifact.digest()
+    shutil.rmtree(second.artifact.path)
+    shutil.copytree(first.artifact.path, second.artifact.path)
+    assert not second.complete()
+    second.run()
+    assert second.complete()
+    assert second.artifact.digest() == expected
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_an_input_that_changes_while_it_is_read_leaves_no_result(common, bop_root, monkeypatch, restored):
+    IndexDataset(**common).run()
+    depth = LoadDepth(**common, processes=1)
+    path = sorted(bop_root.glob("train_pbr/*/depth/*.png"))[0]
+    content, compute = path.read_bytes(), LoadDepth.compute
+
+    def disturbed(self, sample, inputs):
+        if sample.depth != path:
+            return compute(self, sample, inputs)
+        path.write_bytes(sorted(bop_root.glob("train_pbr/*/depth/*.png"))[1].read_bytes())
+        try:
+            return compute(self, sample, inputs)
+        finally:
+            if restored:
+                path.write_bytes(content)
+
+    monkeypatch.setattr(LoadDepth, "compute", disturbed)
+    with pytest.raises(DatasetError, match=f"{path.name}: was changed while it was read; run the same command again"):
+        depth.run()
+    assert not depth.artifact.path.exists()
+
+
+def test_what_a_killed_run_has_read_from_a_changed_input_is_not_kept(common, bop_root, monkeypatch):
+    IndexDataset(**common).run()
+    depth = LoadDepth(**common, processes=1)
+    path, other, *_ = sorted(bop_root.glob("train_pbr/*/depth/*.png"))
+    content = path.read_bytes()
+
+    def killed(self, artifact_parents, identity=""):
+        raise KeyboardInterrupt
+
+    assert depth.identity
+    path.write_bytes(other.read_bytes())  # after the plan has hashed it
+    with monkeypatch.context() as patched:
+        patched.setattr(ShardedStore, "finish", killed)
+        patched.setattr(WatchedFiles, "require_unchanged", lambda self: None)
+        with pytest.raises(KeyboardInterrupt):
+            depth.run()
+    path.write_bytes(content)
+    forget_instances()
+    again = LoadDepth(**common, processes=1)
+    assert again.identity == depth.identity
+    again.run()
+    found = again.artifact.read_image("depth", 0)
+    shutil.rmtree(again.artifact.path)
+    forget_instances()
+    fresh = LoadDepth(**common, processes=1)
+    fresh.run()
+    np.testing.assert_array_equal(found, fresh.artifact.read_image("depth", 0))
+
+
+def test_findings_stand_beside_the_result_and_in_the_log(common, monkeypatch, log_lines):
+    monkeypatch.setattr(IndexDataset, "findings", lambda self: ["one image is odd"])
+    task = IndexDataset(**common)
+    task.run()
+    assert "IndexDataset: WARNING: one image is odd" in log_lines
+    assert warnings_of(task.artifact) == ["one image is odd"]
+
+
+def test_a_result_of_no_use_is_not_complete(common, monkeypatch):
+    def useless(self):
+        raise QualityError("no pixel is labelled")
+
+    monkeypatch.setattr(IndexDataset, "findings", useless)
+    task = IndexDataset(**common)
+    with pytest.raises(QualityError):
+        task.run()
+    assert not task.complete()

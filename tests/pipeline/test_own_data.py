@@ -1,0 +1,119 @@
+"""The README's own cases: a plain folder without masks, one with evaluation images alone, frames of very odd sizes."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import CommandLineHere
+
+from tasks.runtime.quality import WARNINGS
+
+
+class OwnData(CommandLineHere):
+    def flags(self):
+        return ["--dataset", "folder", "--data-root", str(self.data_root), "--artifacts", str(self.artifacts)]
+
+
+@pytest.fixture
+def own(in_process, tiny_settings, tmp_path, capsys):
+    root = tmp_path / "own"
+    for folder in ("images", "depth"):
+        (root / folder).mkdir(parents=True)
+    return OwnData(tiny_settings.parent, root, capsys)
+
+
+def add(own, name, tag, size=(48, 64), split=None, mask=False):
+    """One image with a disk of the tag's colour in front of a plane; its row in labels.csv."""
+    height, width = size
+    rows, columns = np.mgrid[:height, :width]
+    disk = np.hypot(rows - height / 2, columns - width / 2) < min(size) / 3
+    image = np.where(disk[..., None], {"red": (200, 30, 30), "green": (30, 200, 30)}[tag], 90 + rows[..., None] % 60)
+    Image.fromarray(image.astype(np.uint8)).save(own.data_root / "images" / f"{name}.png")
+    Image.fromarray(np.where(disk, 600, 800 + columns % 7).astype(np.uint16)).save(
+        own.data_root / "depth" / f"{name}.png"
+    )
+    if mask:
+        (own.data_root / "masks").mkdir(exist_ok=True)
+        Image.fromarray((disk * {"green": 1, "red": 2}[tag]).astype(np.uint8)).save(
+            own.data_root / "masks" / f"{name}.png"
+        )
+    table = own.data_root / "labels.csv"
+    is_new = not table.exists()
+    with open(table, "a", newline="") as file:
+        writer = csv.writer(file)
+        if is_new:
+            writer.writerow(["image", "tags", *(["split"] if split else [])])
+        writer.writerow([f"{name}.png", tag, *([split] if split else [])])
+
+
+def warnings_in(own, stage):
+    (path,) = own.artifacts.glob(f"folder/{stage}/*/{WARNINGS}")
+    return json.loads(path.read_text())
+
+
+def test_images_and_tags_alone_run_to_the_end_and_say_what_is_missing(own):
+    for number in range(6):
+        add(own, f"i{number}", ("red", "green")[number % 2])
+    result = own.luigi("RunAll", "--processes", 1)
+    assert result.returncode == 0, result.stderr
+    assert "WARNING        IndexDataset: there are no evaluation images: there are no predictions" in result.stderr
+    assert "predictions    no ground truth, no score" in result.stderr
+    assert "there are no evaluation images" in next(own.artifacts.glob("folder/WriteReport/*/report.html")).read_text()
+    assert len(list(own.artifacts.glob("folder/PredictMasks/*.zarr/label/c/*"))) == 2  # pseudo-labels: 4 and 2 images
+    again = own.luigi("RunAll", "--processes", 1)
+    assert again.returncode == 0
+    assert "everything is complete already" in again.stderr
+
+
+def test_evaluation_images_alone_can_be_measured_and_not_learnt_from(own, finished):
+    for number in range(4):
+        add(own, f"i{number}", ("red", "green")[number % 2], split="evaluation", mask=True)
+    result = own.luigi("EvaluateSuperpixels", "--processes", 1, "--kinds", "cells,slic")
+    assert result.returncode == 0, result.stderr
+    assert "| slic |" in result.stderr
+    refused = own.luigi("RunAll", "--processes", 1)
+    assert refused.returncode != 0
+    assert "the train split is empty; put images there" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    # A model from elsewhere must know the same classes.
+    (model,) = finished.artifacts.glob("bop/TrainSegmenter/*")
+    flags = ["EvaluateMasks", "--results", "predictions", "--PredictMasks-model", model, "--processes", 1]
+    result = own.luigi(*flags)
+    assert result.returncode != 0
+    assert "the model knows the classes background, " in result.stderr
+    names = json.loads((model / "model.json").read_text())["class_names"]
+    (own.data_root / "classes.txt").write_text("\n".join(names[1:]))
+    table = own.data_root / "labels.csv"
+    table.write_text(table.read_text().replace("red", names[1]).replace("green", names[2]))
+    result = own.luigi(*flags)
+    assert result.returncode == 0, result.stderr
+    (path,) = own.artifacts.glob("folder/EvaluateMasks/*/scores.json")
+    assert json.loads(path.read_text())["predictions"]["images"] == 4
+
+
+def test_portrait_landscape_and_odd_frames_together(own, monkeypatch):
+    for name in ("tasks.runtime.layout.SHARD_BYTES", "data.store.tiles.SHARD_BYTES"):
+        monkeypatch.setattr(name, 2 * 48 * 64 * 5)  # two usual frames of depth
+    monkeypatch.setattr("models.input_size.LARGEST_INPUT", 64 * 96)
+    monkeypatch.setattr("tasks.runtime.layout.LARGEST_CROP", 64 * 64)
+    sizes = [(48, 64), (64, 48), (48, 64), (64, 48), (300, 400), (900, 2)]
+    for number, size in enumerate(sizes):
+        add(own, f"i{number}", ("red", "green")[number % 2], size)
+    result = own.luigi("RunAll", "--processes", 1)
+    assert result.returncode == 0, result.stderr
+    assert warnings_in(own, "IndexDataset")[1:] == [
+        "2 of 6 images are much larger than the others: train/i4 (400x300), train/i5 (2x900)"
+    ]
+    assert "ExtractKeys: 1 images are shown to the network at a scale below" in result.stderr
+    (model,) = own.artifacts.glob("folder/TrainClassifier/*/model.json")
+    assert json.loads(model.read_text())["size"] == [64, 64]
+    from data.store.sharded import ShardedStore
+
+    (depth,) = own.artifacts.glob("folder/LoadDepth/*.zarr")
+    store = ShardedStore(depth)
+    for index, size in enumerate(sizes):
+        assert store.read_image("valid", index, size).all()
+    for index, size in enumerate(sizes[:5]):
+        assert store.read_image("depth", index, size)[size[0] // 2, size[1] // 2] == pytest.approx(0.6)
