@@ -1,8 +1,9 @@
 """The entry points: ``luigi --module pipeline STAGE`` and ``python -m pipeline COMMAND``."""
 
+import sys
 from pkgutil import resolve_name
 
-from pipeline.surroundings import prepare
+from pipeline.surroundings import check_input, prepare
 
 prepare()  # before luigi reads its settings
 
@@ -38,3 +39,5 @@ STAGES = (
 __all__ = [path.partition(":")[2] for path in STAGES]
 
 globals().update({path.partition(":")[2]: resolve_name(path) for path in STAGES})
+
+check_input(sys.argv[1:], __all__)  # only now are the parameters known

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import logging
-import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import luigi.configuration
+from pipeline.settings_file import check_readable, settings_path
 
 log = logging.getLogger("depthseed")
 
@@ -40,17 +40,44 @@ WRONG_VALUE = re.compile(r"^(?:\w+\.)*ValueError: (.+)$", re.MULTILINE)
 DEFAULT = re.compile(r"ValueError: (\w+)\[args=.*Error when parsing the default value of '(\w+)'")
 """luigi's messages about a wrong value in luigi.cfg or in a flag of a stage."""
 
+LOGGING = re.compile(r"luigi/setup_logging\.py.*^(?:\w+\.)*\w+Error: ([^\n]+)", re.MULTILINE | re.DOTALL)
+"""luigi's message about ``--logging-conf-file``."""
+
 
 class OneLine(logging.Filter):
     """Log filter: if a traceback ends in an error for the user, only the line of this error is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text = logging.Formatter().format(record)
-        found = EXPECTED.findall(text)
-        if line := found[-1] if found else wrong_value(text, sys.argv):
+        if line := user_line(logging.Formatter().format(record)):
             record.msg, record.args, record.exc_info, record.exc_text = line, (), None, None
             record.levelno, record.levelname = logging.ERROR, "ERROR"
         return True
+
+
+def user_line(text: str) -> str | None:
+    """The line for the user in a traceback; None if the traceback is of a bug."""
+    if found := EXPECTED.findall(text):
+        return found[-1]
+    if found := LOGGING.findall(text):
+        return f"--logging-conf-file: {found[-1]}"
+    return wrong_value(text, sys.argv)
+
+
+def hook_exceptions() -> None:
+    """Print only the line of an error for the user, also where luigi lets it end the process. A second call is idle."""
+    before = sys.excepthook
+    if getattr(before, "prints_one_line", False):
+        return
+
+    def hook(kind, error, trace):
+        line = user_line("".join(traceback.format_exception(kind, error, trace)))
+        if line:
+            print(f"ERROR: {line}", file=sys.stderr)
+        else:
+            before(kind, error, trace)
+
+    vars(hook)["prints_one_line"] = True
+    sys.excepthook = hook
 
 
 def wrong_value(text: str, arguments: Sequence[str]) -> str | None:
@@ -97,8 +124,12 @@ def _folder(name: str) -> Path | None:
 
 
 def prepare() -> None:
-    """Check the packages, set luigi's missing settings, set up the log. A second call changes nothing."""
+    """Check the packages and luigi.cfg, set luigi's missing settings, set up the log. A second call changes nothing."""
+    hook_exceptions()
     check_rooms()
+    check_readable(settings_path())
+    import luigi.configuration  # it reads luigi.cfg
+
     config = luigi.configuration.get_config()
     for (section, option), value in SETTINGS.items():
         if not config.has_option(section, option):
@@ -112,6 +143,5 @@ def prepare() -> None:
         log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False
-        path = Path(os.environ.get("LUIGI_CONFIG_PATH", "luigi.cfg"))
-        if not path.exists():
+        if not settings_path().exists():
             log.info("there is no luigi.cfg in %s; the defaults in the code apply", Path.cwd())

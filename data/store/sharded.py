@@ -347,7 +347,7 @@ class ShardedStore(Artifact):
                 if not (self.path / name / file).exists():
                     raise DamagedShardError(self.path, shard, name, "its file does not exist")
                 self.require_sound(f"{name}/{file}")
-            return np.asarray(array[(index, *map(slice, shape))])
+            return np.asarray(array[cast(Any, (index, *map(slice, shape)))])
         except DamagedShardError:
             raise
         except DamagedArtifactError as error:

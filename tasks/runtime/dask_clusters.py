@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import logging
 import signal
 from collections.abc import Iterator, Mapping
@@ -70,7 +71,6 @@ def dask_client(processes: int, address: str) -> Iterator[Client]:
     SettingError
         If no scheduler answers, or the settings of TLS or of SLURM are wrong.
     """
-    from distributed import Client
     from distributed.utils import silence_logging_cmgr
 
     with contextlib.ExitStack() as stack:
@@ -79,14 +79,22 @@ def dask_client(processes: int, address: str) -> Iterator[Client]:
             with _without_interrupt():
                 cluster = slurm_cluster(_section(SLURM)) if address == SLURM else local_cluster(processes)
                 stack.enter_context(cluster)
-                client = Client(cluster, timeout=SECONDS_TO_ANSWER)
+                client = _connected(cluster)
         else:
-            security = security_of(address)
-            try:
-                client = Client(address, timeout=SECONDS_TO_ANSWER, security=security)
-            except (OSError, ValueError) as error:
-                raise SettingError(f"no Dask scheduler answers at '{address}' ({error}); check --dask") from error
+            client = _connected(address, security_of(address))
         yield stack.enter_context(client)
+
+
+def _connected(cluster: Any, security: Security | None = None) -> Client:
+    """A client of a cluster or of an address."""
+    from distributed import Client
+
+    try:
+        return Client(cluster, timeout=SECONDS_TO_ANSWER, security=security)
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    gc.collect()  # if Python removed the failed client while the next one starts, both would wait without end
+    raise SettingError(f"no Dask scheduler answers at '{cluster}' ({reason}); check --dask")
 
 
 @contextlib.contextmanager

@@ -53,11 +53,15 @@ class ImageStage(StageTask):
     batch_size: Any = 1
     """Images per batch of `batch_function`; a parameter in the stages that have one."""
 
-    values_per_pixel: Any = 1.0
-    """Values that the network returns per pixel of an image; it limits the batches."""
+    @property
+    def values_per_pixel(self) -> float:
+        """Values that the network returns per pixel of an image; it limits the batches."""
+        return 1.0
 
-    network_scales: Any = ()
-    """Scales at which `batch_function` shows an image to the network; limited by `models.input_size`."""
+    @property
+    def network_scales(self) -> tuple[float, ...]:
+        """Scales at which `batch_function` shows an image to the network; limited by `models.input_size`."""
+        return ()
 
     @property
     def in_workers(self) -> bool:

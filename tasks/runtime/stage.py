@@ -23,14 +23,15 @@ from data.store.sharded import ShardedStore
 from tasks.methods import METHODS
 from tasks.presets import PROFILES, preset_of
 from tasks.runtime.lock import artifact_lock
-from tasks.runtime.luigi_seam import is_set, registered_tasks
+from tasks.runtime.luigi_seam import is_set
 from tasks.runtime.memory import reset_peak_memory
 from tasks.runtime.numeric import flag_of, require_legal, whole
-from tasks.runtime.parameters import matters, nearest, one_of
+from tasks.runtime.parameters import matters, one_of
 from tasks.runtime.progress import track
 from tasks.runtime.quality import WARNINGS
 from tasks.runtime.record import read_record, write_record
 from tasks.runtime.resource_errors import resource_errors_told
+from tasks.runtime.settings_parameter import COMMON, SettingsParameter
 
 log = logging.getLogger("depthseed")
 
@@ -39,43 +40,6 @@ STAGE_FILE = "stage.json"
 
 INPUTS_NOTE = "inputs.partial"
 """File in an artifact that is not complete: hash of the stamps of the files that are read."""
-
-COMMON = (
-    "dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "shard_timeout",
-    "device",
-)  # fmt: skip
-"""Parameters that every stage passes on to the stages that it requires."""
-
-
-class SettingsParameter(luigi.DictParameter):
-    """JSON of stage -> parameter -> value: ``{"TrainClassifier": {"deal_weight": 0.2}}``.
-
-    Raises
-    ------
-    SettingError
-        If the text is not valid JSON, or a stage or a parameter is unknown.
-    """
-
-    def parse(self, text: str):
-        try:
-            return super().parse(text)
-        except ValueError as error:
-            raise SettingError(
-                f"settings '{text}' is not valid JSON ({error}); write "
-                '{"Stage": {"parameter": value}} between single quotes'
-            ) from None
-
-    def normalize(self, value):
-        settings = super().normalize(value)
-        for family, values in settings.items():
-            if not isinstance(values, Mapping):
-                raise SettingError(f'settings of {family} must be a table, {{"{family}": {{"parameter": value}}}}')
-            known = dict(_stage_named(family).get_params())
-            for name in values:
-                if name not in known or name in COMMON:
-                    raise SettingError(f"stage {family} has no parameter '{name}'{nearest(name, known)}")
-        return settings
-
 
 S = TypeVar("S", bound="StageTask")
 
@@ -425,10 +389,3 @@ def _parsed(stage: type[StageTask], name: str, value: object) -> object:
         return getattr(stage, name).parse(text)
     except ValueError as error:
         raise SettingError(f"{flag_of(stage, name)} is {text} in settings: {error}") from None
-
-
-def _stage_named(family: str) -> type[StageTask]:
-    stages = {name: task for name, task in registered_tasks().items() if issubclass(task, StageTask)}
-    if family not in stages:
-        raise SettingError(f"there is no stage '{family}'{nearest(family, stages)}")
-    return stages[family]

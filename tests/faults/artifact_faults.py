@@ -1,4 +1,4 @@
-"""Faults in the files of a finished run: what the plan, the readers and ``verify`` say, and whether a run heals them."""
+"""Faults in the files of a finished run: what the plan, the readers and ``verify`` say, and whether a run heals it."""
 
 from __future__ import annotations
 

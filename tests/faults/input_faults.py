@@ -30,6 +30,7 @@ from data.readers.bop import read_bop
 from data.readers.label_maps import RememberedTags, read_masks
 from data.sample import EVALUATION, TRAIN, DatasetIndex
 from pipeline.__main__ import task_of
+from pipeline.dag import stages
 from pipeline.inspection import status_table
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
@@ -137,10 +138,9 @@ def try_commands(line: CommandLineHere, row: Row, trials: int, folder: Path, rng
         flags = line.flags() if command.with_data else []
         argv = ["luigi", "--module", "pipeline", *arguments[:1], *flags, *arguments[1:]]
         with mock.patch.object(sys, "argv", argv):
-            result = line.plain(*argv[3:])
+            code, text = _command(line, argv[3:])
         what = " ".join(argv[3:])
-        text = f"{result.stderr}\n{result.returncode if isinstance(result.returncode, str) else ''}"
-        if result.returncode in (0, None):
+        if code in (0, None):
             row.add(Outcome.WRONG, f"{what}: exit code 0")
         elif "Traceback" in text:
             row.add(Outcome.TRACEBACK, f"{what}: {text[-1500:]}")
@@ -148,6 +148,17 @@ def try_commands(line: CommandLineHere, row: Row, trials: int, folder: Path, rng
             row.add(Outcome.TRACEBACK, f"{what}: no line has {words}: {text[-1500:]}")
         else:
             row.add(Outcome.NOTICED)
+
+
+def _command(line: CommandLineHere, arguments: list[str]) -> tuple[Any, str]:
+    """Exit code of a command and what it writes, also if Python itself has to tell of an exception."""
+    try:
+        result = line.plain(*arguments)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        return 1, line.capsys.readouterr().err
+    told = result.returncode if isinstance(result.returncode, str) else ""  # sys.exit prints it
+    return result.returncode, f"{result.stderr}\n{told}"
 
 
 def try_cache_of_hashes(run: FinishedRun, row: Row, trials: int, rng: np.random.Generator) -> None:
@@ -165,8 +176,6 @@ def try_cache_of_hashes(run: FinishedRun, row: Row, trials: int, rng: np.random.
 
 
 def _identities(run: FinishedRun) -> list[str]:
-    from pipeline.dag import stages
-
     return [stage.identity for stage in stages(task_of("WriteReport", run.line.flags()))]
 
 

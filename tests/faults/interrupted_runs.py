@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 import signal
 import time
@@ -20,6 +21,8 @@ from support import CommandLine, contents
 
 from data.errors import StoreError
 from data.store.sharded import ShardedStore
+from pipeline.__main__ import task_of
+from tasks import evaluate_masks
 from tasks.runtime import training_loop
 from tasks.runtime.checkpoint import resume
 from tasks.runtime.stage import StageTask
@@ -27,7 +30,7 @@ from tasks.runtime.stage import StageTask
 
 @contextmanager
 def interrupted_after(target: Any, name: str, calls: int = 1) -> Iterator[list[tuple]]:
-    """Within it, a function raises an error after some calls, which stands for the end of the process. Yields the arguments of the calls."""
+    """Within it, a function raises an error after some calls: the end of the run. Yields the arguments of the calls."""
     original, seen = getattr(target, name), []
 
     def wrapped(*arguments):
@@ -156,7 +159,7 @@ def try_changed_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.G
         ("LoadDepth", "*/*/depth/*.png", ShardedStore, "write_shard"),
         ("ExtractKeys", "train_pbr/*/rgb/*.jpg", ShardedStore, "write_shard"),
         ("TrainClassifier", "train_pbr/*/rgb/*.jpg", training_loop, "save_checkpoint"),
-        ("EvaluateMasks", "test/*/mask_visib/*.png", None, ""),
+        ("EvaluateMasks", "test/*/mask_visib/*.png", evaluate_masks, "write_json"),
     ]
     for trial in range(trials):
         label, pattern, target, name = plans[trial % len(plans)]
@@ -165,10 +168,6 @@ def try_changed_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.G
         path = files[int(rng.integers(len(files)))]
         shutil.rmtree(stage.artifact.path)
         run.renew()
-        if target is None:
-            from tasks import evaluate_masks
-
-            target, name = evaluate_masks, "write_json"
         with _touched_during(target, name, path):
             result = run.line.luigi(label, "--processes", 1)
         what = f"{path} changed and restored during {label}"
@@ -189,8 +188,6 @@ def _touched_during(target: Any, name: str, path: Path) -> Iterator[None]:
 
     def wrapped(*arguments):
         if not calls:
-            import os
-
             path.write_bytes(bytes(len(content)))
             path.write_bytes(content)
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -203,10 +200,6 @@ def _touched_during(target: Any, name: str, path: Path) -> Iterator[None]:
 
 def try_replaced_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.Generator) -> None:
     """Replace an input by another of the same size and modification time: the plan of the next run must differ."""
-    import os
-
-    from pipeline.__main__ import task_of
-
     files = sorted(path for path in run.line.data_root.rglob("*") if path.suffix in (".jpg", ".png"))
     for _ in range(trials):
         path = files[int(rng.integers(len(files)))]

@@ -15,7 +15,7 @@ class Outcome(StrEnum):
 
     NOTICED = "noticed"
     BY_VERIFY = "noticed by verify only"
-    HARMLESS = "harmless"
+    HARMLESS = "harmless or legal"
     WRONG = "served wrong"
     TRACEBACK = "tracebacks"
 

@@ -161,7 +161,7 @@ def test_an_address_of_another_kind_is_named(address):
 @pytest.mark.parametrize("address", ["nonsense", "tcp://", "tcp://host", ":::", "tcp://a:b"])
 def test_an_address_that_is_none_is_named(address, monkeypatch):
     monkeypatch.setattr(dask_clusters, "SECONDS_TO_ANSWER", 0.5)
-    with pytest.raises(SettingError, match=f"no Dask scheduler answers at '{address}'"), dask_client(1, address):
+    with pytest.raises(SettingError, match=f"no Dask scheduler answers at '{address}' "), dask_client(1, address):
         pass
 
 
