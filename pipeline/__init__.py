@@ -3,7 +3,7 @@
 import sys
 from pkgutil import resolve_name
 
-from pipeline.surroundings import check_input, prepare
+from pipeline.surroundings import prepare
 
 prepare()  # before luigi reads its settings
 
@@ -40,4 +40,4 @@ __all__ = [path.partition(":")[2] for path in STAGES]
 
 globals().update({path.partition(":")[2]: resolve_name(path) for path in STAGES})
 
-check_input(sys.argv[1:], __all__)  # only now are the parameters known
+resolve_name("pipeline.command_line:check_input")(sys.argv[1:], __all__)  # only now are all parameters known

@@ -1,13 +1,44 @@
-"""Mistakes in the command line that luigi would pass over without a word."""
+"""Mistakes in the command line and in luigi.cfg that luigi would pass over without a word."""
 
 from __future__ import annotations
 
+import configparser
 from collections.abc import Collection, Sequence
+from typing import Any
+
+import luigi.configuration
 
 from data.errors import SettingError
+from pipeline.settings_file import check_sections
+from tasks.runtime.luigi_seam import registered_tasks
 from tasks.runtime.parameters import nearest
+from tasks.runtime.stage import COMMON, StageTask
 
 HELP = frozenset({"-h", "--help", "--help-all"})
+"""Flags with which luigi runs nothing."""
+
+
+def check_input(arguments: Sequence[str], names: Collection[str]) -> None:
+    """Check luigi.cfg, and the arguments if they run a task of this project.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Arguments of this process, without the name of the program.
+    names : collection of str
+        Names of the tasks that can be run.
+
+    Raises
+    ------
+    SettingError
+        At the first mistake.
+    """
+    known: dict[str, Any] = dict(registered_tasks())
+    config = luigi.configuration.get_config()
+    if isinstance(config, configparser.ConfigParser):  # not TOML
+        check_sections(config, {name: [option for option, _ in known[name].get_params()] for name in names})
+    if is_ours(arguments):
+        check_command_line(arguments, names, [name for name in names if issubclass(known[name], StageTask)])
 
 
 def is_ours(arguments: Sequence[str]) -> bool:
@@ -15,9 +46,7 @@ def is_ours(arguments: Sequence[str]) -> bool:
     return "--module=pipeline" in arguments or ("--module", "pipeline") in zip(arguments, arguments[1:])
 
 
-def check_command_line(
-    arguments: Sequence[str], tasks: Collection[str], stages: Collection[str], common: Collection[str]
-) -> None:
+def check_command_line(arguments: Sequence[str], tasks: Collection[str], stages: Collection[str]) -> None:
     """Refuse an unknown task, an empty value, and a common parameter for a single stage.
 
     luigi ignores an empty value. A stage passes the common parameters on, so a value for another stage has no effect.
@@ -28,8 +57,6 @@ def check_command_line(
         Arguments of luigi, without the name of the program.
     tasks, stages : collections of str
         Names of the tasks that can be run, and of those of them that are stages.
-    common : collection of str
-        Names of the parameters that a stage passes on.
 
     Raises
     ------
@@ -43,13 +70,15 @@ def check_command_line(
         name = _task_name(arguments)
         what = f"there is no task '{name}'" if name else "no task is named"
         raise SettingError(f"{what}{nearest(name, tasks)}")
-    without_effect = {f"--{stage}-{_dashed(name)}": _dashed(name) for stage in stages for name in common}
+    without_effect = {f"--{stage}-{_dashed(name)}": _dashed(name) for stage in stages for name in COMMON}
     for argument, following in zip(arguments, [*arguments[1:], None]):
         flag, equals, value = argument.partition("=")
         if flag.startswith("--") and (not value if equals else following == ""):
             raise SettingError(f"{flag} is empty; give it a value or leave it out")
         if task in stages and flag in without_effect and not flag.startswith(f"--{task}-"):
-            raise SettingError(f"{flag} has no effect, since all stages have the same value; write --{without_effect[flag]}")
+            raise SettingError(
+                f"{flag} has no effect, since all stages have the same value; write --{without_effect[flag]}"
+            )
 
 
 def _dashed(name: str) -> str:

@@ -117,7 +117,7 @@ class EvaluateSuperpixels(StageTask):
         return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
 
     def watched(self):
-        return [self.required["dataset"].truth_files]
+        return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
         from pipeline.report.charts import lines_svg

@@ -13,8 +13,11 @@ from data.errors import SettingError
 
 log = logging.getLogger("depthseed")
 
-OTHER_SECTIONS = frozenset({"resources", "slurm", "dask", "logging", "task_history"})
-"""Sections that belong to no class of luigi or of this project."""
+OTHER_SECTIONS = frozenset({
+    "batch_notifier", "core", "dask", "email", "execution_summary", "logging", "resources", "retcode", "scheduler",
+    "sendgrid", "slurm", "smtp", "task_history", "worker",
+})  # fmt: skip
+"""Sections of luigi, and those of this project that belong to no task."""
 
 
 def settings_path() -> Path:
@@ -40,14 +43,14 @@ def check_readable(path: Path) -> None:
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror}); correct its permissions") from error
     except UnicodeDecodeError as error:
-        raise SettingError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        raise SettingError(
+            f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
     except configparser.Error as error:
         raise SettingError(f"{path}: {_one_line(error)}; write lines of the form name=value below [Stage]") from error
 
 
-def check_sections(
-    config: configparser.ConfigParser, parameters: Mapping[str, Collection[str]], others: Collection[str]
-) -> None:
+def check_sections(config: configparser.ConfigParser, parameters: Mapping[str, Collection[str]]) -> None:
     """Check that every section and option of the settings is known. luigi would ignore others without a word.
 
     Parameters
@@ -55,8 +58,6 @@ def check_sections(
     config : ConfigParser
     parameters : dict
         Name of each task -> names of its parameters.
-    others : collection of str
-        Names of luigi's own sections.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def check_sections(
                     config.get(section, option)
                 except configparser.Error as error:
                     raise SettingError(f"luigi.cfg: [{section}] {option}: {_one_line(error)}; correct it") from error
-        elif section not in OTHER_SECTIONS and section not in others:
+        elif section not in OTHER_SECTIONS:
             if near := _near(section, parameters):
                 raise SettingError(f"luigi.cfg: there is no stage '{section}'{near}")
             log.warning("luigi.cfg: section [%s] belongs to no stage; it has no effect here", section)
@@ -84,7 +85,7 @@ def check_sections(
 def _near(name: str, known: Collection[str]) -> str:
     """The end of an error line with similar names; empty if there is none."""
     lower = {one.lower(): one for one in known}
-    near = difflib.get_close_matches(name.lower(), lower, n=3)
+    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.7)
     return f"; did you mean: {', '.join(lower[one] for one in near)}?" if near else ""
 
 

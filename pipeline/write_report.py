@@ -57,7 +57,7 @@ class WriteReport(StageTask):
         }
 
     def watched(self):
-        return [self.required["dataset"].truth_files]
+        return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
         from pipeline.report.charts import curves_svg

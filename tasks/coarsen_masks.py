@@ -64,7 +64,7 @@ class CoarsenMasks(ImageStage):
         return {"fine masks": self.required["dataset"].fingerprint(truth=True)}
 
     def watched(self):
-        return [self.required["dataset"].truth_files]
+        return [*super().watched(), self.required["dataset"].truth_files]
 
     @property
     def samples(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 import luigi
 
 from data.errors import WeightsError
-from data.files.fingerprint import hash_file
+from data.files.fingerprint import NAMED_FILES
 from data.files.images import read_image
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
@@ -45,7 +45,7 @@ class EstimateDepth(SplitStage):
 
     def content_identity(self):
         folder = Path(self.model)
-        return {path.name: hash_file(path) for path in sorted(folder.glob("*")) if path.is_file()}
+        return {path.name: NAMED_FILES(path) for path in sorted(folder.glob("*")) if path.is_file()}
 
     def arrays(self, samples):
         return {"depth": image_map(samples, "float32", float("nan"), f"depth estimated by {self.model}", "m")}

@@ -117,7 +117,7 @@ class EvaluateMasks(StageTask):
         return [round(step * self.threshold_step, 6) for step in range(steps)]
 
     def watched(self):
-        return [self.required["dataset"].truth_files]
+        return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
         from tasks.runtime.counting import jobs_over, total_counts

@@ -142,17 +142,24 @@ class IndexDataset(StageTask):
 
     @cached_property
     def files(self) -> WatchedFiles:
-        """Files of the data set that stages learn from, and the user's own maps. They are watched (`StageTask.run`)."""
-        return WatchedFiles(self._hashes)
+        """Files of the data set that stages learn from. They are watched (`StageTask.watched`)."""
+        return self.new_watch()
 
     @cached_property
     def truth_files(self) -> WatchedFiles:
         """Files of the ground truth; watched only by the stages that may open them."""
+        return self.new_watch()
+
+    def new_watch(self) -> WatchedFiles:
+        """Watched files of a stage, whose hashes are kept in the cache of this data set."""
         return WatchedFiles(self._hashes)
 
-    def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path]) -> str:
-        """Content hash of one more file per image of a split, such as the user's own depth or saliency maps."""
-        content = {sample.image_id: self.files(file_of(sample)) for sample in self.scanned.split(split)}
+    def files_fingerprint(self, split: str, file_of: Callable[[Sample], Path], files: WatchedFiles) -> str:
+        """Content hash of one more file per image of a split, such as the user's own depth or saliency maps.
+
+        The files are watched in `files`.
+        """
+        content = {sample.image_id: files(file_of(sample)) for sample in self.scanned.split(split)}
         self._hashes.save()
         return hash_text(repr(content))
 

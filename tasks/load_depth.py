@@ -94,13 +94,21 @@ class LoadDepth(SplitStage):
     def uses_seed(self):
         return bool(self.degradation)
 
+    @functools.cached_property
+    def maps(self):
+        """The files of the folder of maps."""
+        return self.required["dataset"].new_watch()
+
+    def watched(self):
+        return [*super().watched(), self.maps]
+
     def content_identity(self):
         if self.source != "files":
             return {}
         if not self.folder:
             raise SettingError("depth source 'files' needs --LoadDepth-folder, the folder of depth maps")
         file_of = functools.partial(depth_file, Path(self.folder))
-        return {"depth files": self.required["dataset"].files_fingerprint(self.split, file_of)}
+        return {"depth files": self.required["dataset"].files_fingerprint(self.split, file_of, self.maps)}
 
     def arrays(self, samples):
         return {

@@ -145,6 +145,14 @@ class LoadSaliency(ImageStage):
             stages["depth"] = self.upstream(LoadDepth)
         return stages
 
+    @functools.cached_property
+    def maps(self):
+        """The files of the folder of maps."""
+        return self.required["dataset"].new_watch()
+
+    def watched(self):
+        return [*super().watched(), self.maps]
+
     def content_identity(self):
         if self.source == "onnx":
             if not os.path.isfile(self.model):
@@ -157,7 +165,7 @@ class LoadSaliency(ImageStage):
             if not self.folder:
                 raise SettingError("saliency source 'files' needs --LoadSaliency-folder, the folder of saliency maps")
             file_of = functools.partial(saliency_file, Path(self.folder))
-            return {"saliency files": self.required["dataset"].files_fingerprint(TRAIN, file_of)}
+            return {"saliency files": self.required["dataset"].files_fingerprint(TRAIN, file_of, self.maps)}
         return {}
 
     def arrays(self, samples):

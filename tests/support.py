@@ -10,7 +10,9 @@ from pathlib import Path
 from luigi.retcodes import run_with_retcodes
 from luigi.setup_logging import InterfaceLogging
 
+import pipeline
 from pipeline.__main__ import main
+from pipeline.command_line import check_input
 from tasks.runtime.luigi_seam import forget_instances
 
 # Networks of some thousand parameters: what is tested is the pipeline, not what it learns.
@@ -104,13 +106,18 @@ class CommandLineHere(CommandLine):
         forget_instances()
         log = logging.getLogger("depthseed")
         handlers, log.handlers = log.handlers, [logging.StreamHandler(sys.stderr)]
+        given, sys.argv = sys.argv, command  # error lines name the flag
         try:
+            check_input(command[1:], pipeline.__all__)  # as the import of pipeline does
             run_with_retcodes(command[1:])
             code = 0
         except SystemExit as ended:
             code = ended.code
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+            code = 1
         finally:
-            log.handlers = handlers
+            log.handlers, sys.argv = handlers, given
             logging.getLogger("luigi-interface").handlers.clear()  # they hold this test's captured stream
             InterfaceLogging._configured = False
         captured = self.capsys.readouterr()

@@ -299,13 +299,8 @@ class StageTask(luigi.Task):
             log.warning("%s: WARNING: %s", self.label, line)
 
     def watched(self) -> list[WatchedFiles]:
-        """Files outside the artifacts that this stage reads, or that the stages which require it read by its index."""
-        return []
-
-    def _watched(self) -> list[WatchedFiles]:
-        """All files outside the artifacts that `work` reads."""
-        mine = [files for task in (self, *self.required.values()) for files in task.watched()]
-        return [NAMED_FILES, *mine]
+        """Files outside the artifacts that `work` reads: those of the data set, if the stage requires its index."""
+        return [self.required["dataset"].files] if "dataset" in self.required else []
 
     def _begin(self) -> list[WatchedFiles]:
         """Prepare the folder: continue where an interrupted run stopped, or start again if the inputs have changed.
@@ -313,7 +308,7 @@ class StageTask(luigi.Task):
         Returns the watched files. A note keeps a hash of their stamps until the artifact is complete. If an input was
         changed during the interrupted run, what is left of that run is removed, even if the input was restored since.
         """
-        described, watched = self.description(), self._watched()
+        described, watched = self.description(), self.watched()
         path, note = self.artifact.path / STAGE_FILE, self.artifact.path / INPUTS_NOTE
         stamps = hash_text(repr([sorted(files.stamps.items()) for files in watched]))
         try:
@@ -325,7 +320,7 @@ class StageTask(luigi.Task):
         self.artifact.reopen()
         write_json(path, described)
         write_bytes(note, stamps.encode())
-        return watched
+        return [NAMED_FILES, *watched]
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate over `items`, show the progress, and report it to luigi's scheduler."""

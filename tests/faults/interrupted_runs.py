@@ -200,7 +200,7 @@ def _touched_during(target: Any, name: str, path: Path) -> Iterator[None]:
 
 def try_replaced_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.Generator) -> None:
     """Replace an input by another of the same size and modification time: the plan of the next run must differ."""
-    files = sorted(path for path in run.line.data_root.rglob("*") if path.suffix in (".jpg", ".png"))
+    files = sorted(path for name in ("rgb", "depth", "mask_visib") for path in run.line.data_root.glob(f"*/*/{name}/*"))
     for _ in range(trials):
         path = files[int(rng.integers(len(files)))]
         content, stat = path.read_bytes(), path.stat()

@@ -11,8 +11,8 @@ from faults.tally import Outcome, Row, markdown
 from data.store.artifact import Artifact
 
 SMALL = Size(
-    flips=8, spoilt=4, healings=0, inputs=60, archives=8, commands=0, interrupted=2, exchanged=3, reopened=2, kills=0,
-    changed=4,
+    flips=8, spoilt=4, healings=0, inputs=60, archives=8, commands=0, interrupted=2, exchanged=3, reopened=1, kills=0,
+    changed=2,
 )  # fmt: skip
 
 
@@ -35,17 +35,18 @@ def test_nothing_wrong_is_served_and_nothing_ends_in_a_traceback(run, tmp_path):
 @pytest.mark.parametrize("kind", ["shard", "scores.json"])
 def test_a_run_mends_what_is_damaged(run, kind):
     row = Row(kind)
-    try_files(run, row, files_by_kind(run)[kind], flip_bit, 2, 2, np.random.default_rng(0))
-    assert (row.healed, row.healings, row.problems) == (2, 2, [])
+    try_files(run, row, files_by_kind(run)[kind], flip_bit, 1, 1, np.random.default_rng(0))
+    assert (row.healed, row.healings, row.problems) == (1, 1, [])
 
 
 @pytest.mark.pipeline
 def test_a_program_that_does_not_check_is_found_out(run, monkeypatch):
     monkeypatch.setattr(Artifact, "require_sound", lambda artifact, name: None)
     monkeypatch.setattr(Artifact, "read", lambda artifact, name: (artifact.path / name).read_bytes())
-    kinds = kinds_of(run, None, run.spare, SMALL)
-    rows = campaign(kinds, seed=0, only=["bit flip: zarr.json of an array", "bit flip: history.json"])
-    assert all(row.counts[Outcome.WRONG] + row.counts[Outcome.TRACEBACK] for row in rows)
+    for kind in ("zarr.json", "history.json", "scores.json"):
+        row = Row(kind)
+        try_files(run, row, files_by_kind(run)[kind], flip_bit, 8, 0, np.random.default_rng(0))
+        assert row.counts[Outcome.WRONG] + row.counts[Outcome.TRACEBACK] > 4
 
 
 def test_the_table_has_a_line_of_sums():
