@@ -42,7 +42,7 @@ CRF_PRESETS = {
 """name -> constants that published methods use. They change scores by points, so a result states its preset."""
 
 
-GROUP_VALUES = 2**22
+GROUP_VALUES = 2**23
 """Labels times pixels whose messages are computed together. About ten buffers have this size."""
 
 BLOCK_VALUES = 2**20

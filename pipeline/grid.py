@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import SettingError
+from data.files.regular_file import check_regular
 from models.cam import HEADS
 from models.losses import MAP_LOSSES
 
@@ -111,8 +112,9 @@ def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
         If the file cannot be read or has another form.
     """
     try:
-        axes = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        check_regular(path)
+        axes = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise SettingError(
             f"{path}: is not a grid ({error}); write tables [axis.value.Stage] with parameters"
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -131,14 +131,25 @@ def _array_lines(store: ShardedStore, image: str | None) -> list[str]:
 
 
 def _statistics(store: ShardedStore, name: str, indices: list[int]) -> str:
+    fill = float(store.array(name).fill_value)
+    count, total, low, high = 0, 0.0, np.inf, -np.inf
+    for index in indices:  # one at a time: an image may be large
+        values = store.read_image(name, index, _size(store, index)).astype(np.float64)
+        values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
+        if values.size:
+            count, total = count + values.size, total + values.sum()
+            low, high = min(low, values.min()), max(high, values.max())
     if not indices:
         return ""
-    values = np.stack([store.read_image(name, index) for index in indices]).astype(np.float64)
-    fill = float(store.array(name).fill_value)
-    values = values[~np.isnan(values)] if np.isnan(fill) else values[values != fill] if fill else values
-    if not values.size:
-        return ": only the fill value"
-    return f": min {values.min():.4g}, mean {values.mean():.4g}, max {values.max():.4g}"
+    return f": min {low:.4g}, mean {total / count:.4g}, max {high:.4g}" if count else ": only the fill value"
+
+
+def _size(store: ShardedStore, index: int) -> tuple[int, int] | None:
+    """Height and width of an image, as its store says; None if it does not."""
+    try:
+        return int(cast(int, store.array("height")[index])), int(cast(int, store.array("width")[index]))
+    except KeyError:
+        return None
 
 
 def _tensor_lines(file: Path) -> list[str]:
@@ -177,7 +188,7 @@ def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
 
 
 def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
-    values = store.read_image(name, index)
+    values = store.read_image(name, index, _size(store, index))
     if name == "superpixel":
         return np.where((values == NO_SUPERPIXEL)[..., None], 255, colour_superpixels(values)).astype(np.uint8)
     if values.dtype == np.uint16:

@@ -38,7 +38,7 @@ class IndexDataset(StageTask):
     The identity depends on the content of the data set (`DatasetIndex.fingerprint`), not on its folder.
     """
 
-    version = 2
+    version = 3
     artifact_type = Artifact
 
     train_folder = luigi.Parameter(

@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import inspect
 import logging
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +80,7 @@ def dask_client(processes: int, address: str) -> Iterator[Client]:
         if address in ("", SLURM):
             with _without_interrupt():
                 cluster = slurm_cluster(_section(SLURM)) if address == SLURM else local_cluster(processes)
-                stack.enter_context(cluster)
-                client = _connected(cluster)
+                client = _connected(stack.enter_context(cluster))
         else:
             client = _connected(address, security_of(address))
         yield stack.enter_context(client)
@@ -114,34 +115,37 @@ def local_cluster(processes: int):
     """Worker processes of this machine, one thread each. No other user can connect to them."""
     import dask
     from distributed import LocalCluster
+    from distributed.security import Security
 
     with dask.config.set(CLOSED | LOCAL):
         return LocalCluster(
-            n_workers=processes, threads_per_worker=1, security=temporary_security(), silence_logs=logging.CRITICAL,
+            n_workers=processes, threads_per_worker=1, security=Security.temporary(), silence_logs=logging.CRITICAL,
             # any free port: several runs on one machine would ask for the same one, and dask warns of that
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         )  # fmt: skip
 
 
+@contextlib.contextmanager
 def slurm_cluster(settings: Mapping[str, str]):
     """Workers as SLURM jobs, described by the section [slurm] of luigi.cfg.
 
-    The certificate is that of the section [dask] of luigi.cfg. Without it, one is made, and its files are in the
-    folder ``shared_temp_directory``, readable for this user only.
+    The certificate is that of the section [dask] of luigi.cfg. Without it, one is made. The jobs read it from a
+    folder that only this user can enter, in ``shared_temp_directory``, until the cluster ends.
 
     Parameters
     ----------
     settings : dict
-        ``jobs`` (number of SLURM jobs) and the keywords of ``dask_jobqueue.SLURMCluster``: cores, memory, queue,
-        account, walltime, shared_temp_directory, ...
+        ``jobs`` (number of SLURM jobs), ``shared_temp_directory`` (a folder that all machines see; default: home) and
+        the keywords of ``dask_jobqueue.SLURMCluster``: cores, memory, queue, account, walltime, ...
 
     Raises
     ------
     SettingError
-        If dask-jobqueue is not installed, ``cores`` or ``memory`` is missing, or an option is unknown.
+        If dask-jobqueue is not installed, ``cores`` or ``memory`` is missing, an option is unknown, or the shared
+        folder cannot be written.
     """
     try:
-        from dask_jobqueue import SLURMCluster
+        from dask_jobqueue.slurm import JobQueueCluster, SLURMCluster, SLURMJob
     except ImportError as error:
         raise SettingError("--dask slurm needs the package dask-jobqueue: pip install 'depthseed[slurm]'") from error
     import dask
@@ -151,27 +155,47 @@ def slurm_cluster(settings: Mapping[str, str]):
     missing = {"cores", "memory"} - options.keys()
     if missing:
         raise SettingError(f"section [slurm] of luigi.cfg lacks {', '.join(sorted(missing))}; add them")
-    fixed = {
-        "processes": options["cores"],  # one process per core: pydensecrf holds the GIL
-        "shared_temp_directory": "~",
-        "security": files_security(_section("dask")) if _section("dask") else temporary_security(),
-        "protocol": "tls://",
-        "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-    }
-    with dask.config.set(CLOSED):
-        try:
-            cluster = SLURMCluster(**fixed | options)
-        except (TypeError, ValueError) as error:
-            raise SettingError(f"section [slurm] of luigi.cfg: {error}; correct it") from error
-        cluster.scale(jobs=jobs)
-    return cluster
+    makers = (JobQueueCluster, *SLURMJob.__mro__)
+    known = {name for maker in makers for name in inspect.signature(maker.__init__).parameters}
+    if unknown := sorted(options.keys() - known):
+        raise SettingError(f"section [slurm] of luigi.cfg: unknown {', '.join(unknown)}; correct or remove it")
+    with contextlib.ExitStack() as stack:
+        shared = Path(options.pop("shared_temp_directory", "~")).expanduser()
+        security = files_security(_section("dask") or stack.enter_context(_certificate_files(shared)))
+        fixed = {
+            "processes": options["cores"],  # one process per core: pydensecrf holds the GIL
+            "security": security,
+            "protocol": "tls://",
+            "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+        }
+        with dask.config.set(CLOSED):
+            try:
+                cluster = stack.enter_context(SLURMCluster(**fixed | options))
+            except ValueError as error:
+                raise SettingError(f"section [slurm] of luigi.cfg: {error}; correct it") from error
+            cluster.scale(jobs=jobs)
+        yield cluster
 
 
-def temporary_security() -> Security:
-    """A new key and its certificate, for all processes of one cluster. They are not written to disk."""
+@contextlib.contextmanager
+def _certificate_files(shared: Path) -> Iterator[dict[str, str]]:
+    """A new certificate and its key as files: `TLS_FILES` -> path. The files are removed at the end."""
     from distributed.security import Security
 
-    return Security.temporary()
+    made = Security.temporary()
+    contents = dict(zip(TLS_FILES, (made.tls_ca_file, made.tls_worker_cert, made.tls_worker_key), strict=True))
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".depthseed-tls-", dir=shared)  # only its owner may enter
+    except OSError as error:
+        raise SettingError(
+            f"{shared}: cannot be written ({error.strerror}); give another shared_temp_directory in section [slurm] of "
+            "luigi.cfg"
+        ) from error
+    with folder:
+        paths = {name: Path(folder.name) / f"{name}.pem" for name in TLS_FILES}
+        for name, content in contents.items():
+            paths[name].write_text(content)
+        yield {name: str(path) for name, path in paths.items()}
 
 
 def security_of(address: str) -> Security | None:

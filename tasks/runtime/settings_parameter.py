@@ -37,6 +37,8 @@ class SettingsParameter(luigi.DictParameter):
 
     def normalize(self, value):
         settings = super().normalize(value)
+        if not isinstance(settings, Mapping):
+            raise SettingError('settings must be a table, {"Stage": {"parameter": value}}')
         for family, values in settings.items():
             if not isinstance(values, Mapping):
                 raise SettingError(f'settings of {family} must be a table, {{"{family}": {{"parameter": value}}}}')

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from data.errors import TrainingError
+from data.errors import SettingError, TrainingError
 from data.store.artifact import write_bytes, write_json
 from models.backbones import freeze_batch_norm, freeze_early_layers
 from tasks.runtime.checkpoint import resume, save_checkpoint
@@ -191,9 +191,19 @@ def choose_device(name: str) -> torch.device:
     """The torch device of a name; ``auto`` is CUDA if it is available, else the CPU.
 
     This also switches on deterministic algorithms, with a warning for operations that have none.
+
+    Raises
+    ------
+    SettingError
+        If there is no such device here.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except Exception as error:  # each backend of torch has errors of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SettingError(f"--device {name}: cannot be used here ({reason}); use auto or cpu") from error
     return torch.device(name)

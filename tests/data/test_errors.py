@@ -8,7 +8,7 @@ def test_all_are_errors_for_the_user_and_a_standard_kind():
     for name, kind in inspect.getmembers(errors, inspect.isclass):
         assert issubclass(kind, errors.DepthseedError), name
         if kind is not errors.DepthseedError:
-            assert issubclass(kind, (ValueError, RuntimeError)), name
+            assert issubclass(kind, (ArithmeticError, MemoryError, RuntimeError, ValueError)), name
 
 
 def test_they_travel_between_processes():

@@ -27,6 +27,11 @@ class OddCommand(NamedTuple):
     words: tuple[str, ...]
     with_data: bool = True
 
+    def filled(self, folder: Path) -> tuple[str, list[str], list[str]]:
+        """The task, its arguments and the words, with the path of the folder in them."""
+        texts = [[text.replace("{folder}", str(folder)) for text in part] for part in (self.arguments, self.words)]
+        return (texts[0] or [""])[0], texts[0][1:], texts[1]
+
 
 def odd(command: str, *words: str, with_data: bool = True) -> OddCommand:
     """An `OddCommand` from a text: arguments are separated by spaces, and '' is an empty one."""

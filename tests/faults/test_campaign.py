@@ -43,7 +43,7 @@ def test_a_run_mends_what_is_damaged(run, kind):
 def test_a_program_that_does_not_check_is_found_out(run, monkeypatch):
     monkeypatch.setattr(Artifact, "require_sound", lambda artifact, name: None)
     monkeypatch.setattr(Artifact, "read", lambda artifact, name: (artifact.path / name).read_bytes())
-    for kind in ("zarr.json", "history.json", "scores.json"):
+    for kind in ("history.json", "scores.json"):
         row = Row(kind)
         try_files(run, row, files_by_kind(run)[kind], flip_bit, 8, 0, np.random.default_rng(0))
         assert row.counts[Outcome.WRONG] + row.counts[Outcome.TRACEBACK] > 4

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.errors import DatasetError
+from data.errors import DatasetError, QualityError
 from data.sample import UNLABELLED
 from models.coarsen import erode_labels
 from tasks.coarsen_masks import CoarsenMasks
@@ -77,9 +77,17 @@ def test_what_is_missing_is_named(common, folder):
         made(common)
 
 
-def test_an_image_without_any_label_is_learned_from_without_harm(common, folder):
+def test_a_set_without_any_label_is_of_no_use(common, folder):
+    root, mask = folder
+    Image.fromarray(np.full_like(mask, 255)).save(root / "masks/0.png")
+    with pytest.raises(QualityError, match="CoarsenMasks: no pixel of . images is labelled, so nothing can be learnt"):
+        made(common)
+
+
+def test_an_image_without_any_label_is_learned_from_without_harm(common, folder, monkeypatch):
     """An all-void mask: no labelled pixel in the whole batch, and a loss that is a number."""
     root, mask = folder
+    monkeypatch.setattr(CoarsenMasks, "findings", lambda self: [])
     Image.fromarray(np.full_like(mask, 255)).save(root / "masks/0.png")
     assert (made(common) == UNLABELLED).all()
     stage = TrainCoarse(**common, crop_size=32, epochs=1, slic_weight=0.1)

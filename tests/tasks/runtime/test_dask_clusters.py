@@ -180,32 +180,35 @@ def test_tls_without_its_files_is_one_line(tls_files, tmp_path, section):
             files_security(tls_files | {name: str(tmp_path / "empty.pem")})
 
 
+def test_slurm_settings_that_cannot_be_used_are_one_line(tmp_path):
+    right = {"cores": "4", "memory": "8GB", "jobs": "0"}
+    for wrong, line in (
+        ({"jobs": "2"}, r"\[slurm\] of luigi.cfg lacks cores, memory"),
+        (right | {"colour": "red"}, r"section \[slurm\] of luigi.cfg: unknown colour; correct or remove it"),
+        (right | {"shared_temp_directory": str(tmp_path / "none")}, r"none: cannot be written .*shared_temp_directory"),
+    ):
+        with pytest.raises(SettingError, match=line), slurm_cluster(wrong):
+            pass
+
+
 def test_slurm_jobs_are_described_by_luigi_cfg(tmp_path):
-    with pytest.raises(SettingError, match=r"\[slurm\] of luigi.cfg lacks cores, memory"):
-        slurm_cluster({"jobs": "2"})
-    with pytest.raises(SettingError, match=r"section \[slurm\] of luigi.cfg: .*colour"):
-        slurm_cluster({"cores": "4", "memory": "8GB", "colour": "red", "jobs": "0"})
     settings = {"cores": "4", "memory": "8GB", "queue": "cpu", "walltime": "00:30:00", "jobs": "0"}
-    cluster = slurm_cluster(settings | {"shared_temp_directory": str(tmp_path)})
-    try:
+    with slurm_cluster(settings | {"shared_temp_directory": str(tmp_path)}) as cluster:
         script = cluster.job_script()
         assert cluster.scheduler_address.startswith("tls://")
-        keys = [path for path in tmp_path.iterdir() if "PRIVATE KEY" in path.read_text()]
-        assert [path.stat().st_mode & 0o777 for path in keys] == [0o600]
-    finally:
-        cluster.close()
+        (folder,) = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        for option in ("ca-file", "cert", "key"):
+            assert f"--tls-{option} {folder / option.replace('-', '_')}.pem" in script
+    assert not folder.exists()
     assert "#SBATCH -p cpu" in script
     assert "--nworkers 4" in script
     assert "--protocol tls://" in script
-    assert f"--tls-key {keys[0]}" in script
 
 
 def test_slurm_jobs_use_the_files_of_luigi_cfg(tls_files, section):
     section("dask", **tls_files)
-    cluster = slurm_cluster({"cores": "4", "memory": "8GB", "jobs": "0"})
-    try:
+    with slurm_cluster({"cores": "4", "memory": "8GB", "jobs": "0"}) as cluster:
         script = cluster.job_script()
-    finally:
-        cluster.close()
-    for option, name in (("ca-file", "ca_file"), ("cert", "cert"), ("key", "key")):
-        assert f"--tls-{option} {tls_files[name]}" in script
+    for option in ("ca-file", "cert", "key"):
+        assert f"--tls-{option} {tls_files[option.replace('-', '_')]}" in script
