@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-fast lint clean
+.PHONY: demo test test-fast faults lint clean
 
 demo: $(READY)
 	$(VENV)/bin/luigi --module pipeline RunAll --dataset demo
@@ -14,6 +14,10 @@ test: $(READY)
 # Without the tests that start the real command line in processes.
 test-fast: $(READY)
 	$(VENV)/bin/python -m pytest -m "not pipeline"
+
+# Thousands of faults, about half an hour; `make test` tries a few of each kind (docs/reliability.md).
+faults: $(READY)
+	$(VENV)/bin/python -m tests.faults --seed 0
 
 lint: $(READY)
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

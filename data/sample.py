@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ A label map has 16 bits per pixel, since a data set may have thousands of classe
 
 LARGEST_CLASS = 32766
 """Largest class number. The CAMs of an image are stored with their class numbers, which have 16 bits with a sign."""
+
+NO_NAME = re.compile(r"^$|^/|(?:^|/)\.\.(?:/|$)|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no image id may have: a way out of its folder, control characters, and bytes that are no text."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,11 @@ class DatasetIndex:
             raise DatasetError(f"{self.root}: has no images; put images there or choose another --data-root")
         seen = set()
         for sample in self.samples:
+            if NO_NAME.search(sample.image_id):
+                raise DatasetError(
+                    f"{self.root}: {sample.image_id!r} is no name for an image, since results become files of this "
+                    "name; rename the image"
+                )
             if sample.image_id in seen:
                 raise DatasetError(f"{self.root}: two images are called {sample.image_id}; rename one of them")
             seen.add(sample.image_id)

@@ -1,16 +1,51 @@
-"""Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011), with pydensecrf or with torch on any device."""
+"""Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011), with pydensecrf or with torch on any device.
+
+Memory is bounded, whatever the size of the image and the number of labels: a problem larger than `MAX_PIXELS` or
+`MAX_VALUES` is solved on a smaller image (`crf_scale`). All others are solved as they are.
+"""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from PIL import Image
 
 from models.crf_constants import ENGINES, CrfConstants
+from models.crf_pydensecrf import beliefs_by_pydensecrf
+
+MAX_PIXELS = 2**22
+"""Largest image that the CRF sees, in pixels; it limits the lattices."""
+
+MAX_VALUES = 2**29
+"""Largest number of labels times pixels, of 4 bytes each: 1,747 superpixels at 640x480 pixels."""
+
+
+def crf_scale(size: tuple[int, int], num_labels: int) -> float:
+    """The scale at which the CRF sees an image: 1, or less if the problem is too large.
+
+    Parameters
+    ----------
+    size : (height, width) in pixels
+    num_labels : int
+
+    Examples
+    --------
+    >>> crf_scale((480, 640), 1000)
+    1.0
+    >>> round(crf_scale((3000, 4000), 21), 2), round(crf_scale((3000, 4000), 1000), 2)
+    (0.59, 0.21)
+    """
+    return min(1.0, math.sqrt(min(MAX_PIXELS, MAX_VALUES / num_labels) / (size[0] * size[1])))
 
 
 def crf_from_labels(
     image: np.ndarray, labels: np.ndarray, num_labels: int, constants: CrfConstants, engine: str = "pydensecrf"
 ) -> np.ndarray:
     """Refine a label map with the colours of the image.
+
+    If `crf_scale` is below 1, borders are found on the smaller image: each of its pixels stands for a square of the
+    image, and regions smaller than that may vanish.
 
     Parameters
     ----------
@@ -39,11 +74,31 @@ def crf_from_labels(
     """
     if num_labels < 2:
         return labels.astype(np.int64)
-    wrong = -np.log((1.0 - constants.label_confidence) / (num_labels - 1))
-    unary = np.full((num_labels, labels.size), wrong, np.float32)
-    unary[labels.ravel(), np.arange(labels.size)] = -np.log(constants.label_confidence)
-    unary = unary.reshape(num_labels, *labels.shape)
-    return _infer(image, unary, constants, engine, "cpu").argmax(0)
+    constants = constants.fitting(labels.shape)
+    scale = crf_scale(labels.shape, num_labels)
+    if scale < 1:
+        size = _scaled(labels.shape, scale)
+        small = crf_from_labels(_shrunk(image, size), _nearest(labels, size), num_labels, constants.at(scale), engine)
+        return _nearest(small, labels.shape)
+    given = labels.ravel()
+    right = -math.log(constants.label_confidence)
+    wrong = -math.log((1.0 - constants.label_confidence) / (num_labels - 1))
+    if _is_torch(engine):
+        from models.mean_field import beliefs_of_labels
+
+        return beliefs_of_labels(image, given, num_labels, (right, wrong), constants).argmax(0).reshape(labels.shape)
+
+    def energy(first: int, end: int, pixels: slice) -> np.ndarray:
+        here = given[pixels]
+        unary = np.full((end - first, len(here)), wrong, np.float32)
+        inside = np.flatnonzero((here >= first) & (here < end))
+        unary[here[inside] - first, inside] = right
+        return unary
+
+    refined = np.empty(given.shape, np.int64)
+    for pixels, beliefs in beliefs_by_pydensecrf(image, energy, num_labels, constants):
+        refined[pixels] = beliefs.argmax(0)
+    return refined.reshape(labels.shape)
 
 
 def crf_from_probabilities(
@@ -54,6 +109,8 @@ def crf_from_probabilities(
     device: str = "cpu",
 ) -> np.ndarray:
     """Refine class probabilities with the colours of the image.
+
+    If `crf_scale` is below 1, the mean probabilities of a smaller image are refined and enlarged (bilinear).
 
     Parameters
     ----------
@@ -86,46 +143,59 @@ def crf_from_probabilities(
     >>> crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], installed_engine()).argmax(0)[0].tolist()
     [0, 0, 0, 0, 1, 1, 1, 1]
     """
-    if len(probabilities) < 2:
+    count, *size = probabilities.shape
+    if count < 2:
         return probabilities.astype(np.float32)
-    unary = -np.log(np.clip(probabilities, 1e-5, 1.0)).astype(np.float32)
-    return _infer(image, unary, constants, engine, device)
+    constants = constants.fitting(size)
+    scale = crf_scale((size[0], size[1]), count)
+    if scale < 1:
+        less = _scaled((size[0], size[1]), scale)
+        small = np.stack([_resized(values, less, Image.Resampling.BOX) for values in probabilities])
+        found = crf_from_probabilities(_shrunk(image, less), small, constants.at(scale), engine, device)
+        return np.stack([_resized(values, (size[0], size[1]), Image.Resampling.BILINEAR) for values in found])
+    flat = probabilities.reshape(count, -1)
+
+    def energy(first: int, end: int, pixels: slice) -> np.ndarray:
+        return -np.log(np.clip(flat[first:end, pixels], 1e-5, 1.0)).astype(np.float32)
+
+    if _is_torch(engine):
+        import torch
+
+        from models.mean_field import mean_field
+
+        unary = torch.from_numpy(energy(0, count, slice(None))).view(probabilities.shape).to(device)
+        picture = torch.from_numpy(np.ascontiguousarray(image).copy()).to(device)
+        return mean_field(picture, unary, constants).cpu().numpy()
+    refined = np.empty(flat.shape, np.float32)
+    for pixels, beliefs in beliefs_by_pydensecrf(image, energy, count, constants):
+        refined[:, pixels] = beliefs
+    return refined.reshape(probabilities.shape)
 
 
-def _infer(image: np.ndarray, unary: np.ndarray, constants: CrfConstants, engine: str, device: str) -> np.ndarray:
-    """Probabilities (L, H, W) from the unary energy (L, H, W)."""
-    if engine == "torch":
-        return _infer_in_torch(image, unary, constants, device)
-    if engine != "pydensecrf":
+def _is_torch(engine: str) -> bool:
+    """Whether torch is the engine. It is imported only then: processes that use pydensecrf do not load it."""
+    if engine not in ENGINES:
         raise ValueError(f"engine must be one of {ENGINES}; got {engine!r}")
-    return _infer_by_pydensecrf(image, unary.reshape(len(unary), -1), constants).reshape(unary.shape)
+    return engine == "torch"
 
 
-def _infer_in_torch(image: np.ndarray, unary: np.ndarray, constants: CrfConstants, device: str) -> np.ndarray:
-    import torch  # here: processes that use pydensecrf do not load torch
-
-    from models.mean_field import mean_field
-
-    picture, energy = (torch.from_numpy(np.ascontiguousarray(values).copy()).to(device) for values in (image, unary))
-    return mean_field(picture, energy, constants).cpu().numpy()
+def _scaled(size: tuple[int, ...], scale: float) -> tuple[int, int]:
+    """Height and width at a scale, rounded down, at least 1."""
+    height, width = (max(1, int(side * scale)) for side in size)
+    return height, width
 
 
-def _infer_by_pydensecrf(image: np.ndarray, unary: np.ndarray, constants: CrfConstants) -> np.ndarray:
-    try:
-        from pydensecrf.densecrf import DenseCRF2D
-    except ImportError as error:
-        raise ImportError(
-            "the dense CRF needs the package pydensecrf2 (pip install pydensecrf2, with a C++ compiler); "
-            "or choose --DiscoverSuperpixels-units cells and --PredictMasks-crf-engine torch"
-        ) from error
-    height, width = image.shape[:2]
-    crf = DenseCRF2D(width, height, len(unary))
-    crf.setUnaryEnergy(np.ascontiguousarray(unary))
-    crf.addPairwiseGaussian(sxy=constants.gaussian_sxy, compat=constants.gaussian_compat)
-    crf.addPairwiseBilateral(
-        sxy=constants.bilateral_sxy,
-        srgb=constants.bilateral_srgb,
-        rgbim=np.array(image, order="C"),  # a copy: it refuses read-only arrays, which Pillow and Dask give
-        compat=constants.bilateral_compat,
-    )
-    return np.asarray(crf.inference(constants.iterations), np.float32)
+def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image (H, W, 3), uint8, of a smaller size (mean colours)."""
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BOX))
+
+
+def _resized(values: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
+    """A map (H, W), float, of another size, float32."""
+    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(size[::-1], how))
+
+
+def _nearest(labels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A label map (H, W) of another size: the label at the centre of each new pixel."""
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, labels.shape))
+    return labels[rows[:, None], columns]

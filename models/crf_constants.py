@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 
@@ -30,6 +32,15 @@ class CrfConstants:
     iterations: int
     label_confidence: float = 0.7
 
+    def at(self, scale: float) -> CrfConstants:
+        """The constants for the same image at another scale: distances in pixels are multiplied by it."""
+        return replace(self, gaussian_sxy=self.gaussian_sxy * scale, bilateral_sxy=self.bilateral_sxy * scale)
+
+    def fitting(self, size: Sequence[int]) -> CrfConstants:
+        """The constants for an image of `size` (height, width). They differ for sides above `LONGEST_SIDE`."""
+        least = max(size) / LONGEST_SIDE
+        return replace(self, gaussian_sxy=max(self.gaussian_sxy, least), bilateral_sxy=max(self.bilateral_sxy, least))
+
 
 CRF_PRESETS = {
     # S. Kim, published example for superpixels
@@ -42,22 +53,38 @@ CRF_PRESETS = {
 """name -> constants that published methods use. They change scores by points, so a result states its preset."""
 
 
+LONGEST_SIDE = 5000
+"""Largest side of an image, in standard deviations of a kernel: pydensecrf counts lattice coordinates in 16 bits."""
+
 GROUP_VALUES = 2**23
-"""Labels times pixels whose messages are computed together. About ten buffers have this size."""
+"""Labels times pixels whose messages are computed together. About ten buffers of 4 bytes have this size."""
 
 BLOCK_VALUES = 2**20
 """Labels times pixels that are normalised together."""
 
 
 def group_size(num_labels: int, pixels: int) -> int:
-    """Number of labels whose messages are computed together: a multiple of 4, in which pydensecrf computes, or all.
+    """Number of labels whose messages are computed together: a multiple of 4, since processors compute four at once.
 
     Examples
     --------
-    >>> group_size(500, 640 * 480), group_size(3, 640 * 480), group_size(500, 4000 * 3000)
-    (24, 3, 4)
+    >>> group_size(500, 640 * 480), group_size(100, 640 * 480), group_size(500, 2048 * 2048)
+    (24, 20, 4)
     """
-    return min(num_labels, max(4, GROUP_VALUES // pixels // 4 * 4))
+    groups = math.ceil(num_labels / max(4, GROUP_VALUES // pixels // 4 * 4))
+    return math.ceil(num_labels / groups / 4) * 4
+
+
+def pixel_blocks(num_labels: int, pixels: int) -> list[slice]:
+    """The blocks of pixels that are normalised together, all labels of a pixel at a time.
+
+    Examples
+    --------
+    >>> pixel_blocks(2**19, 5)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, BLOCK_VALUES // num_labels)
+    return [slice(start, min(start + step, pixels)) for start in range(0, pixels, step)]
 
 
 def installed_engine(wanted: str = "pydensecrf") -> str:

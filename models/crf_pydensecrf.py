@@ -1,7 +1,7 @@
 """Mean field of the dense CRF by pydensecrf, for any number of labels in bounded memory.
 
 pydensecrf filters each label by itself; only the softmax couples the labels. So the messages of some labels are
-computed at a time. The result is equal to that of its function ``inference`` to the last bit: the same functions of the
+computed at a time. The result is equal to that of its function ``inference`` to the last bit, since functions of the
 library do the same sums in the same order.
 """
 
@@ -11,24 +11,27 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from models.crf_constants import BLOCK_VALUES, CrfConstants, group_size
+from models.crf_constants import CrfConstants, group_size, pixel_blocks
+
+WHOLE_VALUES = 2**25
+"""Labels times pixels up to which the library computes all labels at once: faster, but with eight times the memory."""
 
 Energy = Callable[[int, int, slice], np.ndarray]
-"""Function (first label, end, pixels) -> unary energy, (labels, pixels), float32, in the order of the memory."""
+"""Function (first label, end, pixels) -> unary energy of the labels at these pixels, (labels, pixels), float32."""
 
 
 def beliefs_by_pydensecrf(
     image: np.ndarray, energy: Energy, num_labels: int, constants: CrfConstants
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Probabilities of all labels after the last step of mean field.
+    """Probabilities of all labels after the last step of mean field, one block of pixels after the other.
 
-    Memory: one float per label and pixel, and the lattices and buffers of one group of labels.
+    It takes one float per label and pixel, and the lattices and buffers of one group of labels.
 
     Parameters
     ----------
     image : ndarray, (H, W, 3), uint8
     energy : callable
-        See `Energy`. It is called for each group of labels in each step.
+        See `Energy`. It is called once per group of labels in each step.
     num_labels : int
         At least 2.
     constants : CrfConstants
@@ -45,15 +48,15 @@ def beliefs_by_pydensecrf(
         If pydensecrf2 is not installed.
     """
     try:
-        from pydensecrf.densecrf import DenseCRF, DenseCRF2D
+        from pydensecrf.densecrf import DenseCRF2D
     except ImportError as error:
         raise ImportError(
             "the dense CRF needs the package pydensecrf2 (pip install pydensecrf2, with a C++ compiler); "
             "or choose --DiscoverSuperpixels-units cells and --PredictMasks-crf-engine torch"
         ) from error
     height, width = image.shape[:2]
-    every = slice(0, height * width)
-    group = group_size(num_labels, height * width)
+    is_whole = num_labels * height * width <= WHOLE_VALUES
+    group = num_labels if is_whole else group_size(num_labels, height * width)
     crf = DenseCRF2D(width, height, group)
     crf.addPairwiseGaussian(sxy=constants.gaussian_sxy, compat=constants.gaussian_compat)
     crf.addPairwiseBilateral(
@@ -62,36 +65,43 @@ def beliefs_by_pydensecrf(
         rgbim=np.array(image, order="C"),  # a copy: it refuses read-only arrays, which Pillow and Dask give
         compat=constants.bilateral_compat,
     )
-    if group == num_labels:
-        crf.setUnaryEnergy(energy(0, num_labels, every))
-        yield every, np.asarray(crf.inference(constants.iterations), np.float32)
+    if not is_whole:
+        yield from _in_groups(crf, group, energy, num_labels, height * width, constants.iterations)
         return
+    everywhere = slice(0, height * width)
+    crf.setUnaryEnergy(np.ascontiguousarray(energy(0, num_labels, everywhere)))
+    yield everywhere, np.asarray(crf.inference(constants.iterations), np.float32)
 
-    def normalised(exponents: np.ndarray) -> np.ndarray:
-        """Softmax over labels, (L, n) -> (L, n), by the function of the library: NumPy's differs by rounding."""
-        pixels = DenseCRF(exponents.shape[1], num_labels)
-        pixels.setUnaryEnergy(-exponents)
-        return np.asarray(pixels.startInference()[0])
 
-    beliefs = np.empty((height * width, num_labels), np.float32)
-    blocks = [slice(start, start + step) for step in [max(1, BLOCK_VALUES // num_labels)] for start in range(0, len(beliefs), step)]
+def _in_groups(crf, group: int, energy: Energy, num_labels: int, pixels: int, iterations: int):
+    """`beliefs_by_pydensecrf` with a CRF for some labels and without a unary energy."""
+    values = np.empty((pixels, num_labels), np.float32)  # exponents of the softmax, then probabilities
+    blocks = pixel_blocks(num_labels, pixels)
     for block in blocks:
-        beliefs[block] = normalised(-energy(0, num_labels, block)).T
-    # Without a unary energy, the library returns zeros. Unlike the buffers that it returns beside them, these matrices
-    # show their values to NumPy.
-    here, exponents, spare = (crf.startInference()[0] for _ in range(3))
-    for iteration in range(constants.iterations):
+        values[block] = _softmax(-energy(0, num_labels, block)).T
+    # Without a unary energy, the first matrix of the library is zero. Unlike the two beside it, NumPy sees its values.
+    beliefs, exponents, spare = (crf.startInference()[0] for _ in range(3))
+    for iteration in range(iterations):
         for first in range(0, num_labels, group):
             end = min(first + group, num_labels)
-            unary = np.zeros((group, len(beliefs)), np.float32)  # the last group may have fewer labels
-            unary[: end - first] = energy(first, end, every)
+            unary = np.zeros((group, pixels), np.float32)  # the last group may have fewer labels
+            unary[: end - first] = energy(first, end, slice(0, pixels))
             crf.setUnaryEnergy(unary)
-            np.asarray(here)[: end - first] = beliefs[:, first:end].T
-            crf.stepInference(here, exponents, spare)
-            beliefs[:, first:end] = np.asarray(exponents)[: end - first].T  # from here on, exponents of these labels
+            np.asarray(beliefs)[: end - first] = values[:, first:end].T
+            crf.stepInference(beliefs, exponents, spare)
+            values[:, first:end] = np.asarray(exponents)[: end - first].T
         for block in blocks:
-            found = normalised(np.ascontiguousarray(beliefs[block].T))
-            if iteration + 1 == constants.iterations:
+            found = _softmax(values[block].T)
+            if iteration + 1 == iterations:
                 yield block, found
             else:
-                beliefs[block] = found.T
+                values[block] = found.T
+
+
+def _softmax(exponents: np.ndarray) -> np.ndarray:
+    """Softmax over labels, (L, n) -> (L, n), by the function of the library: that of NumPy differs by rounding."""
+    from pydensecrf.densecrf import DenseCRF
+
+    crf = DenseCRF(exponents.shape[1], len(exponents))
+    crf.setUnaryEnergy(np.ascontiguousarray(-exponents))
+    return np.asarray(crf.startInference()[0])

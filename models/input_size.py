@@ -26,7 +26,7 @@ def limited_scale(size: tuple[int, int], scale: float) -> float:
     >>> limited_scale((480, 640), 3.0)
     3.0
     >>> round(limited_scale((3000, 4000), 1.5), 2)
-    0.84
+    0.59
     """
     return min(scale, math.sqrt(LARGEST_INPUT / (size[0] * size[1])))
 

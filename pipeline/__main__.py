@@ -10,6 +10,7 @@ import argparse
 import json
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ import luigi.cmdline_parser
 
 import pipeline
 import pipeline.dag
-from data.errors import DepthseedError
+from data.errors import DepthseedError, SettingError
+from pipeline.command_line import check_command_line, stage_names
 from pipeline.configuration import config_text
 from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
+from pipeline.surroundings import user_line
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.runtime.parameters import nearest
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,9 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def task_of(stage: str, flags: list[str]) -> Any:
-    """The task that ``luigi --module pipeline STAGE flags`` would run; DepthseedError for an unknown stage."""
-    if stage not in pipeline.__all__:
-        raise DepthseedError(f"'{stage}' is neither a path nor a stage; the stages are {', '.join(pipeline.__all__)}")
+    """The task that ``luigi --module pipeline STAGE flags`` would run; SettingError for a wrong stage or flag."""
+    stages = stage_names(pipeline.__all__)
+    if stage not in stages:
+        raise SettingError(f"'{stage}' is neither a path nor a stage{nearest(stage, stages)}")
+    check_command_line([stage, *flags], pipeline.__all__)
     with luigi.cmdline_parser.CmdlineParser.global_instance(["--module", "pipeline", stage, *flags]) as parser:
         task = parser.get_task_obj()
         pipeline.dag.stages(task)  # build all stages now: their flags hold only while this parser is active
@@ -109,8 +115,11 @@ def main(arguments: list[str] | None = None) -> int:
             output = options.output or Path(f"{path.parent.name}-{path.stem}.png")
             if contact_sheet(path, options.image, output):
                 print(f"picture: {output}")
-    except DepthseedError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+    except Exception as error:
+        line = user_line("".join(traceback.format_exception(error)), sys.argv if arguments is None else arguments)
+        if line is None:
+            raise  # a bug
+        print(f"ERROR: {line}", file=sys.stderr)
         return 1
     return 0
 

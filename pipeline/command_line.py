@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -38,7 +39,13 @@ def check_input(arguments: Sequence[str], names: Collection[str]) -> None:
     if isinstance(config, configparser.ConfigParser):  # not TOML
         check_sections(config, {name: [option for option, _ in known[name].get_params()] for name in names})
     if is_ours(arguments):
-        check_command_line(arguments, names, [name for name in names if issubclass(known[name], StageTask)])
+        check_command_line(arguments, names)
+
+
+def stage_names(names: Collection[str]) -> list[str]:
+    """Those of the names of tasks that are stages."""
+    known = registered_tasks()
+    return [name for name in names if issubclass(known[name], StageTask)]
 
 
 def is_ours(arguments: Sequence[str]) -> bool:
@@ -46,8 +53,8 @@ def is_ours(arguments: Sequence[str]) -> bool:
     return "--module=pipeline" in arguments or ("--module", "pipeline") in zip(arguments, arguments[1:])
 
 
-def check_command_line(arguments: Sequence[str], tasks: Collection[str], stages: Collection[str]) -> None:
-    """Refuse an unknown task, an empty value, and a common parameter for a single stage.
+def check_command_line(arguments: Sequence[str], names: Collection[str]) -> None:
+    """Refuse an unknown task, an empty value, a missing log configuration, and a common parameter for a single stage.
 
     luigi ignores an empty value. A stage passes the common parameters on, so a value for another stage has no effect.
 
@@ -55,8 +62,8 @@ def check_command_line(arguments: Sequence[str], tasks: Collection[str], stages:
     ----------
     arguments : sequence of str
         Arguments of luigi, without the name of the program.
-    tasks, stages : collections of str
-        Names of the tasks that can be run, and of those of them that are stages.
+    names : collection of str
+        Names of the tasks that can be run.
 
     Raises
     ------
@@ -65,16 +72,19 @@ def check_command_line(arguments: Sequence[str], tasks: Collection[str], stages:
     """
     if HELP.intersection(arguments):
         return
-    task = next((argument for argument in arguments if argument in tasks), None)
+    stages = stage_names(names)
+    task = next((argument for argument in arguments if argument in names), None)
     if task is None:
         name = _task_name(arguments)
         what = f"there is no task '{name}'" if name else "no task is named"
-        raise SettingError(f"{what}{nearest(name, tasks)}")
+        raise SettingError(f"{what}{nearest(name, names)}")
     without_effect = {f"--{stage}-{_dashed(name)}": _dashed(name) for stage in stages for name in COMMON}
     for argument, following in zip(arguments, [*arguments[1:], None]):
         flag, equals, value = argument.partition("=")
         if flag.startswith("--") and (not value if equals else following == ""):
             raise SettingError(f"{flag} is empty; give it a value or leave it out")
+        if flag == "--logging-conf-file" and not os.path.isfile(path := value if equals else following or ""):
+            raise SettingError(f"{flag}: {path} is not a file; name a file in the format of Python's logging")
         if task in stages and flag in without_effect and not flag.startswith(f"--{task}-"):
             raise SettingError(
                 f"{flag} has no effect, since all stages have the same value; write --{without_effect[flag]}"

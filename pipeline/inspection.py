@@ -81,8 +81,11 @@ def artifact_report(path: Path, image: str | None = None) -> str:
         )
     described = _sound_json(path, STAGE_FILE)
     complete = "complete" if (path / MARKER).exists() else "not complete"
-    lines = [f"{described['stage']} version {described['version']}, {complete}: {path}", "parameters:"]
-    lines += [f"  {name} = {value}" for name, value in sorted(described["parameters"].items())]
+    try:
+        lines = [f"{described['stage']} version {described['version']}, {complete}: {path}", "parameters:"]
+        lines += [f"  {name} = {value}" for name, value in sorted(described["parameters"].items())]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise DamagedArtifactError(path, STAGE_FILE, "it lacks what every stage writes") from error
     if (path / "zarr.json").exists():
         lines += _array_lines(ShardedStore(path), image)
     for file in sorted(path.glob("*.safetensors")):
@@ -174,7 +177,12 @@ def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
     else:
         pictures = []
     if pictures:
-        Image.fromarray(sheet(pictures)).save(output)
+        try:
+            Image.fromarray(sheet(pictures)).save(output, "PNG")
+        except OSError as error:
+            raise StoreError(
+                f"{output}: cannot be written ({error.strerror or error}); name another --output"
+            ) from error
     return bool(pictures)
 
 

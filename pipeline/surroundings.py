@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.interrupts import end_well_on_signals
 from pipeline.settings_file import check_readable, settings_path
 
 log = logging.getLogger("depthseed")
@@ -40,27 +41,35 @@ WRONG_VALUE = re.compile(r"^(?:\w+\.)*ValueError: (.+)$", re.MULTILINE)
 DEFAULT = re.compile(r"ValueError: (\w+)\[args=.*Error when parsing the default value of '(\w+)'")
 """luigi's messages about a wrong value in luigi.cfg or in a flag of a stage."""
 
-LOGGING = re.compile(r"luigi/setup_logging\.py.*^(?:\w+\.)*\w+Error: ([^\n]+)", re.MULTILINE | re.DOTALL)
-"""luigi's message about ``--logging-conf-file``."""
+MISSING = re.compile(r"MissingParameterException: (\w+)\[.*requires the '(\w+)' parameter to be set")
+"""luigi's message about a parameter without a default."""
 
 
 class OneLine(logging.Filter):
     """Log filter: if a traceback ends in an error for the user, only the line of this error is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if line := user_line(logging.Formatter().format(record)):
+        if line := user_line(logging.Formatter().format(record), sys.argv):
             record.msg, record.args, record.exc_info, record.exc_text = line, (), None, None
             record.levelno, record.levelname = logging.ERROR, "ERROR"
         return True
 
 
-def user_line(text: str) -> str | None:
-    """The line for the user in a traceback; None if the traceback is of a bug."""
+def user_line(text: str, arguments: Sequence[str]) -> str | None:
+    """The line for the user in a traceback; None if the traceback is of a bug.
+
+    Parameters
+    ----------
+    text : str
+        The traceback.
+    arguments : sequence of str
+        The command line, in which the flag of a wrong value is searched.
+    """
     if found := EXPECTED.findall(text):
         return found[-1]
-    if found := LOGGING.findall(text):
-        return f"--logging-conf-file: {found[-1]}"
-    return wrong_value(text, sys.argv)
+    if missing := MISSING.search(text):
+        return f"{missing[1]} needs --{missing[2].replace('_', '-')}"
+    return wrong_value(text, arguments)
 
 
 def hook_exceptions() -> None:
@@ -70,7 +79,7 @@ def hook_exceptions() -> None:
         return
 
     def hook(kind, error, trace):
-        line = user_line("".join(traceback.format_exception(kind, error, trace)))
+        line = user_line("".join(traceback.format_exception(kind, error, trace)), sys.argv)
         if line:
             print(f"ERROR: {line}", file=sys.stderr)
         else:
@@ -92,10 +101,11 @@ def wrong_value(text: str, arguments: Sequence[str]) -> str | None:
     """
     if "luigi/parameter.py" not in text or not (reasons := WRONG_VALUE.findall(text)):
         return None
+    told = reasons[0].partition(" from {")[0]  # without the valid choices
     flags = [
         f"{flag} {value}"
         for flag, value in itertools.pairwise(arguments)
-        if flag.startswith("--") and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", reasons[0])
+        if flag.startswith("--") and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", told)
     ]
     if defaults := DEFAULT.search(text):
         flags = flags or [f"{defaults[1]}, {defaults[2]} in luigi.cfg"]
@@ -126,6 +136,7 @@ def _folder(name: str) -> Path | None:
 def prepare() -> None:
     """Check the packages and luigi.cfg, set luigi's missing settings, set up the log. A second call changes nothing."""
     hook_exceptions()
+    end_well_on_signals()
     check_rooms()
     check_readable(settings_path())
     import luigi.configuration  # it reads luigi.cfg

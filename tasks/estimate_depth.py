@@ -73,7 +73,7 @@ class EstimateDepth(SplitStage):
         Raises
         ------
         WeightsError
-            If the package transformers or the weights are not available.
+            If the package transformers or the weights are not available, or the weights are damaged or incomplete.
         """
         try:
             from transformers import AutoImageProcessor, AutoModelForDepthEstimation
@@ -84,11 +84,22 @@ class EstimateDepth(SplitStage):
         from models.depth_estimation import DepthEstimator
 
         try:
-            return DepthEstimator(
-                AutoModelForDepthEstimation.from_pretrained(self.model), AutoImageProcessor.from_pretrained(self.model)
+            # A safetensors file holds no code, other formats are pickles. Code beside the weights is never run.
+            network, notes = AutoModelForDepthEstimation.from_pretrained(
+                self.model, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
-        except (OSError, ValueError) as error:
+            processor = AutoImageProcessor.from_pretrained(self.model, trust_remote_code=False)
+        except Exception as error:  # transformers, the hub and safetensors have errors of many kinds
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise WeightsError(
-                f"depth network '{self.model}' is not available ({str(error).splitlines()[0]}); download its folder on "
+                f"depth network '{self.model}' is not available ({reason}); download its folder on "
                 "a machine that reaches the hub, then name it: --EstimateDepth-model /path/to/folder"
             ) from error
+        odd = sorted(notes["missing_keys"]) or [
+            name for name, value in network.state_dict().items() if not value.isfinite().all()
+        ]
+        if odd:  # transformers would go on with random values
+            raise WeightsError(
+                f"depth network '{self.model}': {odd[0]} is missing or not finite; download the folder again"
+            )
+        return DepthEstimator(network, processor)

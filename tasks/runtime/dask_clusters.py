@@ -16,6 +16,7 @@ import logging
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +74,11 @@ def dask_client(processes: int, address: str) -> Iterator[Client]:
     SettingError
         If no scheduler answers, or the settings of TLS or of SLURM are wrong.
     """
-    from distributed.utils import silence_logging_cmgr
+    import distributed  # noqa: F401, it sets the levels of its loggers
 
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it becomes an error line
     with contextlib.ExitStack() as stack:
-        stack.enter_context(silence_logging_cmgr(logging.CRITICAL))  # what matters of it becomes an error line
         if address in ("", SLURM):
             with _without_interrupt():
                 cluster = slurm_cluster(_section(SLURM)) if address == SLURM else local_cluster(processes)
@@ -104,6 +106,7 @@ def _without_interrupt() -> Iterator[None]:
 
     The workers end with this process. A Ctrl-C that comes now takes effect at the end.
     """
+    resource_tracker.ensure_running()  # its start would take the block away
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

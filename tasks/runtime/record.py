@@ -18,6 +18,11 @@ log = logging.getLogger("depthseed")
 PACKAGES = ("depthseed", "torch", "timm", "zarr", "numpy", "scikit-image", "luigi")
 """Packages whose versions a record holds."""
 
+FIELDS = {
+    "seconds", "images", "images_per_second", "peak_memory_mb", "finished", "host", "python", "seed", "versions",
+}  # fmt: skip
+"""What every record holds."""
+
 
 def write_record(path: Path, label: str, artifact: Artifact, seconds: float, images: int, seed: int) -> None:
     """Write and log how an artifact was computed.
@@ -59,11 +64,12 @@ def write_record(path: Path, label: str, artifact: Artifact, seconds: float, ima
 
 
 def read_record(path: Path) -> dict:
-    """The record that `write_record` wrote; empty if there is none or it cannot be read."""
+    """The record that `write_record` wrote; empty if there is none, or it is damaged."""
     try:
-        return json.loads(path.read_text())
+        record = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
+    return record if isinstance(record, dict) and record.keys() >= FIELDS else {}
 
 
 def _version(package: str) -> str:

@@ -76,6 +76,21 @@ def test_one_split_alone_is_a_data_set(index):
         )
 
 
+@pytest.mark.parametrize("name", ["", "/etc/x", "../x", "a/../../x", "a/..", "a\nb", "a\0", "\x1b[31m", "\udc80"])
+def test_a_name_that_would_write_elsewhere_or_cannot_be_shown_is_refused(index, name):
+    """An index may come in an artifact of somebody else."""
+    bad = dataclasses.replace(index.samples[0], image_id=name)
+    with pytest.raises(DatasetError, match="is no name for an image") as caught:
+        dataclasses.replace(index, samples=(bad, *index.samples[1:]))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a b", "ä/日本.x", "..a/b..", "-x", "a...b"])
+def test_unusual_names_are_names(index, name):
+    good = dataclasses.replace(index.samples[0], image_id=name)
+    dataclasses.replace(index, samples=(good, *index.samples[1:]))
+
+
 def test_a_set_without_images_or_with_a_name_twice_is_refused(index):
     with pytest.raises(DatasetError, match="has no images; put images there or choose another --data-root"):
         dataclasses.replace(index, samples=())

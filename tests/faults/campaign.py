@@ -20,7 +20,7 @@ import numpy as np
 from faults import artifact_faults, input_faults, interrupted_runs
 from faults.damage import flip_bit, spoil
 from faults.finished_run import FinishedRun
-from faults.tally import FAILURES, Row, markdown
+from faults.tally import Row, markdown
 from support import TINY_SETTINGS, CommandLine, CommandLineHere, tiny_config
 
 from data.demo.scenes import render_demo
@@ -148,8 +148,7 @@ def campaign(kinds: dict[str, Callable], seed: int, only: Sequence[str] = (), te
         start, row = time.monotonic(), Row(name)
         try_kind(row, np.random.default_rng([seed, zlib.crc32(name.encode())]))
         rows.append(row)
-        failures = sum(row.counts[outcome] for outcome in FAILURES)
-        tell(f"{name}: {row.tried} tried, {failures} failures, {time.monotonic() - start:.0f} s")
+        tell(f"{row.line()}  {time.monotonic() - start:.0f} s")
         for problem in row.problems[:5]:
             tell(f"    {problem[-2000:]}")
     return rows

@@ -149,7 +149,7 @@ def try_kills(
             row.add(Outcome.WRONG if differing else Outcome.NOTICED, f"{what}: {problem}")
         row.add_healing(problem and f"{what}: {problem}", "Traceback" in problem)
         remaining, round_ = remaining - kills, round_ + 1
-        shutil.rmtree(line.artifacts)
+        shutil.rmtree(line.artifacts, ignore_errors=True)  # a worker of a killed run may still end
 
 
 def try_changed_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.Generator) -> None:

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 
 class OddCommand(NamedTuple):
     """A command line with a mistake.
@@ -45,6 +47,8 @@ def prepare(folder: Path) -> None:
     (folder / "bytes").write_bytes(bytes(range(256)))
     (folder / "empty").mkdir()
     os.mkfifo(folder / "pipe")
+    (folder / "images").mkdir()
+    Image.new("RGB", (32, 24)).save(folder / "images/a.png")
     (folder / "grid.toml").write_text('[axis]\nvalue = "no table"\n')
 
 
@@ -117,15 +121,14 @@ VALUES = (
     odd("LoadDepth --IndexDataset-train-folder nowhere", "nowhere"),
     odd("LoadDepth --dask foo://x", "--dask", "foo://x"),
     odd("LoadDepth --dask nonsense", "--dask", "nonsense"),
-    odd("LoadDepth --dask tcp://127.0.0.1:1", "--dask", "tcp://127.0.0.1:1"),
-    odd("TrainClassifier --device foo", "--device", "foo"),
-    odd("TrainClassifier --device cuda:99", "--device", "cuda:99"),
-    odd("TrainClassifier --device meta", "--device", "meta"),
-    odd("TrainClassifier --backbone nonsense", "nonsense"),
-    odd("TrainClassifier --weights {folder}/nowhere", "nowhere"),
-    odd("TrainClassifier --weights {folder}/empty", "{folder}/empty"),
-    odd("TrainClassifier --weights {folder}/pipe", "{folder}/pipe"),
-    odd("TrainClassifier --weights {folder}/bytes", "{folder}/bytes"),
+    odd("ExtractKeys --device foo", "--device", "foo"),
+    odd("ExtractKeys --device cuda:99", "--device", "cuda:99"),
+    odd("ExtractKeys --device meta", "--device", "meta"),
+    odd("ExtractKeys --backbone nonsense", "nonsense"),
+    odd("ExtractKeys --weights {folder}/nowhere", "nowhere"),
+    odd("ExtractKeys --weights {folder}/empty", "{folder}/empty"),
+    odd("ExtractKeys --weights {folder}/pipe", "{folder}/pipe"),
+    odd("ExtractKeys --weights {folder}/bytes", "{folder}/bytes"),
     odd("LoadSaliency --source onnx", "--LoadSaliency-model"),
     odd("LoadSaliency --source onnx --model {folder}/bytes", "{folder}/bytes"),
     odd("LoadSaliency --source onnx --model {folder}/pipe", "{folder}/pipe"),
@@ -169,21 +172,21 @@ COMPARISONS = (
     odd("Ablation --measures nonsense", "--measures", "nonsense"),
     odd("Compare --methods nonsense", "methods", "nonsense"),
     odd("Compare --methods ,", "methods"),
-    odd("Compare --images -1", "--images", "-1"),
-    odd("EvaluateSuperpixels --taus x", "--taus", "x"),
+    odd("Compare --images -1", "images", "-1"),
+    odd("EvaluateSuperpixels --taus x", "taus", "x"),
     odd("EvaluateSuperpixels --kinds nonsense", "--kinds", "nonsense"),
-    odd("EvaluateSuperpixels --counts 0", "--counts", "0"),
+    odd("EvaluateSuperpixels --counts 0", "counts", "0"),
 )
 
 OTHERS = (
     odd("ExportLabels --formats gif", "--formats", "gif"),
-    odd("ExportModel --height -3", "--height", "-3"),
+    odd("ExportModel --height -3", "height", "-3"),
     odd("PredictFolder", "model", with_data=False),
-    odd("PredictFolder --model {folder}/nowhere --images {folder}", "nowhere", with_data=False),
-    odd("PredictFolder --model {folder}/file --images {folder}", "{folder}", with_data=False),
+    odd("PredictFolder --model {folder}/nowhere --images {folder}/images", "nowhere", with_data=False),
+    odd("PredictFolder --model {folder}/file --images {folder}/images", "{folder}/file", with_data=False),
     odd("PredictFolder --model {folder}/empty --images {folder}/nowhere", "nowhere", with_data=False),
     odd("PredictFolder --model {folder}/empty --images {folder}/file", "{folder}/file", with_data=False),
-    odd("PredictFolder --model {folder}/empty --images {folder}/empty --scales x", "--scales", "x", with_data=False),
+    odd("PredictFolder --model {folder}/empty --images {folder}/empty --scales x", "scales", "x", with_data=False),
     odd("FetchDataset", "dataset", with_data=False),
     odd("FetchDataset --dataset nonsense --data-root {folder}/x", "nonsense", with_data=False),
     odd("FetchDataset --dataset ../x --data-root {folder}/x", "../x", with_data=False),

@@ -63,6 +63,13 @@ class Row:
         """Number of trials."""
         return self.counts.total()
 
+    def line(self) -> str:
+        """The row of a Markdown table."""
+        healed = f"{self.healed} of {self.healings}" if self.healings else ""
+        noticed, by_verify, harmless, *failures = (self.counts[outcome] for outcome in Outcome)
+        cells = [self.title, self.tried, noticed, by_verify, harmless, healed, *failures]
+        return f"| {' | '.join(map(str, cells))} |"
+
 
 def outcome_of_error(error: Exception, names: Sequence[object]) -> tuple[Outcome, str]:
     """NOTICED for an error for the user: one line that has one of `names` in it. Everything else is a failure."""
@@ -86,11 +93,4 @@ def markdown(rows: Sequence[Row]) -> str:
         total.counts += row.counts
         total.healings += row.healings
         total.healed += row.healed
-    for row in [*rows, total]:
-        healed = f"{row.healed} of {row.healings}" if row.healings else ""
-        counts = row.counts
-        lines.append(
-            f"| {row.title} | {row.tried} | {counts[Outcome.NOTICED]} | {counts[Outcome.BY_VERIFY]} "
-            f"| {counts[Outcome.HARMLESS]} | {healed} | {counts[Outcome.WRONG]} | {counts[Outcome.TRACEBACK]} |"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(row.line() for row in [*rows, total])])

@@ -46,7 +46,7 @@ def test_a_program_that_does_not_check_is_found_out(run, monkeypatch):
     for kind in ("history.json", "scores.json"):
         row = Row(kind)
         try_files(run, row, files_by_kind(run)[kind], flip_bit, 8, 0, np.random.default_rng(0))
-        assert row.counts[Outcome.WRONG] + row.counts[Outcome.TRACEBACK] > 4
+        assert row.counts[Outcome.WRONG]
 
 
 def test_the_table_has_a_line_of_sums():

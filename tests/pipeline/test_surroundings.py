@@ -7,7 +7,8 @@ import luigi
 import luigi.configuration
 
 from data.errors import DatasetError
-from pipeline.surroundings import SETTINGS, OneLine, prepare, wrong_value
+from pipeline.surroundings import SETTINGS, OneLine, hook_exceptions, prepare, user_line, wrong_value
+from tasks.fetch_dataset import FetchDataset
 from tasks.refine_saliency import RefineSaliency
 
 
@@ -39,7 +40,7 @@ def test_a_traceback_as_text_is_shortened_too():
 def traceback_of(function, *arguments) -> str:
     try:
         function(*arguments)
-    except ValueError:
+    except (ValueError, luigi.parameter.MissingParameterException):
         return traceback.format_exc()
     raise AssertionError("no error")
 
@@ -64,6 +65,30 @@ def test_a_wrong_value_in_luigi_cfg_names_stage_and_parameter():
     finally:
         config.remove_section("RefineSaliency")
     assert wrong_value(text, []) == "RefineSaliency, refine in luigi.cfg: cannot interpret 'much' as boolean"
+
+
+def test_the_valid_choices_are_not_taken_for_the_value():
+    text = traceback_of(luigi.ChoiceParameter(choices=["bop"]).normalize, "gif")
+    assert wrong_value(text, ["--dataset", "bop", "--formats", "gif"]).startswith("--formats gif: gif is not")
+
+
+def test_a_missing_value_names_its_flag():
+    text = traceback_of(FetchDataset)
+    assert user_line(text, []) == "FetchDataset needs --dataset"
+
+
+def test_an_error_that_ends_the_process_is_one_line(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(error))
+    hook_exceptions()
+    hook_exceptions()
+    for error in (DatasetError("rgb/1.jpg: file is missing; restore it"), ZeroDivisionError("a bug")):
+        try:
+            raise error
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+    assert capsys.readouterr().err == "ERROR: rgb/1.jpg: file is missing; restore it\n"
+    assert [type(error) for error in shown] == [ZeroDivisionError]
 
 
 def test_a_value_error_elsewhere_is_a_bug():

@@ -30,6 +30,7 @@ from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.parameters import registries_of
 from tasks.runtime.stage import StageTask
 from tasks.train_by_masking import TrainByMasking
@@ -134,7 +135,7 @@ def open_sized_network() -> bytes:
     pytest.importorskip("onnxruntime")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["image", "weight"], ["map"])],
+        [helper.make_node("Conv", ["image", "weight"], ["raw"]), helper.make_node("Sigmoid", ["raw"], ["map"])],
         "brightness",
         [helper.make_tensor_value_info("image", kind, [1, 3, "side", "side"])],
         [helper.make_tensor_value_info("map", kind, [1, 1, "side", "side"])],
@@ -153,8 +154,10 @@ def made(stage, parameters):
 
 
 @pytest.fixture
-def check(in_process, watch, variants, folder, tmp_path):
+def check(in_process, watch, variants, folder, tmp_path, monkeypatch):
     """Run a stage from each of its bases, and compare what it reads with what matters."""
+    for base in (StageTask, ImageStage):  # what a tiny network makes of two images is of no use to anybody
+        monkeypatch.setattr(base, "_write_findings", lambda task: None)
 
     def check(stage, keep=lambda base: "method" not in base, **further):
         wrong = []

@@ -12,7 +12,7 @@ from tasks.runtime.counting import count_shard, jobs_over, total_counts
 class Stage:
     """What `total_counts` needs of a stage."""
 
-    processes, dask = 1, ""
+    processes, dask, shard_timeout = 1, "", 0
 
     def progress(self, items, total, unit):
         return items

@@ -39,6 +39,10 @@ def test_a_package_that_is_not_installed_is_named_so(tmp_path, monkeypatch):
 
 
 def test_no_record_or_a_damaged_one_is_empty(tmp_path):
-    assert read_record(tmp_path / "a.json") == {}
-    (tmp_path / "a.json").write_text("{")
-    assert read_record(tmp_path / "a.json") == {}
+    path = tmp_path / "a.json"
+    assert read_record(path) == {}
+    write_record(path, "LoadDepth", finished(tmp_path), 4.0, 10, 3)
+    renamed = path.read_bytes().replace(b'"seconds"', b'"secgnds"')
+    for damaged in (b"{", b"[]", b'"seconds"', b"\xff", renamed):
+        path.write_bytes(damaged)
+        assert read_record(path) == {}
