@@ -1,7 +1,7 @@
 """Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011), with pydensecrf or with torch on any device.
 
-Memory is bounded, whatever the size of the image and the number of labels: a problem larger than `MAX_PIXELS` or
-`MAX_VALUES` is solved on a smaller image (`crf_scale`). All others are solved as they are.
+Memory is bounded, whatever the size of the image and the number of labels: less than 3 GB. A problem that needs more
+is solved on a smaller image (`crf_scale`). All others are solved as they are.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ import math
 import numpy as np
 from PIL import Image
 
-from models.crf_constants import ENGINES, CrfConstants
+from models.crf_constants import ENGINES, LATTICE_BYTES, CrfConstants
 from models.crf_pydensecrf import beliefs_by_pydensecrf
 
-MAX_PIXELS = 2**22
-"""Largest image that the CRF sees, in pixels; it limits the lattices."""
-
-MAX_VALUES = 2**29
-"""Largest number of labels times pixels, of 4 bytes each: 1,747 superpixels at 640x480 pixels."""
+MEMORY = 2.5e9
+"""Bytes that the probabilities and the lattices may take. Buffers of a fixed size come to them."""
 
 
 def crf_scale(size: tuple[int, int], num_labels: int) -> float:
-    """The scale at which the CRF sees an image: 1, or less if the problem is too large.
+    """The scale at which the CRF sees an image: 1, or less if the problem needs more than `MEMORY`.
 
     Parameters
     ----------
@@ -31,12 +28,13 @@ def crf_scale(size: tuple[int, int], num_labels: int) -> float:
 
     Examples
     --------
-    >>> crf_scale((480, 640), 1000)
-    1.0
+    >>> crf_scale((480, 640), 1800), crf_scale((1080, 1920), 81)
+    (1.0, 1.0)
     >>> round(crf_scale((3000, 4000), 21), 2), round(crf_scale((3000, 4000), 1000), 2)
-    (0.59, 0.21)
+    (0.55, 0.21)
     """
-    return min(1.0, math.sqrt(min(MAX_PIXELS, MAX_VALUES / num_labels) / (size[0] * size[1])))
+    pixels = MEMORY / (4 * num_labels + LATTICE_BYTES)
+    return min(1.0, math.sqrt(pixels / (size[0] * size[1])))
 
 
 def crf_from_labels(

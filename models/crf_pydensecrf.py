@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from models.crf_constants import CrfConstants, group_size, pixel_blocks
+from models.crf_constants import LATTICE_BYTES, CrfConstants, group_size, pixel_blocks
 
-WHOLE_VALUES = 2**25
-"""Labels times pixels up to which the library computes all labels at once: faster, but with eight times the memory."""
+WHOLE_MEMORY = 1.5e9
+"""Bytes up to which the library computes all labels at once: faster, but it takes 32 bytes per label and pixel."""
 
 Energy = Callable[[int, int, slice], np.ndarray]
 """Function (first label, end, pixels) -> unary energy of the labels at these pixels, (labels, pixels), float32."""
@@ -55,7 +55,7 @@ def beliefs_by_pydensecrf(
             "or choose --DiscoverSuperpixels-units cells and --PredictMasks-crf-engine torch"
         ) from error
     height, width = image.shape[:2]
-    is_whole = num_labels * height * width <= WHOLE_VALUES
+    is_whole = num_labels <= 4 or (32 * num_labels + LATTICE_BYTES) * height * width <= WHOLE_MEMORY
     group = num_labels if is_whole else group_size(num_labels, height * width)
     crf = DenseCRF2D(width, height, group)
     crf.addPairwiseGaussian(sxy=constants.gaussian_sxy, compat=constants.gaussian_compat)

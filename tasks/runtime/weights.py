@@ -19,6 +19,9 @@ log = logging.getLogger("depthseed")
 SAFETENSORS = ".safetensors"
 """Ending of the names of files in that format; any other file is one of torch.save."""
 
+SAFE_TORCH = "2.10"
+"""First version of torch without known holes in ``torch.load(weights_only=True)``."""
+
 COUNTER = "num_batches_tracked"
 """End of the names of the batch norm counters, which are no weights; files of old versions of torch lack them."""
 
@@ -48,6 +51,8 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
         source, state = "weights 'hub'", _hub_state(backbone)
     else:
         path = weights_file(weights, backbone)
+        if weights != "package" and path.suffix != SAFETENSORS:
+            _require_safe_unpickler(path)
         source, state = str(path), _read_state(path)
     wanted = network.state_dict()
     try:
@@ -115,6 +120,15 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor) or not _is_plain(value):
             raise _no_weights(path, f"its entry {name!r} is not a tensor of numbers")
     return state
+
+
+def _require_safe_unpickler(path: Path) -> None:
+    """Refuse a file of torch.save if this version of torch may run code in it: CVE-2025-32434, CVE-2026-24747."""
+    if torch.__version__ < SAFE_TORCH:
+        raise WeightsError(
+            f"{path}: torch {torch.__version__} may run code in such a file; update torch to {SAFE_TORCH}, or convert "
+            "the file to .safetensors on a machine of its own"
+        )
 
 
 def _is_plain(value: Tensor) -> bool:

@@ -180,6 +180,18 @@ def test_any_damage_is_one_line_or_gives_finite_weights(tmp_path, suffix):
     assert told > 0
 
 
+@pytest.mark.parametrize(("version", "is_safe"), [("2.4.0", False), ("2.9.1+cu128", False), ("2.10.0", True)])
+def test_a_torch_with_holes_does_not_open_pickles_of_strangers(tmp_path, monkeypatch, version, is_safe):
+    torch.save(state_of(), tmp_path / "w.pth")
+    save_file(state_of(), tmp_path / "w.safetensors")
+    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion(version))
+    load_weights(build_backbone("test_efficientnet", 16), "test_efficientnet", str(tmp_path / "w.safetensors"))
+    if is_safe:
+        load_weights(build_backbone("test_efficientnet", 16), "test_efficientnet", str(tmp_path / "w.pth"))
+    else:
+        assert "update torch to 2.10, or convert" in refusal(tmp_path / "w.pth")
+
+
 def test_pickled_code_is_never_run(tmp_path):
     class Evil:
         def __reduce__(self):
