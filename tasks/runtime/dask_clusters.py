@@ -159,7 +159,7 @@ def slurm_cluster(settings: Mapping[str, str]):
     if missing:
         raise SettingError(f"section [slurm] of luigi.cfg lacks {', '.join(sorted(missing))}; add them")
     makers = (JobQueueCluster, *SLURMJob.__mro__)
-    known = {name for maker in makers for name in inspect.signature(maker.__init__).parameters}
+    known = {name for maker in makers for name in inspect.signature(maker.__init__).parameters}  # type: ignore[misc]
     if unknown := sorted(options.keys() - known):
         raise SettingError(f"section [slurm] of luigi.cfg: unknown {', '.join(unknown)}; correct or remove it")
     with contextlib.ExitStack() as stack:

@@ -104,7 +104,7 @@ class DaskJobs:
                 break
         while self.sent:
             future = self._next_done()
-            sent = self.sent.pop(future.key)
+            sent = self.sent.pop(str(future.key))
             try:
                 result = future.result()
             except (KilledWorker, CancelledError) as error:  # the worker process died with the job, or with its data

@@ -24,7 +24,8 @@ def content(**changes):
         "results": [{"title": "CAM seed", "score": score}],
         "per_class": [{"name": EVIL, "ious": [50.0, None]}],
         "confusion": {"title": "predictions", "rows": [{"name": EVIL, "shares": [100.0]}]},
-        "training": [strip], "evaluation": [strip], "growing": [strip], "curves": [], "warnings": [{"label": EVIL, "lines": [EVIL]}], "stages": [stage],
+        "training": [strip], "evaluation": [strip], "growing": [strip], "curves": [],
+        "warnings": [{"label": EVIL, "lines": [EVIL]}], "stages": [stage],
     } | changes  # fmt: skip
 
 
