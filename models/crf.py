@@ -31,7 +31,7 @@ def crf_scale(size: tuple[int, int], num_labels: int) -> float:
     >>> crf_scale((480, 640), 1800), crf_scale((1080, 1920), 81)
     (1.0, 1.0)
     >>> round(crf_scale((3000, 4000), 21), 2), round(crf_scale((3000, 4000), 1000), 2)
-    (0.55, 0.21)
+    (0.52, 0.21)
     """
     pixels = MEMORY / (4 * num_labels + LATTICE_BYTES)
     return min(1.0, math.sqrt(pixels / (size[0] * size[1])))
@@ -82,9 +82,9 @@ def crf_from_labels(
     right = -math.log(constants.label_confidence)
     wrong = -math.log((1.0 - constants.label_confidence) / (num_labels - 1))
     if _is_torch(engine):
-        from models.mean_field import beliefs_of_labels
+        from models.mean_field import labels_by_torch
 
-        return beliefs_of_labels(image, given, num_labels, (right, wrong), constants).argmax(0).reshape(labels.shape)
+        return labels_by_torch(image, given, num_labels, (right, wrong), constants).reshape(labels.shape)
 
     def energy(first: int, end: int, pixels: slice) -> np.ndarray:
         here = given[pixels]

@@ -47,7 +47,9 @@ class PermutohedralLattice:
             points = places[:, None, :dim] + corner[:, ranks[:, :dim].long()].transpose(0, 1)
             part.copy_(((points - low) * strides).sum(2))
         del base, rank
-        keys, self.place = torch.unique(keys, return_inverse=True)  # (N, d + 1)
+        keys, place = torch.unique(keys, return_inverse=True)
+        self.place = place.int()  # (N, d + 1)
+        del place
         self.count = len(keys)
         self.neighbours = []
         for axis in range(dim + 1):
@@ -56,19 +58,19 @@ class PermutohedralLattice:
 
     def _find(self, keys: Tensor, wanted: Tensor) -> Tensor:
         """Index of each wanted key. A key that does not occur has the index of the empty point at the end."""
-        found = torch.searchsorted(keys, wanted).clamp(max=self.count - 1)
-        return torch.where(keys[found] == wanted, found, self.count)
+        found = torch.searchsorted(keys, wanted, out_int32=True).clamp_(max=self.count - 1)
+        return found.masked_fill_(keys.index_select(0, found) != wanted, self.count)
 
     def filter(self, values: Tensor) -> Tensor:
         """sum_j exp(-|f_i - f_j|^2 / 2) v_j, (L, N) -> (L, N), up to a constant factor."""
         spread = (values.T[:, None] * self.weights[..., None]).flatten(0, 1)  # (N * (d + 1), L)
         points = values.new_zeros(self.count + 1, len(values)).index_add_(0, self.place.flatten(), spread)
         for before, after in self.neighbours:
-            blurred = points[:-1] + 0.5 * (points[before] + points[after])
+            blurred = points[:-1] + 0.5 * (points.index_select(0, before) + points.index_select(0, after))
             points = torch.cat([blurred, points[-1:]])
         sliced = torch.zeros_like(values.T)
         for corner, weight in enumerate(self.weights.T):
-            sliced += points[self.place[:, corner]] * weight[:, None]
+            sliced += points.index_select(0, self.place[:, corner]) * weight[:, None]
         return sliced.T
 
 
@@ -136,10 +138,10 @@ def mean_field(image: Tensor, unary: Tensor, constants: CrfConstants) -> Tensor:
     return _mean_field(image, lambda first, end: flat[first:end], len(flat), constants).view(unary.shape)
 
 
-def beliefs_of_labels(
+def labels_by_torch(
     image: np.ndarray, labels: np.ndarray, num_labels: int, energies: tuple[float, float], constants: CrfConstants
 ) -> np.ndarray:
-    """Mean field from a label map, on the CPU. The unary energy of all labels is never in memory.
+    """The best labels by mean field from a label map, on the CPU. The unary energy is never in memory as a whole.
 
     Parameters
     ----------
@@ -152,7 +154,7 @@ def beliefs_of_labels(
 
     Returns
     -------
-    ndarray, (num_labels, H * W), float32
+    ndarray, (H * W,), int64
     """
     given = torch.from_numpy(labels.astype(np.int64))
     right, wrong = (torch.tensor(energy, dtype=torch.float32) for energy in energies)
@@ -161,7 +163,8 @@ def beliefs_of_labels(
         return torch.where(given == torch.arange(first, end)[:, None], right, wrong)
 
     picture = torch.from_numpy(np.ascontiguousarray(image).copy())
-    return _mean_field(picture, energy, num_labels, constants).numpy()
+    beliefs = _mean_field(picture, energy, num_labels, constants)
+    return torch.cat([beliefs[:, block].argmax(0) for block in pixel_blocks(*beliefs.shape)]).numpy()
 
 
 def _mean_field(

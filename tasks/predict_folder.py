@@ -24,6 +24,7 @@ from data.store.artifact import write_bytes, write_json
 from tasks.runtime.numeric import require_legal, scales_parameter
 from tasks.runtime.parameters import flag
 from tasks.runtime.progress import track
+from tasks.runtime.resource_errors import resource_errors_told
 from tasks.runtime.trained_model import TrainedArtifact
 
 log = logging.getLogger("depthseed")
@@ -108,6 +109,10 @@ class PredictFolder(luigi.Task):
         return Path(self.output) / f"{self._names[image]}.png"
 
     def run(self):
+        with resource_errors_told(self, Path(self.output)):
+            self._predict()
+
+    def _predict(self) -> None:
         import torch
 
         from tasks.runtime.tensors import rgb_tensor

@@ -216,7 +216,7 @@ def _computed(function: Callable, topic: str, seconds: float, job: Any) -> Any:
         os._exit(1)  # a thread cannot be stopped in another way
 
     tell(BEGUN)
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
     timer.daemon = True
     if seconds:
         timer.start()

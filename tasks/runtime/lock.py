@@ -61,11 +61,12 @@ class Holder:
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
-        """What the file says; None if there is none, or if it is damaged: it is for people only."""
+        """What the file says; None if there is none, or if it cannot be shown as one line: it is for people only."""
         try:
             values = json.loads(path.read_bytes())
-            return cls(str(values["host"]), int(values["pid"]), float(values["since"]), str(values["command"]))
-        except (OSError, ValueError, TypeError, KeyError):
+            found = cls(str(values["host"]), int(values["pid"]), float(values["since"]), str(values["command"]))
+            return found if found.pid > 0 and str(found).isprintable() else None
+        except (OSError, ValueError, TypeError, KeyError, OverflowError):
             return None
 
     @property

@@ -25,6 +25,7 @@ SAVING = {
     "batch_size": "a smaller --{stage}-batch-size (now {value})",
     "crop_size": "a smaller --{stage}-crop-size (now {value})",
     "loader_processes": "fewer --{stage}-loader-processes (now {value})",
+    "scales": "smaller --{stage}-scales (now {value})",
 }
 """Parameter of a stage -> how it saves memory."""
 
@@ -51,7 +52,7 @@ def resource_errors_told(stage: luigi.Task, folder: Path) -> Iterator[None]:
         yield
     except DepthseedError:
         raise
-    except (MemoryError, OSError, RuntimeError) as error:
+    except Exception as error:  # those of onnxruntime have no other base; what is of another kind is raised again
         if is_lack_of_memory(error):
             reason = " ".join(re.split(r"(?<=\.)\s", str(error))[:2]) or type(error).__name__  # torch adds advice
             raise OutOfMemory(
@@ -75,12 +76,15 @@ def is_lack_of_memory(error: Exception) -> bool:
 
 def saving(stage: luigi.Task, reason: str) -> str:
     """The flags of a stage that save memory, as text; `reason` tells whether the GPU has none left."""
-    values = {name: value for name, value in stage.param_kwargs.items() if name in SAVING and value}
-    ways = [SAVING[name].format(stage=type(stage).__name__, value=value) for name, value in values.items()]
+    parameters = dict(stage.get_params())
+    values = {name: parameters[name].serialize(getattr(stage, name)) for name in SAVING if name in parameters}
+    ways = [
+        SAVING[name].format(stage=type(stage).__name__, value=value) for name, value in values.items() if value != "0"
+    ]
     if GPU.search(reason):
         return " or ".join([*ways, "--device cpu"])
-    if "epochs" not in stage.param_kwargs:  # the others use one process for each of some shards
-        ways.append(f"fewer --processes (now {stage.param_kwargs.get('processes') or 'one per core'})")
+    if "processes" in parameters and "epochs" not in parameters:  # a training is one process
+        ways.append(f"fewer --processes (now {getattr(stage, 'processes', 0) or 'one per core'})")
     return " or ".join(ways or ["a machine with more memory"])
 
 

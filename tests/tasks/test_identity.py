@@ -101,7 +101,13 @@ def test_neither_place_nor_speed_counts(common, variants, stage, tmp_path):
     elsewhere = {"artifacts": str(tmp_path / "other")}
     if folder := getattr(task, "folder", None):
         elsewhere["folder"] = str(shutil.copytree(folder, tmp_path / "moved"))
-    for values in ({"processes": 3}, {"dask": "tcp://10.0.0.1:8786"}, {"device": "cpu"}, elsewhere):
+    for values in (
+        {"processes": 3},
+        {"dask": "tcp://10.0.0.1:8786"},
+        {"shard_timeout": 5},
+        {"device": "cpu"},
+        elsewhere,
+    ):
         assert changed(task, **values).identity == task.identity, values
 
 

@@ -6,6 +6,7 @@ import pytest
 from data.sample import TRAIN, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
+from tasks.runtime import counting
 from tasks.runtime.counting import count_shard, jobs_over, total_counts
 
 
@@ -26,6 +27,20 @@ def store(tmp_path):
     for shard in store.missing_shards():
         store.write_shard(shard, {"label": [np.full((2, 2), index) for index in store.images_of(shard)]})
     return store
+
+
+def test_the_workers_are_those_of_the_stage(store, tmp_path, monkeypatch):
+    asked = []
+
+    class Executor:
+        def map(self, function, jobs):
+            return map(function, jobs)
+
+    monkeypatch.setattr(counting, "executor_for", lambda *arguments: asked.append(arguments) or Executor())
+    stage = Stage()
+    stage.processes, stage.dask, stage.shard_timeout = 3, "tls://host:8786", 7
+    total_counts(stage, [])
+    assert asked == [(3, 0, "tls://host:8786", 7)]
 
 
 def test_counts_add_up_by_key_and_images_that_do_not_count_are_left_out(store, tmp_path):

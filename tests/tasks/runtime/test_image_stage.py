@@ -8,6 +8,7 @@ from data.files.images import read_image
 from data.sample import EVALUATION, TRAIN
 from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
+from tasks.runtime import executors
 from tasks.runtime.image_stage import ImageStage, OfSplit, SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.luigi_seam import forget_instances
@@ -88,6 +89,19 @@ def test_every_image_is_computed_once(common):
     assert stage.record()["images"] == 10
     assert stage.artifact.attrs["stage"] == "MeasureRed"
     assert list(stage.artifact.group["class_name"][:]) == list(stage.inputs["dataset"].class_names)
+
+
+def test_the_workers_are_those_of_the_parameters(common, monkeypatch):
+    asked = []
+
+    def this_process(*arguments):
+        asked.append(arguments)
+        return executors.ThisProcess()
+
+    monkeypatch.setattr(executors, "executor_for", this_process)
+    MeasureRed(**common | {"processes": 2, "dask": "slurm", "shard_timeout": 7}).run()
+    CutRed(**common | {"processes": 2, "dask": "slurm"}).run()
+    assert asked == [(2, 3, "slurm", 7), (1, 3, "", 3600)]
 
 
 def test_missing_shards_alone_are_recomputed(common):

@@ -29,6 +29,11 @@ with artifact_lock(Path(sys.argv[1]), "LoadDepth", "LoadDepth-abc"):
 """A run that holds a lock until its stdin is closed."""
 
 
+NEVER = b'{"host": "a", "pid": 1, "since": 1e999, "command": "c"}'
+TWO_LINES = b'{"host": "a", "pid": 1, "since": 1, "command": "c\\nERROR: all is lost"}'
+NOBODY = b'{"host": "a", "pid": -1, "since": 1, "command": "c"}'
+
+
 @pytest.fixture
 def other_run(tmp_path):
     """Another process that holds the lock."""
@@ -180,7 +185,8 @@ def test_a_run_elsewhere_that_did_not_release_its_lock_is_told(tmp_path, log_lin
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{", b"\xff", b'{"host": "a"}', b'{"host": 1, "pid": "x", "since": {}}']
+    "content",
+    [b"", b"[]", b"{", b"\xff", b'{"host": "a"}', b'{"host": 1, "pid": "x", "since": {}}', NEVER, NOBODY, TWO_LINES],
 )
 def test_a_damaged_note_is_no_note(tmp_path, log_lines, content):
     note_of(tmp_path).write_bytes(content)
