@@ -1,7 +1,8 @@
 """Fully connected CRF (Kraehenbuehl and Koltun, NeurIPS 2011), with pydensecrf or with torch on any device.
 
-Memory is bounded, whatever the size of the image and the number of labels: less than 3 GB. A problem that needs more
-is solved on a smaller image (`crf_scale`). All others are solved as they are.
+Memory is bounded, whatever the size of the image and the number of labels: a process takes less than 3 GB, besides the
+maps that it is given and torch itself. A problem that needs more is solved on a smaller image (`crf_scale`). All others
+are solved as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from PIL import Image
 from models.crf_constants import ENGINES, LATTICE_BYTES, CrfConstants
 from models.crf_pydensecrf import beliefs_by_pydensecrf
 
-MEMORY = 2.5e9
+MEMORY = 2.2e9
 """Bytes that the probabilities and the lattices may take. Buffers of a fixed size come to them."""
 
 
@@ -28,10 +29,10 @@ def crf_scale(size: tuple[int, int], num_labels: int) -> float:
 
     Examples
     --------
-    >>> crf_scale((480, 640), 1800), crf_scale((1080, 1920), 81)
+    >>> crf_scale((480, 640), 1600), crf_scale((1080, 1920), 81)
     (1.0, 1.0)
     >>> round(crf_scale((3000, 4000), 21), 2), round(crf_scale((3000, 4000), 1000), 2)
-    (0.52, 0.21)
+    (0.48, 0.2)
     """
     pixels = MEMORY / (4 * num_labels + LATTICE_BYTES)
     return min(1.0, math.sqrt(pixels / (size[0] * size[1])))

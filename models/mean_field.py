@@ -190,7 +190,7 @@ def _mean_field(
         norm = 1 / (lattice.filter(torch.ones(1, height * width, device=device)) + 1e-20).sqrt()
         terms.append((weight, lattice, norm))
     del position, near
-    group = group_size(num_labels, height * width)
+    group = group_size(num_labels, 2 * height * width)  # the lattice takes more buffers here than in pydensecrf
     groups = [(first, min(first + group, num_labels)) for first in range(0, num_labels, group)]
     values = torch.empty(num_labels, height * width, device=device)  # exponents of the softmax, then probabilities
     for first, end in groups:

@@ -10,18 +10,13 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from data.store.artifact import Artifact, write_json
+from data.store.artifact import CHECKSUM, Artifact, hash_text, write_json
 from tasks.runtime.memory import peak_memory_mb
 
 log = logging.getLogger("depthseed")
 
 PACKAGES = ("depthseed", "torch", "timm", "zarr", "numpy", "scikit-image", "luigi")
 """Packages whose versions a record holds."""
-
-FIELDS = {
-    "seconds", "images", "images_per_second", "peak_memory_mb", "finished", "host", "python", "seed", "versions",
-}  # fmt: skip
-"""What every record holds."""
 
 
 def write_record(path: Path, label: str, artifact: Artifact, seconds: float, images: int, seed: int) -> None:
@@ -58,7 +53,7 @@ def write_record(path: Path, label: str, artifact: Artifact, seconds: float, ima
         "seed": seed,
         "versions": {package: _version(package) for package in PACKAGES},
     }
-    write_json(path, content)
+    write_json(path, {**content, CHECKSUM: _checksum(content)})
     rate_text = f", {rate:.1f} images/s" if rate else ""
     log.info("%s: %.1f s%s, %.1f MB in %d files, wrote %s", label, seconds, rate_text, size / 1e6, files, artifact.path)
 
@@ -69,7 +64,11 @@ def read_record(path: Path) -> dict:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) and record.keys() >= FIELDS else {}
+    return record if isinstance(record, dict) and record.pop(CHECKSUM, None) == _checksum(record) else {}
+
+
+def _checksum(content: dict) -> str:
+    return hash_text(json.dumps(content, sort_keys=True))
 
 
 def _version(package: str) -> str:

@@ -105,7 +105,7 @@ def kinds_of(run: FinishedRun, apart: CommandLine | None, folder: Path, size: Si
     kinds |= {
         "cache of hashes": lambda row, rng: input_faults.try_cache_of_hashes(run, row, size.flips, rng),
         "cache of tags": lambda row, rng: input_faults.try_cache_of_tags(folder / "tags", row, size.flips, rng),
-        "records of runs (no results)": lambda row, rng: input_faults.try_records(run, row, size.flips, rng),
+        "record of a run": lambda row, rng: input_faults.try_records(run, row, size.flips, rng),
         "an artifact copied over another": lambda row, rng: artifact_faults.exchange_artifacts(
             run, row, size.exchanged, size.healings // 2, rng
         ),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
-import sys
+import signal
 import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from faults.damage import flip_bit, spoil
@@ -34,6 +34,9 @@ from pipeline.dag import stages
 from pipeline.inspection import status_table
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
+
+LONGEST_COMMAND = 120
+"""Seconds after which an odd command line counts as one that hangs."""
 
 
 def try_bop_json(root: Path, row: Row, trials: int, rng: np.random.Generator) -> None:
@@ -128,20 +131,24 @@ def try_archives(folder: Path, row: Row, trials: int, rng: np.random.Generator) 
 
 
 def try_commands(line: CommandLineHere, row: Row, trials: int, folder: Path, rng: np.random.Generator) -> None:
-    """Odd command lines: exit code other than 0, no traceback, one line with what is odd."""
+    """Odd command lines, without earlier artifacts: exit code other than 0, no traceback, one line with what is odd."""
     prepare(folder)
+    line = copy.copy(line)
+    line.artifacts = folder.with_name("artifacts-of-odd-commands")
     for place in sorted(rng.permutation(len(COMMANDS))[:trials]):
         command = COMMANDS[place]
-        arguments = [argument.replace("{folder}", str(folder)) for argument in command.arguments]
-        words = [word.replace("{folder}", str(folder)) for word in command.words]
+        task, arguments, words = command.filled(folder)
         as_a_new_process()
-        flags = line.flags() if command.with_data else []
-        argv = ["luigi", "--module", "pipeline", *arguments[:1], *flags, *arguments[1:]]
-        with mock.patch.object(sys, "argv", argv):
-            code, text = _command(line, argv[3:])
-        what = " ".join(argv[3:])
-        if code in (0, None):
-            row.add(Outcome.WRONG, f"{what}: exit code 0")
+        before = signal.signal(signal.SIGALRM, _give_up)
+        signal.alarm(LONGEST_COMMAND)
+        try:
+            result = line.luigi(task, *arguments) if command.with_data else line.plain(task, *arguments)
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+        what, text = " ".join(result.args), f"{result.stderr}\n{result.returncode}"  # luigi ends with a text, too
+        if result.returncode in (0, None):
+            row.add(Outcome.WRONG, f"{what}: exit code {result.returncode}")
         elif "Traceback" in text:
             row.add(Outcome.TRACEBACK, f"{what}: {text[-1500:]}")
         elif not any(all(word in told for word in words) for told in text.splitlines()):
@@ -150,15 +157,8 @@ def try_commands(line: CommandLineHere, row: Row, trials: int, folder: Path, rng
             row.add(Outcome.NOTICED)
 
 
-def _command(line: CommandLineHere, arguments: list[str]) -> tuple[Any, str]:
-    """Exit code of a command and what it writes, also if Python itself has to tell of an exception."""
-    try:
-        result = line.plain(*arguments)
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        return 1, line.capsys.readouterr().err
-    told = result.returncode if isinstance(result.returncode, str) else ""  # sys.exit prints it
-    return result.returncode, f"{result.stderr}\n{told}"
+def _give_up(number: int, frame: Any) -> None:
+    raise TimeoutError(f"no end after {LONGEST_COMMAND} seconds")
 
 
 def try_cache_of_hashes(run: FinishedRun, row: Row, trials: int, rng: np.random.Generator) -> None:
@@ -213,7 +213,7 @@ def _try_cache(row: Row, path: Path, what: str, is_good: Callable[[], bool]) -> 
 
 
 def try_records(run: FinishedRun, row: Row, trials: int, rng: np.random.Generator) -> None:
-    """Damage records of runs (seconds, memory, versions), which only ``status`` and the report show: no result."""
+    """Damage records of runs (seconds, memory, versions): ``status`` shows them as they are, or as if there is none."""
     folder = run.line.artifacts / run.report.dataset / ".runs"
     files = sorted(folder.iterdir())
     for trial in range(trials):
@@ -222,11 +222,14 @@ def try_records(run: FinishedRun, row: Row, trials: int, rng: np.random.Generato
         what = (spoil if trial % 5 == 4 else flip_bit)(path, rng)
         run.renew()
         try:
-            is_same = status_table(run.report) == run.status
-            row.add(Outcome.HARMLESS if is_same else Outcome.NOTICED)
+            shown = status_table(run.report)
+            path.unlink(missing_ok=True)
+            is_noticed = shown == status_table(run.report)
+            outcome = Outcome.NOTICED if is_noticed else Outcome.HARMLESS if shown == run.status else Outcome.WRONG
+            reason = "another time is shown"
         except Exception as error:  # what kind of error it is, is the question
             outcome, reason = outcome_of_error(error, [path])
-            row.add(outcome, f"{what}: {reason}")
+        row.add(outcome, f"{what}: {reason}")
         path.write_bytes(content)
 
 

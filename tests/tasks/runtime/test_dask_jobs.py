@@ -10,10 +10,17 @@ from distributed import system
 from data.errors import WorkerError
 from data.sample import TRAIN, Sample
 from tasks.runtime import dask_jobs
-from tasks.runtime.executors import executor_for
+from tasks.runtime.dask_clusters import dask_client
+from tasks.runtime.dask_jobs import DaskJobs
 from tasks.runtime.shards import ShardJob
 
 pytestmark = pytest.mark.pipeline
+
+
+def computed(function, jobs, processes=2, address="", seconds=0):
+    """As `DaskWorkers` does it, but its workers do not load torch."""
+    with dask_client(processes, address) as client:
+        return list(DaskJobs(client, function, address, seconds).results(jobs, processes))
 
 
 def shards(folder, count):
@@ -70,28 +77,28 @@ def slow(number):
 
 
 def test_the_shard_of_a_dead_worker_is_tried_again(tmp_path):
-    assert sorted(executor_for(2, 4).map(die_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
+    assert sorted(computed(die_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
 
 
 def test_images_that_kill_their_worker_are_named(tmp_path):
     with pytest.raises(WorkerError, match=r"images 1/0 to 1/2: the worker process died 3 times on them"):
-        list(executor_for(2, 3).map(always_die, shards(tmp_path, 3)))
+        computed(always_die, shards(tmp_path, 3))
 
 
 def test_a_shard_that_hangs_is_given_to_another_worker(tmp_path):
     begun = time.monotonic()
-    assert sorted(executor_for(2, 4, seconds=2).map(hang_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
+    assert sorted(computed(hang_once, [(i, tmp_path) for i in range(4)], seconds=2)) == [0, 1, 2, 3]
     assert time.monotonic() - begun < 120
 
 
 def test_images_on_which_each_worker_hangs_are_named_with_limit_and_flag(tmp_path):
     line = r"images 0/0 to 0/2: not finished after 1 s, in 3 tries; .*more seconds with --shard-timeout"
     with pytest.raises(WorkerError, match=line):
-        list(executor_for(2, 4, seconds=1).map(always_hang, shards(tmp_path, 4)))
+        computed(always_hang, shards(tmp_path, 4), seconds=1)
 
 
 def test_a_limit_counts_from_the_beginning_of_a_job_not_from_its_sending(tmp_path):
-    assert sorted(executor_for(2, 8, seconds=3).map(slow, range(8))) == list(range(8))
+    assert sorted(computed(slow, range(8), seconds=3)) == list(range(8))
 
 
 def test_a_worker_that_takes_too_much_memory_is_told_as_lack_of_memory(tmp_path, monkeypatch):
@@ -99,7 +106,7 @@ def test_a_worker_that_takes_too_much_memory_is_told_as_lack_of_memory(tmp_path,
     with pytest.raises(
         MemoryError, match=r"images 0/0 to 0/2: the worker process was ended 3 times, as it took too much"
     ):
-        list(executor_for(2, 2).map(need_a_gigabyte, shards(tmp_path, 2)))
+        computed(need_a_gigabyte, shards(tmp_path, 2))
 
 
 @pytest.fixture
@@ -117,5 +124,5 @@ def test_a_scheduler_that_goes_is_one_line(scheduler, monkeypatch, log_lines):
     monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.5)
     threading.Timer(3, process.kill).start()
     with pytest.raises(WorkerError, match=f"the Dask scheduler at '{address}' has gone; completed shards are kept"):
-        list(executor_for(1, 1, address).map(slow, range(2)))
+        computed(slow, range(2), 1, address)
     assert f"waiting for a worker of {address}" in log_lines
