@@ -54,6 +54,12 @@ class _Sent:
     workers: set[str] = field(default_factory=set)
     future: Future | None = None
 
+    @property
+    def images(self) -> str:
+        """The images of the job, for log lines."""
+        ids = [sample.image_id for sample in self.job.samples] if isinstance(self.job, ShardJob) else []
+        return f"images {ids[0]} to {ids[-1]}" if ids else "a shard"
+
 
 class DaskJobs:
     """Sends jobs to the workers of a client.
@@ -171,13 +177,14 @@ class DaskJobs:
             sent.losses += 1
         if sent.tries == TRIES or sent.losses == LOSSES:
             raise self._failure(sent) from error
+        if sent.told:
+            reason = f"not finished after {self.seconds:g} s" if sent.told == LATE else "the worker process died"
+            log.warning("%s: %s; given to another worker, try %d of %d", sent.images, reason, sent.tries + 1, TRIES)
         sent.told = ""
         self._send(sent)
 
     def _failure(self, sent: _Sent) -> Exception:
-        ids = [sample.image_id for sample in sent.job.samples] if isinstance(sent.job, ShardJob) else []
-        images = f"images {ids[0]} to {ids[-1]}" if ids else "a shard"
-        count = sent.tries or sent.losses
+        images, count = sent.images, sent.tries or sent.losses
         if sent.told == LATE:
             return WorkerError(
                 f"{images}: not finished after {self.seconds:g} s, in {count} tries; completed shards are kept; give "

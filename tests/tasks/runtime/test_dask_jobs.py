@@ -76,8 +76,9 @@ def slow(number):
     return number
 
 
-def test_the_shard_of_a_dead_worker_is_tried_again(tmp_path):
+def test_the_shard_of_a_dead_worker_is_tried_again(tmp_path, log_lines):
     assert sorted(computed(die_once, [(i, tmp_path) for i in range(4)])) == [0, 1, 2, 3]
+    assert log_lines == ["a shard: the worker process died; given to another worker, try 2 of 3"]
 
 
 def test_images_that_kill_their_worker_are_named(tmp_path):
@@ -91,10 +92,13 @@ def test_a_shard_that_hangs_is_given_to_another_worker(tmp_path):
     assert time.monotonic() - begun < 120
 
 
-def test_images_on_which_each_worker_hangs_are_named_with_limit_and_flag(tmp_path):
+def test_images_on_which_each_worker_hangs_are_named_with_limit_and_flag(tmp_path, log_lines):
     line = r"images 0/0 to 0/2: not finished after 1 s, in 3 tries; .*more seconds with --shard-timeout"
     with pytest.raises(WorkerError, match=line):
         computed(always_hang, shards(tmp_path, 4), seconds=1)
+    assert log_lines == [
+        f"images 0/0 to 0/2: not finished after 1 s; given to another worker, try {number} of 3" for number in (2, 3)
+    ]
 
 
 def test_a_limit_counts_from_the_beginning_of_a_job_not_from_its_sending(tmp_path):
