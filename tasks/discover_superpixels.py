@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.errors import ImageError
 from data.files.images import read_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
@@ -80,6 +81,7 @@ def from_patches(
     Returns
     -------
     ndarray, (H, W), integer from 0
+        The borders of large images with many superpixels are coarse (`models.crf.crf_scale`).
     """
     import torch
 
@@ -170,13 +172,31 @@ class DiscoverSuperpixels(SplitStage):
         }
 
     def findings(self):
-        ones = counted(self, lambda sample, stored: np.array([stored.read("count") == 1]))
-        alone = int(np.sum(ones))
-        if not alone:
-            return []
-        return [f"{alone} of {len(self.samples)} images are one single superpixel: check --DiscoverSuperpixels-tau"]
+        from models.crf import crf_scale
+
+        def states(sample, stored):
+            count = int(stored.read("count"))
+            return np.array([count == 1, crf_scale(sample.size, count) < 1])
+
+        alone, large = counted(self, states) if self.samples else (0, 0)
+        found = []
+        if alone:
+            found.append(
+                f"{alone} of {len(self.samples)} images are one single superpixel: check --DiscoverSuperpixels-tau"
+            )
+        if large and self.units == "patches" and self.refinement == "crf":
+            found.append(
+                f"{large} of {len(self.samples)} images have too many pixels and superpixels for the memory of the "
+                "dense CRF: it has seen them smaller, so their borders are coarse; lower --DiscoverSuperpixels-tau"
+            )
+        return found
 
     def compute(self, sample, inputs):
         units = UNITS[self.units]
-        superpixels = units.function(sample, inputs, **units.settings(self)).astype(np.uint16)
-        return {"superpixel": superpixels, "count": np.uint16(superpixels.max() + 1)}
+        superpixels = units.function(sample, inputs, **units.settings(self))
+        if superpixels.max() >= NO_SUPERPIXEL:
+            raise ImageError(
+                f"{sample.image_id}: has {superpixels.max() + 1} superpixels, at most {NO_SUPERPIXEL} can be kept; "
+                "lower --DiscoverSuperpixels-tau or --DiscoverSuperpixels-cells"
+            )
+        return {"superpixel": superpixels.astype(np.uint16), "count": np.uint16(superpixels.max() + 1)}

@@ -1,7 +1,7 @@
 """The jobs of one ``map`` on Dask workers: sent, timed, and sent again if their worker process has died.
 
-Dask counts a job as failed, too, if it only waited at a worker that died. So each worker tells when it begins a job,
-and a job is blamed only for workers that have begun it.
+Dask counts a job as failed, too, if it only waited at a worker that died, or if its result was still there. So each
+worker tells when it begins a job, and a death is blamed only on the job that the worker began last.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -50,6 +51,7 @@ class _Sent:
     job: Any
     tries: int = 0
     losses: int = 0
+    key: str = ""
     told: str = ""
     workers: set[str] = field(default_factory=set)
     future: Future | None = None
@@ -78,6 +80,7 @@ class DaskJobs:
     def __init__(self, client: Client, function: Callable[[Any], Any], address: str, seconds: float):
         self.client, self.function, self.address, self.seconds = client, function, address, seconds
         self.sent: dict[str, _Sent] = {}  # key of the future -> job
+        self.begun: dict[str, str] = {}  # address of a worker -> key of the job that it began last
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self.without_worker = 0
         self.full: set[str] = set()  # addresses of workers that were ended because of their memory
@@ -126,18 +129,25 @@ class DaskJobs:
     def _send(self, sent: _Sent) -> None:
         # Scattered, not a part of the task: the probabilities of a shard are tens of megabytes.
         data = self._scattered(sent.job)
-        key = f"shard-{uuid.uuid4().hex}"
+        sent.key = key = f"shard-{uuid.uuid4().hex}"
         self.sent[key] = sent  # before the worker can tell of it
         sent.future = self.client.submit(_computed, self.function, self.topic, self.seconds, data, key=key, pure=False)
         sent.future.add_done_callback(self.done.put)
 
     def _scattered(self, job: Any):
+        begun = time.monotonic()
         while True:
             try:
                 (data,) = self.client.scatter([job], hash=False, timeout=SECONDS_PER_LINE)
+                self.without_worker = 0
                 return data
-            except OSError as error:  # there is no worker yet, or it died on the way; TimeoutError is an OSError
+            except OSError as error:  # there is no worker (TimeoutError), or it died on the way
+                self._check_scheduler(error)
+                if time.monotonic() - begun < SECONDS_PER_LINE:
+                    time.sleep(0.5)
+                    continue
                 self._no_worker(error)
+                begun = time.monotonic()
 
     def _next_done(self) -> Future:
         while True:
@@ -149,7 +159,6 @@ class DaskJobs:
 
     def _no_worker(self, error: Exception | None) -> None:
         """Tell that there is no worker; WorkerError if there will be none."""
-        self._check_scheduler(error)
         self.without_worker += 1
         if not self.address and self.without_worker == PATIENCE:
             raise WorkerError(
@@ -169,15 +178,16 @@ class DaskJobs:
         from distributed import KilledWorker
 
         self._check_scheduler(error)
-        if isinstance(error, KilledWorker):
-            sent.workers.add(error.last_worker.address)
-        if sent.told:
+        address = error.last_worker.address if isinstance(error, KilledWorker) else ""
+        sent.workers.add(address)
+        is_blamed = sent.told == LATE or (sent.told == BEGUN and self.begun.get(address) == sent.key)
+        if is_blamed:
             sent.tries += 1
         else:
             sent.losses += 1
         if sent.tries == TRIES or sent.losses == LOSSES:
             raise self._failure(sent) from error
-        if sent.told:
+        if is_blamed:
             reason = f"not finished after {self.seconds:g} s" if sent.told == LATE else "the worker process died"
             log.warning("%s: %s; given to another worker, try %d of %d", sent.images, reason, sent.tries + 1, TRIES)
         sent.told = ""
@@ -198,7 +208,8 @@ class DaskJobs:
         )
 
     def _hear(self, event: tuple) -> None:
-        key, told = event[1]
+        key, told, address = event[1]
+        self.begun[address] = key
         if sent := self.sent.get(key):
             sent.told = told
 
@@ -215,7 +226,11 @@ def _computed(function: Callable, topic: str, seconds: float, job: Any) -> Any:
         # This returns when the scheduler knows it: the process may end at once.
         with contextlib.suppress(OSError):  # it does not answer: then the job is only blamed less exactly
             sync(
-                worker.loop, worker.scheduler.log_event, callback_timeout=SECONDS_TO_TELL, topic=topic, msg=[key, what]
+                worker.loop,
+                worker.scheduler.log_event,
+                callback_timeout=SECONDS_TO_TELL,
+                topic=topic,
+                msg=[key, what, worker.address],
             )
 
     def end() -> None:

@@ -1,10 +1,14 @@
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.crf import crf_from_labels, crf_from_probabilities
-from models.crf_constants import CRF_PRESETS, CrfConstants
+import models.crf
+from models.crf import crf_from_labels, crf_from_probabilities, crf_scale
+from models.crf_constants import CRF_PRESETS, ENGINES, LATTICE_BYTES, CrfConstants
 
 pytest.importorskip("pydensecrf", reason="pydensecrf2 has no build for Python 3.13 and newer")
 
@@ -84,6 +88,64 @@ def test_one_label_needs_no_crf():
     image = two_colours()
     assert not crf_from_labels(image, np.zeros((10, 12), np.int64), 1, LOCAL).any()
     assert (crf_from_probabilities(image, np.ones((1, 10, 12)), LOCAL) == 1).all()
+
+
+MEASURED = """
+import numpy as np
+from models.crf import crf_from_labels
+from models.crf_constants import CRF_PRESETS
+import dataclasses
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+
+labels = np.arange(150 * 200).reshape(150, 200) // 10
+image = (labels % 251).astype(np.uint8)[..., None].repeat(3, 2)
+constants = dataclasses.replace(CRF_PRESETS["irn"], iterations=2)
+before = peak()
+refined = crf_from_labels(image, labels, 3000, constants)
+print((peak() - before) / (3000 * labels.size), (refined == labels).mean())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
+def test_many_labels_take_little_more_than_one_float_per_label_and_pixel():
+    """pydensecrf alone takes 28 to 32 bytes."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(models.crf.__file__).parent.parent)}
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True, env=environment
+    )
+    bytes_per_value, kept = map(float, result.stdout.split())
+    assert bytes_per_value < 10  # the buffers of a group do not grow with the problem
+    assert kept > 0.9
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_takes_too_much_memory_is_solved_on_a_smaller_image(monkeypatch, engine):
+    image = two_colours(40, 48)
+    labels = np.zeros((40, 48), np.int64)
+    labels[:, 18:] = 1  # six columns off
+    whole = crf_from_labels(image, labels, 2, CRF_PRESETS["irn"], engine)
+    monkeypatch.setattr(models.crf, "MEMORY", 40 * 48 / 4 * (2 * 4 + LATTICE_BYTES))
+    assert crf_scale(labels.shape, 2) == 0.5
+    small = crf_from_labels(image, labels, 2, CRF_PRESETS["irn"], engine)
+    assert (small.shape, small.dtype) == (labels.shape, np.int64)
+    assert (small == whole).mean() > 0.99
+    assert (small[::2, ::2] == small[1::2, 1::2]).all()  # squares of 2 x 2 pixels
+    probabilities = np.where(np.arange(2)[:, None, None] == labels, 0.7, 0.3)
+    refined = crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], engine)
+    assert (refined.shape, refined.dtype) == ((2, 40, 48), np.float32)
+    assert refined.sum(0) == pytest.approx(np.ones((40, 48)), abs=1e-3)
+    assert (refined.argmax(0) == whole).mean() > 0.95
+
+
+def test_the_number_of_labels_and_pixels_decides_over_the_scale():
+    assert crf_scale((480, 640), 500) == 1
+    for size, labels in (((480, 640), 5000), ((3000, 4000), 2), ((186_764, 500), 21)):
+        scale = crf_scale(size, labels)
+        assert 0 < scale < 1
+        pixels = size[0] * size[1] * scale**2
+        assert pixels * (4 * labels + LATTICE_BYTES) == pytest.approx(models.crf.MEMORY)
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from models.crf import crf_from_probabilities
-from models.crf_constants import CRF_PRESETS, ENGINES, CrfConstants, installed_engine
+from models.crf_constants import (
+    CRF_PRESETS,
+    ENGINES,
+    GROUP_VALUES,
+    LONGEST_SIDE,
+    CrfConstants,
+    group_size,
+    installed_engine,
+    pixel_blocks,
+)
 
 
 def test_the_presets_are_those_of_their_sources():
@@ -21,6 +30,42 @@ def test_constants_are_positive(preset):
     assert all(value > 0 for value in dataclasses.astuple(constants))
     assert isinstance(constants.iterations, int)
     assert constants.label_confidence < 1
+
+
+def test_a_smaller_image_has_smaller_distances_and_the_same_colours():
+    constants = CRF_PRESETS["irn"]
+    assert constants.at(0.5) == dataclasses.replace(constants, gaussian_sxy=1.5, bilateral_sxy=25.0)
+
+
+def test_lattice_coordinates_fit_into_16_bits():
+    constants = CRF_PRESETS["clip-es"]
+    assert constants.fitting((3000, 5000)) == constants
+    strip = constants.fitting((186_764, 1))
+    assert strip.gaussian_sxy == pytest.approx(186_764 / LONGEST_SIDE)
+    assert strip.bilateral_sxy == constants.bilateral_sxy
+    for dim, sides in (
+        (2, (1, 1)),
+        (5, (1, 1, 255 / 3 / LONGEST_SIDE, 255 / 3 / LONGEST_SIDE, 255 / 3 / LONGEST_SIDE)),
+    ):
+        scales = [np.sqrt(2 / 3) * (dim + 1) / np.sqrt((axis + 1) * (axis + 2)) for axis in range(dim)]
+        assert LONGEST_SIDE * np.dot(scales, sides) < 2**15 - dim
+
+
+@pytest.mark.parametrize(
+    ("labels", "pixels"), [(5, 1), (7, 640 * 480), (355, 320 * 240), (1300, 640 * 480), (9, 10**8)]
+)
+def test_groups_are_multiples_of_four_of_bounded_size_and_hardly_computed_in_vain(labels, pixels):
+    group = group_size(labels, pixels)
+    assert group % 4 == 0
+    assert group == 4 or group * pixels <= GROUP_VALUES or group < labels + 4
+    groups = -(-labels // group)
+    assert groups * group - labels < 4 * groups
+
+
+def test_blocks_cover_each_pixel_once():
+    for labels, pixels in ((3, 10), (2**19, 5), (2**21, 3)):
+        blocks = pixel_blocks(labels, pixels)
+        assert [pixel for block in blocks for pixel in range(pixels)[block]] == list(range(pixels))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

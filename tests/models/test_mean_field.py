@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.crf import crf_from_probabilities
+from models import mean_field
+from models.crf import crf_from_labels, crf_from_probabilities
 from models.crf_constants import CRF_PRESETS, CrfConstants
 from models.mean_field import PermutohedralLattice
 
@@ -42,6 +43,24 @@ def test_each_point_spreads_a_weight_of_one_over_the_corners_of_its_simplex():
     lattice = PermutohedralLattice(torch.randn(50, 4, generator=torch.Generator().manual_seed(0)))
     assert lattice.weights.sum(1) == pytest.approx(np.ones(50), abs=1e-5)
     assert lattice.weights.min() >= -1e-6
+
+
+def test_groups_of_labels_and_blocks_of_pixels_change_nothing(monkeypatch):
+    image, probabilities = scene(labels=7)
+    whole = crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], "torch")
+    monkeypatch.setattr(mean_field, "group_size", lambda labels, pixels: 4)
+    monkeypatch.setattr(mean_field, "pixel_blocks", lambda labels, pixels: [slice(0, 999), slice(999, pixels)])
+    monkeypatch.setattr(mean_field, "POINTS_AT_ONCE", 700)
+    np.testing.assert_array_equal(crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], "torch"), whole)
+
+
+def test_labels_are_those_of_the_best_probability():
+    image, _ = scene()
+    labels = np.random.default_rng(1).integers(0, 6, image.shape[:2])
+    constants = CRF_PRESETS["irn"]
+    probabilities = np.where(np.arange(6)[:, None, None] == labels, 0.7, 0.3 / 5)
+    expected = crf_from_probabilities(image, probabilities, constants, "torch").argmax(0)
+    np.testing.assert_array_equal(crf_from_labels(image, labels, 6, constants, "torch"), expected)
 
 
 def test_one_pixel_and_one_colour():

@@ -106,11 +106,11 @@ def test_a_limit_counts_from_the_beginning_of_a_job_not_from_its_sending(tmp_pat
 
 
 def test_a_worker_that_takes_too_much_memory_is_told_as_lack_of_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(system, "MEMORY_LIMIT", 1_600_000_000)
+    monkeypatch.setattr(system, "MEMORY_LIMIT", 800_000_000)
     with pytest.raises(
         MemoryError, match=r"images 0/0 to 0/2: the worker process was ended 3 times, as it took too much"
     ):
-        computed(need_a_gigabyte, shards(tmp_path, 2))
+        computed(need_a_gigabyte, shards(tmp_path, 1), processes=1)
 
 
 @pytest.fixture
@@ -130,3 +130,33 @@ def test_a_scheduler_that_goes_is_one_line(scheduler, monkeypatch, log_lines):
     with pytest.raises(WorkerError, match=f"the Dask scheduler at '{address}' has gone; completed shards are kept"):
         computed(slow, range(2), 1, address)
     assert f"waiting for a worker of {address}" in log_lines
+
+
+class NoWorkers:
+    """A client whose workers all end and do not start again; `losses` of them are lost on the way to it."""
+
+    status = "running"
+
+    def __init__(self, losses=0):
+        self.losses = losses
+
+    def subscribe_topic(self, *arguments):
+        pass
+
+    def ncores(self):
+        return {}
+
+    def scatter(self, jobs, hash, timeout):
+        if self.losses:
+            self.losses -= 1
+            raise OSError("connection closed")
+        time.sleep(timeout)
+        raise TimeoutError
+
+
+def test_local_workers_that_do_not_start_again_are_one_line(monkeypatch, log_lines):
+    monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.2)
+    jobs = DaskJobs(NoWorkers(losses=1), slow, "", 0)
+    with pytest.raises(WorkerError, match="all worker processes have ended, and none starts again; completed shards"):
+        list(jobs.results([1], 2))
+    assert log_lines == ["waiting for a worker of this machine"] * 2
