@@ -43,12 +43,10 @@ def test_lattice_coordinates_fit_into_16_bits():
     strip = constants.fitting((186_764, 1))
     assert strip.gaussian_sxy == pytest.approx(186_764 / LONGEST_SIDE)
     assert strip.bilateral_sxy == constants.bilateral_sxy
-    for dim, sides in (
-        (2, (1, 1)),
-        (5, (1, 1, 255 / 3 / LONGEST_SIDE, 255 / 3 / LONGEST_SIDE, 255 / 3 / LONGEST_SIDE)),
-    ):
+    for features in ([LONGEST_SIDE] * 2, [LONGEST_SIDE] * 2 + [255 / 3] * 3):  # colours of clip-es
+        dim = len(features)
         scales = [np.sqrt(2 / 3) * (dim + 1) / np.sqrt((axis + 1) * (axis + 2)) for axis in range(dim)]
-        assert LONGEST_SIDE * np.dot(scales, sides) < 2**15 - dim
+        assert np.dot(scales, features) < 2**15 - dim
 
 
 @pytest.mark.parametrize(

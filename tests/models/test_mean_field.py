@@ -45,13 +45,15 @@ def test_each_point_spreads_a_weight_of_one_over_the_corners_of_its_simplex():
     assert lattice.weights.min() >= -1e-6
 
 
-def test_groups_of_labels_and_blocks_of_pixels_change_nothing(monkeypatch):
+def test_groups_of_labels_and_blocks_of_pixels_change_nothing_but_the_last_digit(monkeypatch):
     image, probabilities = scene(labels=7)
     whole = crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], "torch")
     monkeypatch.setattr(mean_field, "group_size", lambda labels, pixels: 4)
     monkeypatch.setattr(mean_field, "pixel_blocks", lambda labels, pixels: [slice(0, 999), slice(999, pixels)])
     monkeypatch.setattr(mean_field, "POINTS_AT_ONCE", 700)
-    np.testing.assert_array_equal(crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], "torch"), whole)
+    parts = crf_from_probabilities(image, probabilities, CRF_PRESETS["irn"], "torch")
+    np.testing.assert_allclose(parts, whole, atol=5e-6)
+    np.testing.assert_array_equal(parts.argmax(0), whole.argmax(0))
 
 
 def test_labels_are_those_of_the_best_probability():

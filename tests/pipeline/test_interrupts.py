@@ -21,13 +21,18 @@ LINES = {
 }
 
 
+def take_ctrl_c():
+    """Tests that a shell runs in the background ignore Ctrl-C, and so would the commands that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """The real command in a process group of its own, as a shell starts it."""
 
     def __init__(self, line, *arguments, **environment):
         self.process = subprocess.Popen(
             luigi_command("RunAll", *line.flags(), *arguments), cwd=line.folder, env=os.environ | environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=take_ctrl_c,
         )  # fmt: skip
 
     def said(self, text: str) -> None:
@@ -37,7 +42,10 @@ class Run:
     def ended_by(self, number: int) -> float:
         """Check exit code, output and that no process is left. Returns the seconds until then."""
         begun = time.monotonic()
-        output, errors = self.process.communicate(timeout=120)
+        try:
+            output, errors = self.process.communicate(timeout=120)
+        finally:
+            self.process.kill()  # nothing happens to it if it has ended
         lines = errors.splitlines()
         assert (self.process.returncode, lines[-1:]) == (128 + number, [LINES[number]]), errors
         assert output == ""
@@ -110,7 +118,8 @@ import atexit
 atexit.register(lambda: print("cleaning up", flush=True) or time.sleep(60))
 os.kill(os.getpid(), signal.SIGTERM)
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], preexec_fn=take_ctrl_c, **pipes) as process:
         assert process.stdout.readline() == b"cleaning up\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
