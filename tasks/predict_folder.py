@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import SettingError
+from data.files.facts import changed
 from data.files.fingerprint import hash_file
 from data.files.images import read_image
 from data.files.label_export import exported_png, voc_palette
@@ -122,7 +123,7 @@ class PredictFolder(luigi.Task):
         model = self._model.load_segmenter(device)
         waiting, recorded, told = self._waiting(), self._recorded(), time.monotonic()
         for path in track(waiting, "PredictFolder", len(waiting), "image"):
-            image = read_image(path)
+            before, image = hash_file(path), read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
                 likeliest = model.network.predict(seen, self.scales, self.flip)[0].argmax(0)
@@ -130,7 +131,10 @@ class PredictFolder(luigi.Task):
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
             write_bytes(target, exported_png(labels, len(model.class_names) - 1))
-            recorded[target.name] = cast(list[str], self._hashes(path))
+            found = cast(list[str], self._hashes(path))
+            if found[0] != before:
+                raise changed(path)
+            recorded[target.name] = found
             if time.monotonic() - told > SECONDS_PER_RECORD:
                 self._write_record(recorded, model.class_names)
                 told = time.monotonic()
