@@ -15,7 +15,7 @@ from PIL import Image
 from models.crf_constants import ENGINES, LATTICE_BYTES, CrfConstants
 from models.crf_pydensecrf import beliefs_by_pydensecrf
 
-MEMORY = 2.2e9
+MEMORY = 1.9e9
 """Bytes that the probabilities and the lattices may take. Buffers of a fixed size come to them."""
 
 
@@ -29,10 +29,10 @@ def crf_scale(size: tuple[int, int], num_labels: int) -> float:
 
     Examples
     --------
-    >>> crf_scale((480, 640), 1600), crf_scale((1080, 1920), 81)
+    >>> crf_scale((480, 640), 1300), crf_scale((1080, 1920), 21)
     (1.0, 1.0)
     >>> round(crf_scale((3000, 4000), 21), 2), round(crf_scale((3000, 4000), 1000), 2)
-    (0.48, 0.2)
+    (0.45, 0.18)
     """
     pixels = MEMORY / (4 * num_labels + LATTICE_BYTES)
     return min(1.0, math.sqrt(pixels / (size[0] * size[1])))

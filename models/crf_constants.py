@@ -59,7 +59,7 @@ LONGEST_SIDE = 5000
 LATTICE_BYTES = 700
 """Bytes per pixel of the lattices: a noisy photograph with the preset clip-es takes 500 in pydensecrf, 650 in torch."""
 
-GROUP_VALUES = 2**23
+GROUP_VALUES = 2**22
 """Labels times pixels whose messages are computed together. About ten buffers of 4 bytes have this size."""
 
 BLOCK_VALUES = 2**20
@@ -72,7 +72,7 @@ def group_size(num_labels: int, pixels: int) -> int:
     Examples
     --------
     >>> group_size(500, 640 * 480), group_size(100, 640 * 480), group_size(500, 2048 * 2048)
-    (24, 20, 4)
+    (12, 12, 4)
     """
     groups = math.ceil(num_labels / max(4, GROUP_VALUES // pixels // 4 * 4))
     return math.ceil(num_labels / groups / 4) * 4
