@@ -104,6 +104,7 @@ class CommandLineHere(CommandLine):
     def _run(self, command, environment):
         assert environment is None, "a process of its own has an environment of its own: use apart()"
         forget_instances()
+        forget_log_of_luigi()
         log = logging.getLogger("depthseed")
         handlers, log.handlers = log.handlers, [logging.StreamHandler(sys.stderr)]
         given, sys.argv = sys.argv, command  # error lines name the flag
@@ -118,10 +119,15 @@ class CommandLineHere(CommandLine):
             code = 1
         finally:
             log.handlers, sys.argv = handlers, given
-            logging.getLogger("luigi-interface").handlers.clear()  # they hold this test's captured stream
-            InterfaceLogging._configured = False
+            forget_log_of_luigi()
         captured = self.capsys.readouterr()
         return subprocess.CompletedProcess(command, code, captured.out, captured.err)
+
+
+def forget_log_of_luigi() -> None:
+    """Let luigi set up its log anew: its handlers hold the stream of the test that was first to run a task."""
+    logging.getLogger("luigi-interface").handlers.clear()
+    InterfaceLogging._configured = False
 
 
 def contents(folder: Path) -> dict[str, bytes]:
