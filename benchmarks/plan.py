@@ -52,6 +52,7 @@ def make_data_set(root: Path, count: int) -> None:
 
 def fill_artifacts(tasks, count: int) -> int:
     """Give every stage a complete artifact with as many files as a real one; the number of stages."""
+    from data.store.artifact import Artifact
     from data.store.sharded import ShardedStore
     from pipeline.dag import stages
     from tasks.runtime.layout import SHARD_SIZE
@@ -72,7 +73,7 @@ def fill_artifacts(tasks, count: int) -> int:
             artifact.path.mkdir(parents=True, exist_ok=True)
             (artifact.path / "stage.json").write_text("{}")
             parents = {f"{name} {up.identity}": up.artifact.digest() for name, up in stage.required.items()}
-            artifact.finish(parents)
+            Artifact.finish(artifact, parents, stage.identity)  # a store would first look into its shards
     return len(done)
 
 

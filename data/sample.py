@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
 
+import numpy as np
+
+from data.columns import JSON, TEXT, Columns
 from data.errors import DatasetError
 
 TRAIN = "train"
@@ -87,6 +92,171 @@ class Sample:
     size: tuple[int, int] = (0, 0)
 
 
+COLUMNS = {
+    "image_id": TEXT, "split": TEXT, "image": TEXT, "tags": JSON, "depth": TEXT, "depth_unit": "float64",
+    "size": "int32,2", "coarse": JSON, "truth": JSON,
+}  # fmt: skip
+"""The columns of a table of samples, see `Sample`. Paths are texts, relative to the root where they are below it."""
+
+
+class Samples(Sequence[Sample]):
+    """Samples in a fixed order, kept as columns. A `Sample` is made each time it is asked for.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the data set.
+    table : Columns
+        Has the columns `COLUMNS`.
+
+    Examples
+    --------
+    >>> samples = Samples.of(Path("set"), [Sample("a", "train", Path("set/a.jpg"), (1, 3), size=(240, 320))])
+    >>> samples[0].image.as_posix(), samples[0].tags, samples.sizes.tolist()
+    ('set/a.jpg', (1, 3), [[240, 320]])
+    """
+
+    def __init__(self, root: Path, table: Columns):
+        self.root, self.table = root, table
+
+    @classmethod
+    def of(cls, root: Path, samples: Iterable[Sample]) -> Samples:
+        """Some samples as columns; a generator never has all of them in memory.
+
+        Raises
+        ------
+        DatasetError
+            If a name has bytes that are no text.
+        """
+        if isinstance(samples, Samples) and samples.root == root:
+            return samples
+        return cls.of_rows(root, map(_Place(root).row, samples))
+
+    @classmethod
+    def of_rows(cls, root: Path, rows: Iterable[Mapping[str, Any]]) -> Samples:
+        """Samples from rows with the columns `COLUMNS`; raises as `of`."""
+        try:
+            return cls(root, Columns.of_rows(COLUMNS, rows))
+        except UnicodeEncodeError as error:
+            raise _no_name(root, error.object) from error
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the images."""
+        return self.table.values["image_id"].tolist()
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Height and width of each image in pixels, (N, 2) int32."""
+        return self.table.values["size"]
+
+    @property
+    def tag_sets(self) -> list[tuple[int, ...]]:
+        """The different sets of tags."""
+        return [tuple(json.loads(text or "[]")) for text in np.unique(self.table.values["tags"]).tolist()]
+
+    def of_split(self, split: str) -> Samples:
+        """The samples of a split; nothing is copied where they follow each other."""
+        places = np.flatnonzero(self.table.values["split"] == split)
+        is_run = len(places) and places[-1] - places[0] + 1 == len(places)
+        return self.taken(slice(int(places[0]), int(places[-1]) + 1) if is_run else places)
+
+    def taken(self, places: np.ndarray | slice) -> Samples:
+        """Some of the samples, as NumPy indexes them."""
+        return Samples(self.root, self.table.taken(places))
+
+    def ordered(self) -> Samples:
+        """The samples sorted: train first, then by image id."""
+        by_id = np.argsort(self.table.values["image_id"], kind="stable")
+        return self.taken(by_id[np.argsort(self.table.values["split"][by_id] != TRAIN, kind="stable")])
+
+    def replaced(self, **columns: np.ndarray) -> Samples:
+        """The same samples with other columns, as those of the table are."""
+        return Samples(self.root, self.table.replaced(**columns))
+
+    def with_truth_of(self, others: Samples) -> Samples:
+        """The same samples with the ground truth of `others`, which have the same ids.
+
+        Raises
+        ------
+        KeyError
+            If an id is missing there.
+        """
+        place = {image_id: place for place, image_id in enumerate(others.ids)}
+        places = np.array([place[image_id] for image_id in self.ids])
+        return self.replaced(truth=others.table.values["truth"][places])
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Samples: ...
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return self.taken(place)
+        return _Place(self.root).sample(self.table.row(place))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(_Place(self.root).sample, self.table.rows())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Place:
+    """Makes rows of samples, and samples of rows, for a data set in a folder."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.below = "" if str(root) == "." else os.path.join(root, "")
+
+    def row(self, sample: Sample) -> dict[str, Any]:
+        return {
+            **{name: getattr(sample, name) for name in ("image_id", "split", "tags", "depth_unit", "size")},
+            "image": self._relative(sample.image),
+            "depth": sample.depth and self._relative(sample.depth),
+            "coarse": self._rows(sample.coarse),
+            "truth": self._rows(sample.truth),
+        }
+
+    def sample(self, row: Mapping[str, Any]) -> Sample:
+        return Sample(
+            image_id=row["image_id"],
+            split=row["split"],
+            image=self.root / row["image"],
+            tags=tuple(row["tags"]),
+            depth=self.root / row["depth"] if row["depth"] else None,
+            depth_unit=row["depth_unit"],
+            truth=self._layers(row["truth"]),
+            coarse=self._layers(row["coarse"]),
+            size=tuple(row["size"]),
+        )
+
+    def _rows(self, layers: Iterable[LabelLayer]) -> list[list]:
+        return [[self._relative(layer.path), layer.class_index, layer.encoding, layer.member] for layer in layers]
+
+    def _layers(self, rows: Iterable[Sequence]) -> tuple[LabelLayer, ...]:
+        return tuple(LabelLayer(self.root / path, *described) for path, *described in rows)
+
+    def _relative(self, path: Path) -> str:
+        text = os.fspath(path)
+        return text[len(self.below) :] if text.startswith(self.below) else os.path.abspath(text)
+
+
+def _no_name(root: Path, image_id: str) -> DatasetError:
+    return DatasetError(
+        f"{root}: {image_id!r} is no name for an image, since results become files of this name; rename the image"
+    )
+
+
 @dataclass(frozen=True)
 class DatasetIndex:
     """All samples of a data set. One of the splits may be empty: what needs it asks for it (`require_training`).
@@ -97,19 +267,19 @@ class DatasetIndex:
         Folder of the data set.
     class_names : tuple of str
         Names of the classes 0..K. Class 0 is the background, or the first class of a set without background.
-    samples : tuple of Sample
-        Sorted by split (train first) and image id.
+    samples : Samples
+        Sorted by split (train first) and image id. Any iterable of `Sample` becomes one.
 
     Raises
     ------
     DatasetError
         If there is no sample, there are more than `LARGEST_CLASS` foreground classes, or two classes or two samples
-        have the same name.
+        have the same name, or a name cannot be one.
     """
 
     root: Path
     class_names: tuple[str, ...]
-    samples: tuple[Sample, ...]
+    samples: Samples
 
     def __post_init__(self):
         if self.num_classes > LARGEST_CLASS:
@@ -120,18 +290,16 @@ class DatasetIndex:
         if len(set(self.class_names)) < len(self.class_names):
             name = next(name for name in self.class_names if self.class_names.count(name) > 1)
             raise DatasetError(f"{self.root}: two classes are called '{name}'; rename one of them")
+        object.__setattr__(self, "samples", Samples.of(self.root, self.samples))
         if not self.samples:
             raise DatasetError(f"{self.root}: has no images; put images there or choose another --data-root")
         seen = set()
-        for sample in self.samples:
-            if NO_NAME.search(sample.image_id):
-                raise DatasetError(
-                    f"{self.root}: {sample.image_id!r} is no name for an image, since results become files of this "
-                    "name; rename the image"
-                )
-            if sample.image_id in seen:
-                raise DatasetError(f"{self.root}: two images are called {sample.image_id}; rename one of them")
-            seen.add(sample.image_id)
+        for image_id in self.samples.ids:
+            if NO_NAME.search(image_id):
+                raise _no_name(self.root, image_id)
+            if image_id in seen:
+                raise DatasetError(f"{self.root}: two images are called {image_id}; rename one of them")
+            seen.add(image_id)
 
     def require_training(self) -> None:
         """Check that the data set can be learnt from; the stages that train call this.
@@ -144,7 +312,7 @@ class DatasetIndex:
         train = self.split(TRAIN)
         if not train:
             raise DatasetError(f"{self.root}: the train split is empty; put images there or choose another --data-root")
-        if not any(sample.tags for sample in train):
+        if not any(train.tag_sets):
             raise DatasetError(f"{self.root}: no training image has a tag; image-level tags are needed for training")
 
     @property
@@ -155,56 +323,35 @@ class DatasetIndex:
     @property
     def has_depth(self) -> bool:
         """True if every sample has a depth file."""
-        return all(sample.depth is not None for sample in self.samples)
+        return bool((self.samples.table.values["depth"] != "").all())
 
-    def split(self, name: str) -> tuple[Sample, ...]:
+    def split(self, name: str) -> Samples:
         """Samples of one split (`TRAIN` or `EVALUATION`), in the order that every artifact uses."""
-        return tuple(sample for sample in self.samples if sample.split == name)
+        return self.samples.of_split(name)
 
-    def to_json(self) -> dict:
-        """The index as plain data, without the ground truth. Paths below the root are relative to it.
+    def lines(self) -> Iterator[str]:
+        """The index as lines of JSON text, one per sample, without the ground truth.
 
         The stages that learn read only this. So they do not know the files of the ground truth.
         """
-
-        def relative(path: Path | None) -> str | None:
-            if path is None:
-                return None
-            return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
-
-        def as_json(layer: LabelLayer) -> list:
-            return [relative(layer.path), layer.class_index, layer.encoding, layer.member]
-
-        rows = [
-            {
-                **{key: getattr(sample, key) for key in ("image_id", "split", "tags", "depth_unit", "size")},
-                "image": relative(sample.image),
-                "depth": relative(sample.depth),
-                **({"coarse": [as_json(layer) for layer in sample.coarse]} if sample.coarse else {}),
-            }
-            for sample in self.samples
-        ]
-        return {"class_names": self.class_names, "samples": rows}
+        yield f'{{"class_names": {json.dumps(self.class_names)}, "samples": [\n'
+        before = ""
+        for row in self.samples.table.rows():
+            del row["truth"]
+            yield before + json.dumps(row)
+            before = ",\n"
+        yield "\n]}\n"
 
     @classmethod
-    def from_json(cls, root: Path, content: dict) -> DatasetIndex:
-        """The index that `to_json` wrote, for a data set whose folder is now `root`."""
-        samples = tuple(
-            Sample(
-                image_id=row["image_id"],
-                split=row["split"],
-                image=root / row["image"],
-                tags=tuple(row["tags"]),
-                depth=row["depth"] and root / row["depth"],
-                depth_unit=row["depth_unit"],
-                coarse=tuple(LabelLayer(root / path, *described) for path, *described in row.get("coarse", ())),
-                size=tuple(row["size"]),
-            )
-            for row in content["samples"]
-        )
-        return cls(root, tuple(content["class_names"]), samples)
+    def from_lines(cls, root: Path, lines: Iterable[bytes]) -> DatasetIndex:
+        """The index that `lines` wrote, for a data set whose folder is now `root`."""
+        lines = iter(lines)
+        first = next(lines)
+        rows = (json.loads(line.rstrip(b",\n")) for line in lines if line.startswith(b"{"))
+        names = json.loads(first + b"]}")["class_names"]
+        return cls(root, tuple(names), Samples.of_rows(root, rows))
 
-    def fingerprint(self, hash_file, truth: bool = False) -> str:
+    def fingerprint(self, hash_file: Callable[[str], str], truth: bool = False) -> str:
         """Content hash of what a stage can learn from: ids, splits, tags, class names, depth units and file contents.
 
         The folder of the data set is not part of the hash, so a data set may be moved.
@@ -212,7 +359,7 @@ class DatasetIndex:
         Parameters
         ----------
         hash_file : callable
-            Path -> hex digest (`data.files.fingerprint.FileHashes`).
+            Path as text -> hex digest (`data.files.fingerprint.FileHashes`).
         truth : bool
             Hash only class names, ids and ground truth. The stages that read the ground truth depend on this hash.
 
@@ -221,31 +368,22 @@ class DatasetIndex:
         str
             32 hex characters.
         """
-        rows: list[list[object]] = []
-        for sample in self.samples:
-            row: list[object]
-            if truth:
-                row = [sample.image_id, self._contents(sample.truth, hash_file)]
-            else:
-                row = [
-                    sample.image_id,
-                    sample.split,
-                    sample.tags,
-                    hash_file(sample.image),
-                    sample.depth and hash_file(sample.depth),
-                    sample.depth_unit,
-                    *self._contents(sample.coarse, hash_file),
-                ]
-            rows.append(row)
-        text = json.dumps([self.class_names, rows])
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(json.dumps(self.class_names).encode(), digest_size=16)
+        names = ("image_id",) if truth else ("image_id", "split", "tags", "depth_unit")
+        files, layers = ((), "truth") if truth else (("image", "depth"), "coarse")
+        for block in self.samples.table.blocks():
+            hashed = [block.values[name].tolist() for name in names]
+            hashed += [[path and hash_file(self._path(path)) for path in block.values[name].tolist()] for name in files]
+            hashed.append([self._contents(row[layers], hash_file) for row in block.rows([layers])])
+            digest.update(json.dumps(hashed).encode())
+        return digest.hexdigest()
 
-    @staticmethod
-    def _contents(layers: Sequence[LabelLayer], hash_file) -> list[list]:
-        return [
-            [layer.class_index, hash_file(layer.path), *([layer.encoding, layer.member] if layer.encoding else [])]
-            for layer in layers
-        ]
+    def _contents(self, layers: Sequence, hash_file: Callable[[str], str]) -> list[list]:
+        return [[hash_file(self._path(path)), *described] for path, *described in layers]
+
+    def _path(self, text: str) -> str:
+        """The path of a row, as text: 10^5 objects of the type Path take a second."""
+        return os.path.join(self.root, text)
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[int]:

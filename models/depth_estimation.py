@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +24,15 @@ class DepthEstimator(nn.Module):
         super().__init__()
         self.network, self.processor = network, processor
 
-    def forward(self, images: Sequence[np.ndarray]) -> list[Tensor]:
-        """RGB images (H, W, 3), uint8 -> depth of each (H, W), float32, in the unit of the network."""
-        inputs = self.processor(images=list(images), return_tensors="pt")
-        device = next(self.network.parameters()).device
-        outputs = self.network(**{name: values.to(device) for name, values in inputs.items()})
-        sizes = [image.shape[:2] for image in images]
-        found = self.processor.post_process_depth_estimation(outputs, target_sizes=sizes)
-        return [item["predicted_depth"].float() for item in found]
+    def prepared(self, image: np.ndarray) -> Tensor:
+        """RGB image (H, W, 3), uint8 -> what the network takes, (3, h, w) float32: resized and normalised."""
+        return self.processor(images=[image], return_tensors="pt")["pixel_values"][0]
+
+    def forward(self, inputs: Tensor, size: tuple[int, int]) -> Tensor:
+        """What `prepared` has made of B images of `size` (H, W) -> depth (B, H, W), float32, in the network's unit."""
+        outputs = self.network(pixel_values=inputs)
+        found = self.processor.post_process_depth_estimation(outputs, target_sizes=[size] * len(inputs))
+        return torch.stack([item["predicted_depth"].float() for item in found])
 
 
 def depth_of_disparity(disparity: Tensor, near: float, far: float) -> Tensor:

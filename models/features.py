@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import check_backbone, is_vit
+from models.hooks import of_this_thread
 
 
 def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -65,7 +66,7 @@ class VitKeys(PatchFeatures):
         images = self.whole_patches(images)
         attention = self.network.blocks[-1].attn
         caught: list[Tensor] = []
-        hook = attention.qkv.register_forward_hook(lambda module, inputs, output: caught.append(output))
+        hook = attention.qkv.register_forward_hook(of_this_thread(lambda module, inputs, output: caught.append(output)))
         try:
             self.network.forward_features(images)
         finally:

@@ -77,10 +77,9 @@ def faint_superpixels(strongest: Tensor, superpixels: Tensor, gamma: float) -> T
     -------
     Tensor, (H, W), bool
     """
-    _, flat = torch.unique(superpixels, return_inverse=True)
-    flat = flat.flatten()
+    flat = (superpixels - superpixels.min()).flatten()
     total = torch.bincount(flat, weights=strongest.flatten().double())
-    mean = total / torch.bincount(flat)
+    mean = (total / torch.bincount(flat)).nan_to_num(nan=torch.inf)  # a number that no pixel has
     faint = (mean < gamma).index_fill(0, mean.argmin(), True)
     return faint[flat].view_as(superpixels)
 

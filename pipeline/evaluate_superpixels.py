@@ -121,7 +121,7 @@ class EvaluateSuperpixels(StageTask):
 
     def work(self) -> int:
         from pipeline.report.charts import lines_svg
-        from tasks.runtime.counting import jobs_over, total_counts
+        from tasks.runtime.counting import JobsOver, total_counts
 
         dataset = self.required["dataset"].read_with_truth()
         samples = dataset.split(self.split)
@@ -129,12 +129,11 @@ class EvaluateSuperpixels(StageTask):
             raise DatasetError(
                 f"{self.dataset}: the {self.split} split has no ground truth to measure superpixels with"
             )
-        jobs = [
-            job
+        parts = [
+            JobsOver(stage.open(), SUPERPIXELS, samples, count_image, dataset.num_classes, variant)
             for variant, stage in self.variants.items()
-            for job in jobs_over(stage.open(), SUPERPIXELS, samples, count_image, dataset.num_classes, variant)
         ]
-        totals = total_counts(self, jobs)
+        totals = total_counts(self, parts)
         rows = {
             variant: summary(counts, confusion.toarray(), images)
             for variant in self.variants

@@ -23,15 +23,24 @@ SHEET_IMAGES = 12
 
 
 def status_table(task: StageTask) -> str:
-    """A table with one line per stage: state, identity, files, MB on disk, seconds, images per second."""
-    lines = [f"{'stage':26}{'state':16}{'identity':16}{'files':>6}{'MB':>10}{'seconds':>10}{'images/s':>10}"]
+    """A table with one line per stage: state, identity, files, MB on disk, seconds, images per second.
+
+    For a network, it also has the share of time in which its device waited for data, and the peak of its memory.
+    """
+    lines = [
+        f"{'stage':26}{'state':16}{'identity':16}{'files':>6}{'MB':>10}{'seconds':>10}{'images/s':>10}{'waited':>8}"
+        f"{'GPU MB':>8}"
+    ]
     for stage in stages(task):
         files, size = stage.artifact.size() if stage.artifact.path.exists() else (0, 0)
         record = stage.record()
         seconds = f"{record['seconds']:.1f}" if record else "–"
         rate = f"{record['images_per_second']:.1f}" if record.get("images_per_second") else "–"
+        waited = f"{record['device_wait_share']:.0%}" if record.get("device_wait_share") is not None else "–"
+        memory = record.get("peak_device_memory_mb") or "–"
         lines.append(
             f"{stage.label:26}{state(stage):16}{stage.identity:16}{files:>6}{size / 1e6:>10.1f}{seconds:>10}{rate:>10}"
+            f"{waited:>8}{memory:>8}"
         )
     return "\n".join(lines)
 

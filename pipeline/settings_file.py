@@ -15,7 +15,7 @@ log = logging.getLogger("depthseed")
 
 OTHER_SECTIONS = frozenset({
     "batch_notifier", "core", "dask", "email", "execution_summary", "logging", "resources", "retcode", "scheduler",
-    "sendgrid", "slurm", "smtp", "task_history", "worker",
+    "sendgrid", "slurm", "slurm-cpu", "slurm-gpu", "slurm-training", "smtp", "task_history", "worker",
 })  # fmt: skip
 """Sections of luigi, and those of this project that belong to no task."""
 

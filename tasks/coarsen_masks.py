@@ -75,8 +75,11 @@ class CoarsenMasks(ImageStage):
     def arrays(self, samples):
         return {"label": label_map(samples, "coarse label: class number, 65535 unlabelled")}
 
+    def count(self, sample, image, num_classes):
+        return class_pixels(image.read("label"), num_classes)
+
     def findings(self):
-        pixels = class_pixels(self, "label")
+        pixels = self.counts()
         require_labels(self, pixels, "lower --CoarsenMasks-radius, or check the label files")
         return classes_without(self, pixels, "coarse label")
 

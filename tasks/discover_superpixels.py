@@ -16,7 +16,6 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import Choice, RegistryParameter, flag, nonzero, one_of, only
-from tasks.runtime.quality import counted
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -133,7 +132,7 @@ class DiscoverSuperpixels(SplitStage):
     of each pixel (uint16, from 0) and the number of superpixels of each image.
     """
 
-    version = 2
+    version = 3
 
     tau = number(0.5, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
@@ -171,14 +170,14 @@ class DiscoverSuperpixels(SplitStage):
             "count": ArraySpec((), (), "uint16", NO_SUPERPIXEL, {"long_name": "superpixels of the image"}),
         }
 
-    def findings(self):
+    def count(self, sample, image, num_classes):
         from models.crf import crf_scale
 
-        def states(sample, stored):
-            count = int(stored.read("count"))
-            return np.array([count == 1, crf_scale(sample.size, count) < 1])
+        count = int(image.read("count"))
+        return np.array([count == 1, crf_scale(sample.size, count) < 1], np.int64)
 
-        alone, large = counted(self, states) if self.samples else (0, 0)
+    def findings(self):
+        alone, large = self.counts() if self.samples else (0, 0)
         found = []
         if alone:
             found.append(

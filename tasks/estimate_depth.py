@@ -19,8 +19,8 @@ from tasks.runtime.parameters import one_of, only
 class EstimateDepth(SplitStage):
     """Depth maps in metres by a network of the transformers library. Runs only with ``--LoadDepth-source estimate``."""
 
-    resources = {"gpu": 1}
     in_workers = False
+    autocasts = True
 
     model = luigi.Parameter(
         default="depth-anything/Depth-Anything-V2-Small-hf",
@@ -50,22 +50,32 @@ class EstimateDepth(SplitStage):
     def arrays(self, samples):
         return {"depth": image_map(samples, "float32", float("nan"), f"depth estimated by {self.model}", "m")}
 
-    def batch_function(self, dataset):
+    def network_inputs(self):
+        return {}
+
+    def network(self):
         import torch
 
         from models.depth_estimation import depth_of_disparity
+        from tasks.runtime.network_map import BatchNetwork
         from tasks.runtime.training_loop import choose_device
 
-        estimator = self.estimator().to(choose_device(self.device)).eval()
+        device = choose_device(self.device)
+        estimator = self.estimator().to(device).eval()
 
-        def depth_of(samples):
-            with torch.inference_mode():
-                estimates = estimator([read_image(sample.image).copy() for sample in samples])  # copies are writable
+        def depth_of(inputs, samples):
+            estimates = estimator(inputs, samples[0].size)
             if self.gives == "inverse":
-                estimates = [depth_of_disparity(values, self.near, self.far) for values in estimates]
-            return ({"depth": values.cpu().numpy()} for values in estimates)
+                estimates = torch.stack([depth_of_disparity(values, self.near, self.far) for values in estimates])
+            return {"depth": estimates}
 
-        return depth_of
+        def results(found, samples):
+            return ({"depth": values} for values in found["depth"].numpy())
+
+        def read(sample):
+            return estimator.prepared(read_image(sample.image).copy())  # the processor needs a writable array
+
+        return BatchNetwork(device, depth_of, results, read)
 
     def estimator(self):
         """The network with its weights, a `models.depth_estimation.DepthEstimator`.

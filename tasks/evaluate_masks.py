@@ -120,16 +120,14 @@ class EvaluateMasks(StageTask):
         return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
-        from tasks.runtime.counting import jobs_over, total_counts
+        from tasks.runtime.counting import JobsOver, total_counts
 
         dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
-        jobs = [
-            job
-            for name in self.scored
-            for samples in [dataset.split(RESULTS[name].split)]
-            for job in jobs_over(inputs[name], MAPS, samples, self._counter(name), dataset.num_classes, name)
-        ]
-        totals = total_counts(self, jobs)
+        parts = []
+        for name in self.scored:
+            samples, counter = dataset.split(RESULTS[name].split), self._counter(name)
+            parts.append(JobsOver(inputs[name], MAPS, samples, counter, dataset.num_classes, name))
+        totals = total_counts(self, parts)
         scores = {name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored}
         write_json(self.artifact.path / SCORES, scores)
         return sum(counts[-1] for counts in totals.values())

@@ -12,7 +12,6 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of
-from tasks.runtime.quality import counted
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
@@ -27,8 +26,8 @@ class ExtractCams(ImageStage):
     """
 
     version = 2
-    resources = {"gpu": 1}
     in_workers = False
+    autocasts = True
 
     scales = scales_parameter((1.0, 1.5), "scales of the image, relative to its size")
     flip = flag(True, "also use the mirrored image")
@@ -58,13 +57,13 @@ class ExtractCams(ImageStage):
             "slot_class": ArraySpec(("slot",), (slots,), "int16", -1, {"long_name": "class of each slot, -1 = none"}),
         }  # fmt: skip
 
-    def findings(self):
-        def count(sample, stored):
-            cams = stored.read("cam")[: len(sample.tags)]
-            flat = sum(bool(cam.min() == cam.max()) for cam in cams)
-            return np.array([len(cams), flat])
+    def count(self, sample, image, num_classes):
+        cams = image.read("cam")[: len(sample.tags)]
+        flat = sum(bool(cam.min() == cam.max()) for cam in cams)
+        return np.array([len(cams), flat])
 
-        total, flat = counted(self, count)
+    def findings(self):
+        total, flat = self.counts()
         if total and flat == total:
             raise QualityError(
                 f"ExtractCams: all {total} CAMs have one value everywhere, so the classifier has found nothing; train "
@@ -72,27 +71,30 @@ class ExtractCams(ImageStage):
             )
         return [f"{flat} of {total} CAMs have one value everywhere: their objects get no seed"] if flat else []
 
-    def batch_function(self, dataset):
-        import torch
+    def network_inputs(self):
+        return {"classifier": self.required["classifier"].artifact, "num_classes": self.num_classes}
 
+    def network(self, classifier, num_classes):
         from models.cam.extraction import extract_cams
-        from tasks.runtime.tensors import image_batch, tags_of
+        from tasks.runtime.network_map import BatchNetwork
+        from tasks.runtime.tensors import colours, tags_of
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        model = self.inputs["classifier"].load(device)
+        model = classifier.load(device)
 
-        def cams_of(samples):
-            images = model.normalise(image_batch(samples)).to(device)
-            tags = tags_of(samples, dataset.num_classes).to(device)
-            size = padded_size(samples, CAM_STRIDE)
-            with torch.inference_mode():
-                maps = extract_cams(model.network, images, tags, size, self.scales, self.flip, self.fusion).cpu()
-            for sample, values in zip(samples, maps, strict=True):
+        def cams_of(images, samples):
+            tags, size = tags_of(samples, num_classes).to(device), padded_size(samples, CAM_STRIDE)
+            images = model.normalise(colours(images))
+            maps = extract_cams(model.network, images, tags, size, self.scales, self.flip, self.fusion)
+            return {"cam": maps.half()}
+
+        def results(found, samples):
+            for sample, values in zip(samples, found["cam"], strict=True):
                 present = values[[tag - 1 for tag in sample.tags]]
-                yield {"cam": present.half().numpy(), "slot_class": np.array(sample.tags, np.int16)}
+                yield {"cam": present.numpy(), "slot_class": np.array(sample.tags, np.int16)}
 
-        return cams_of
+        return BatchNetwork(device, cams_of, results)
 
 
 def read_cam(stored: StoredImage):

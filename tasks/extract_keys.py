@@ -23,8 +23,8 @@ class ExtractKeys(SplitStage):
     """
 
     version = 2
-    resources = {"gpu": 1}
     in_workers = False
+    autocasts = True
 
     backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of the network, a ViT or a CNN")
     weights = luigi.Parameter(
@@ -71,31 +71,38 @@ class ExtractKeys(SplitStage):
         except ValueError as error:
             raise SettingError(str(error)) from error
 
-    def batch_function(self, dataset):
+    def network_inputs(self):
+        return {}
+
+    def network(self):
         import torch
         import torch.nn.functional as F
 
+        from tasks.runtime.network_map import BatchNetwork
         from tasks.runtime.networks import normalisation_of
-        from tasks.runtime.tensors import image_batch
+        from tasks.runtime.tensors import colours
         from tasks.runtime.training_loop import choose_device
         from tasks.runtime.weights import load_weights
 
         device = choose_device(self.device)
         extractor = self.new_extractor()
         load_weights(extractor.network, self.backbone, self.weights)
-        network = extractor.to(device).eval()
+        layout = torch.channels_last if is_cnn(self.backbone) else torch.preserve_format
+        network = extractor.to(device, memory_format=layout).eval()
         normalise = normalisation_of(self.backbone)
 
-        def keys_of(samples):
-            images = image_batch(samples)
+        def keys_of(images, samples):
+            images = colours(images)
             size = self.scaled((images.shape[-2], images.shape[-1]))
             if size != tuple(images.shape[-2:]):
                 images = F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
-            with torch.inference_mode():
-                keys = network(normalise(images.clamp(0, 1)).to(device)).cpu().half().numpy()
+            return {"key": network(normalise(images.clamp(0, 1))).half()}
+
+        def results(found, samples):
+            keys = found["key"].numpy()
             return ({"key": values, "grid": np.array(values.shape[:2], np.int32)} for values in keys)
 
-        return keys_of
+        return BatchNetwork(device, keys_of, results)
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image of `size`."""

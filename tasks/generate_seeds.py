@@ -56,8 +56,11 @@ class GenerateSeeds(ImageStage):
     def arrays(self, samples):
         return {"seed": label_map(samples, "initial seed: 0 background, 1.. class, 65535 unlabelled")}
 
+    def count(self, sample, image, num_classes):
+        return class_pixels(image.read("seed"), num_classes)
+
     def findings(self):
-        pixels = class_pixels(self, "seed")
+        pixels = self.counts()
         require_labels(
             self, pixels, "lower --GenerateSeeds-alpha, or look at the CAMs: python -m pipeline show ExtractCams"
         )

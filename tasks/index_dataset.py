@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import hashlib
+import io
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 import luigi
+import numpy as np
 
 from data.demo import scenes
 from data.errors import DatasetError, ImageError
@@ -22,8 +24,8 @@ from data.files.images import read_image
 from data.files.pixels import stored_size
 from data.readers import DATASETS, DatasetSpec
 from data.readers.label_maps import RememberedTags
-from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
-from data.store.artifact import Artifact, hash_text, write_bytes, write_json
+from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
+from data.store.artifact import Artifact, hash_text, write_bytes
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.quality import listed
@@ -38,7 +40,7 @@ class IndexDataset(StageTask):
     The identity depends on the content of the data set (`DatasetIndex.fingerprint`), not on its folder.
     """
 
-    version = 3
+    version = 4
     artifact_type = Artifact
 
     train_folder = luigi.Parameter(
@@ -159,9 +161,11 @@ class IndexDataset(StageTask):
 
         The files are watched in `files`.
         """
-        content = {sample.image_id: files(file_of(sample)) for sample in self.scanned.split(split)}
+        digest = hashlib.blake2b(digest_size=16)
+        for sample in self.scanned.split(split):
+            digest.update(repr((sample.image_id, files(file_of(sample)))).encode())
         self._hashes.save()
-        return hash_text(repr(content))
+        return digest.hexdigest()
 
     def watched(self):
         return [self.files]
@@ -198,12 +202,14 @@ class IndexDataset(StageTask):
         if self.is_rendered and not self._is_as_rendered():
             self._render()
         found = self.scanned
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            checked = pool.map(_check, found.samples)
-            samples = tuple(self.progress(checked, len(found.samples)))
-        self._checked = dataclasses.replace(found, samples=samples)
-        write_json(self.artifact.path / "index.json", self._checked.to_json())
-        return len(samples)
+        sizes = np.zeros((len(found.samples), 2), np.int32)
+        for place, size in enumerate(self.progress(_checked_sizes(found.samples), len(sizes))):
+            sizes[place] = size
+        self._checked = dataclasses.replace(found, samples=found.samples.replaced(size=sizes))
+        text = io.BytesIO()  # a list of the lines of 10^6 images would take more than their text
+        text.writelines(line.encode() for line in self._checked.lines())
+        write_bytes(self.artifact.path / INDEX, text.getvalue())
+        return len(sizes)
 
     def findings(self):
         index = self._checked
@@ -220,27 +226,31 @@ class IndexDataset(StageTask):
 
     @cached_property
     def _written(self) -> DatasetIndex:
-        return DatasetIndex.from_json(self.root, json.loads(self.artifact.read("index.json")))
+        return DatasetIndex.from_lines(self.root, io.BytesIO(self.artifact.read(INDEX)))
 
     def read_with_truth(self) -> DatasetIndex:
         """Same as `open`, with the ground truth that the data set lists now. Only a few stages may call it.
 
         They are those that compute scores or pictures, and CoarsenMasks. All others must not see the ground truth.
         """
-        truth = {sample.image_id: sample.truth for sample in self.scanned.samples}
         dataset = self.open()
-        samples = tuple(dataclasses.replace(sample, truth=truth[sample.image_id]) for sample in dataset.samples)
-        return dataclasses.replace(dataset, samples=samples)
+        return dataclasses.replace(dataset, samples=dataset.samples.with_truth_of(self.scanned.samples))
 
+
+INDEX = "index.json"
+"""File of the index."""
 
 RENDERED = "data.hash"
 """File beside a rendered data set: hash of all its files."""
+
+AT_ONCE = 1024
+"""Images that wait for a thread; each waiting image takes some kB."""
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
 
 
-def _unusual_frames(samples: Sequence[Sample]) -> list[str]:
+def _unusual_frames(samples: Samples) -> list[str]:
     """Findings that name the frames whose size is far from that of most others."""
     found = []
     for kind, frames in zip(("larger", "smaller"), unusual(samples), strict=True):
@@ -252,19 +262,26 @@ def _unusual_frames(samples: Sequence[Sample]) -> list[str]:
 
 def _untagged_classes(index: DatasetIndex) -> list[str]:
     """A finding about the classes that no training image shows."""
-    tagged = {tag for sample in index.split(TRAIN) for tag in sample.tags}
+    tagged = set().union(*index.split(TRAIN).tag_sets)
     missing = [name for number, name in enumerate(index.class_names) if number and number not in tagged]
     if not tagged or not missing:
         return []
     return [f"{len(missing)} of {index.num_classes} classes are no tag of any training image: {listed(missing)}"]
 
 
-def _check(sample: Sample) -> Sample:
-    """Decode the image and compare its size with that of the depth map. Returns the sample with its size."""
+def _checked_sizes(samples: Samples) -> Iterator[tuple[int, int]]:
+    """Yield height and width of each image. Only `AT_ONCE` images wait for the threads that decode them."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(samples), AT_ONCE):
+            yield from pool.map(_check, samples[start : start + AT_ONCE])
+
+
+def _check(sample: Sample) -> tuple[int, int]:
+    """Decode the image and compare its size with that of the depth map. Returns height and width."""
     size = read_image(sample.image).shape[:2]
     if sample.depth is not None and (depth_size := stored_size(sample.depth)) != size:
         raise ImageError(
             f"{sample.depth}: depth is {depth_size[1]}x{depth_size[0]}, image {sample.image_id} is {size[1]}x{size[0]}"
             "; register depth to the image first"
         )
-    return dataclasses.replace(sample, size=size)
+    return size

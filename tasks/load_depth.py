@@ -21,7 +21,6 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import Choice, RegistryParameter
-from tasks.runtime.quality import counted
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -116,13 +115,13 @@ class LoadDepth(SplitStage):
             "valid": image_map(samples, "bool", False, "pixel was measured"),
         }
 
-    def findings(self):
-        def count(sample, stored):
-            depth, valid = read_surface(stored)
-            is_flat = bool(valid.any() and depth[valid].min() == depth[valid].max())
-            return np.array([valid.size, valid.sum(), is_flat, valid.any()])
+    def count(self, sample, image, num_classes):
+        depth, valid = read_surface(image)
+        is_flat = bool(valid.any() and depth[valid].min() == depth[valid].max())
+        return np.array([valid.size, valid.sum(), is_flat, valid.any()])
 
-        pixels, measured, flat, with_depth = counted(self, count)
+    def findings(self):
+        pixels, measured, flat, with_depth = self.counts()
         found = []
         if with_depth and measured < LEAST_MEASURED * pixels:
             found.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import luigi
 import numpy as np
@@ -15,12 +16,15 @@ from data.files.images import read_saliency
 from data.sample import TRAIN, Sample
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
-from tasks.runtime.image_stage import BatchFunction, ImageStage
+from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import NumbersParameter, Range, number, whole
 from tasks.runtime.parameters import Choice, RegistryParameter, flag
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
+
+if TYPE_CHECKING:
+    from tasks.runtime.network_map import BatchNetwork
 
 
 def from_depth(
@@ -58,8 +62,8 @@ def from_files(sample: Sample, inputs: ImageInputs, folder: str) -> np.ndarray:
 
 def open_network(
     model: str, model_size: int, model_mean: tuple, model_std: tuple, model_normalise: bool
-) -> BatchFunction:
-    """Saliency from an ONNX network. Returns a function of a batch, which computes one image after the other.
+) -> BatchNetwork:
+    """Saliency from an ONNX network, which computes one image after the other.
 
     Raises
     ------
@@ -67,9 +71,12 @@ def open_network(
         If onnxruntime is not installed, the file is not an ONNX network that stays inside its file, or its output is
         not a saliency map.
     """
+    import torch
+
     from models.onnx_safety import LARGEST_FILE
     from models.onnx_saliency import OnnxSaliency
-    from tasks.runtime.tensors import image_tensor
+    from tasks.runtime.network_map import BatchNetwork
+    from tasks.runtime.tensors import colours
 
     if (size := Path(model).stat().st_size) > LARGEST_FILE:  # before it is read into memory
         raise SettingError(f"{model}: has {size} bytes, more than {LARGEST_FILE}; use a smaller network")
@@ -78,14 +85,15 @@ def open_network(
     except (ImportError, ValueError) as error:
         raise SettingError(f"{model}: {error}") from error
 
-    def saliency_of(sample: Sample) -> np.ndarray:
-        image = image_tensor(sample)
+    def saliency_of(images, samples):
+        (image,), (sample,) = images, samples  # a batch on the CPU is one image
         try:
-            return network(image).numpy().astype(np.float16)
+            return {"saliency": network(colours(image))[None].half()}
         except ValueError as error:
             raise SettingError(f"{model}: {error} (image {sample.image_id})") from error
 
-    return lambda samples: [saliency_of(sample) for sample in samples]
+    # onnxruntime has threads of its own, and copies to a GPU itself
+    return BatchNetwork(torch.device("cpu"), saliency_of, lambda found, _: found["saliency"].numpy(), lanes=1)
 
 
 SOURCES: dict[str, Choice] = {
@@ -95,7 +103,7 @@ SOURCES: dict[str, Choice] = {
 }
 """source -> function (sample, inputs, parameters) -> saliency of the image, (H, W) float32 in [0, 1].
 
-The function of ``onnx`` gets only the parameters and returns a function of a batch of samples.
+The function of ``onnx`` gets only the parameters and returns the network.
 """
 
 
@@ -171,8 +179,11 @@ class LoadSaliency(ImageStage):
     def arrays(self, samples):
         return {"saliency": image_map(samples, "float16", float("nan"), "saliency", "1")}
 
-    def batch_function(self, dataset):
-        return open_network(**SOURCES["onnx"].settings(self)) if self.source == "onnx" else None
+    def network_inputs(self):
+        return {} if self.source == "onnx" else None
+
+    def network(self):
+        return open_network(**SOURCES["onnx"].settings(self))
 
     def compute(self, sample, inputs):
         saliency = inputs.inferred

@@ -59,7 +59,7 @@ class PredictMasks(SplitStage):
     """
 
     version = 2
-    resources = {"gpu": 1}
+    autocasts = True
 
     train_scales = only(
         scales_parameter((1.5,), "scales of the image, relative to its size; probabilities are averaged"),
@@ -153,34 +153,38 @@ class PredictMasks(SplitStage):
         pixels = [sample.size[0] * sample.size[1] for sample in samples]
         return super().image_bytes(samples) + 2.0 * np.array(classes) * np.array(pixels)
 
-    def batch_function(self, dataset):
-        import torch
+    def network_inputs(self):
+        model = TrainedArtifact(Path(self.model)) if self.model else self.required["model"].artifact
+        known, wanted = model.class_names(), self.inputs["dataset"].class_names
+        if known != wanted:
+            raise SettingError(
+                f"{self.model}: the model knows the classes {listed(known)}, the data set has {listed(wanted)}; choose "
+                "a model of these classes, in this order"
+            )
+        return {"model": model, "learns_superpixels": self.learns_superpixels}
 
-        from tasks.runtime.tensors import image_batch
+    def network(self, model, learns_superpixels):
+        from tasks.runtime.network_map import BatchNetwork
+        from tasks.runtime.tensors import colours
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        chosen = TrainedArtifact(Path(self.model)).load_segmenter if self.model else self.inputs["model"].load
-        model = chosen(device)
-        if model.class_names != dataset.class_names:
-            raise SettingError(
-                f"{self.model}: the model knows the classes {listed(model.class_names)}, the data set has "
-                f"{listed(dataset.class_names)}; choose a model of these classes, in this order"
-            )
-        learns_superpixels = self.learns_superpixels
+        trained = model.load_segmenter(device)
 
-        def candidates_of(samples):
-            images = model.normalise(image_batch(samples)).to(device)
-            superpixels = [None] * len(samples)
-            with torch.inference_mode():
-                probabilities = model.network.predict(images, self.scales, self.flip).cpu()
-                if learns_superpixels:
-                    superpixels = model.network.superpixels(images).cpu().numpy().astype(np.uint16)
-            for sample, values, regions in zip(samples, probabilities, superpixels, strict=True):
+        def probabilities_of(images, samples):
+            images = trained.normalise(colours(images))
+            found = {"probability": trained.network.predict(images, self.scales, self.flip)}
+            if learns_superpixels:
+                found["superpixel"] = trained.network.superpixels(images)
+            return found
+
+        def results(found, samples):
+            regions = found["superpixel"].numpy().astype(np.uint16) if learns_superpixels else [None] * len(samples)
+            for sample, values, superpixels in zip(samples, found["probability"], regions, strict=True):
                 classes = self._candidates(sample, values)
-                yield Candidates(values[classes].half().numpy(), classes.numpy(), regions)
+                yield Candidates(values[classes].half().numpy(), classes.numpy(), superpixels)
 
-        return candidates_of
+        return BatchNetwork(device, probabilities_of, results)
 
     def _candidates(self, sample, probabilities):
         """Numbers of the possible classes: background and tags (train), or classes with a probability (evaluation)."""
@@ -193,8 +197,11 @@ class PredictMasks(SplitStage):
         likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
         return likely.nonzero()[:, 0]
 
+    def count(self, sample, image, num_classes):
+        return class_pixels(image.read("label"), num_classes)
+
     def findings(self):
-        pixels = class_pixels(self, "label")
+        pixels = self.counts()
         present = [name for name, count in zip(self.inputs["dataset"].class_names, pixels, strict=False) if count]
         if self.samples and len(present) == 1:
             return [f"every pixel of {len(self.samples)} images has the class {present[0]}"]

@@ -13,7 +13,6 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.numeric import number, require_order
 from tasks.runtime.parameters import flag, only
-from tasks.runtime.quality import counted
 from tasks.runtime.stage import Stages
 
 
@@ -45,12 +44,12 @@ class RefineSaliency(ImageStage):
     def arrays(self, samples):
         return {"salient": label_map(samples, "0 not salient, 1 salient, 65535 unlabelled")}
 
-    def findings(self):
-        def count(sample, stored):
-            salient = stored.read("salient")
-            return np.array([(salient == value).sum() for value in (0, 1)])
+    def count(self, sample, image, num_classes):
+        salient = image.read("salient")
+        return np.array([(salient == value).sum() for value in (0, 1)])
 
-        background, salient = counted(self, count)
+    def findings(self):
+        background, salient = self.counts()
         if not salient:
             raise QualityError(
                 f"RefineSaliency: no pixel of {len(self.samples)} images is salient, so no object can be learnt; "

@@ -35,7 +35,7 @@ class TrainByMasking(SegmenterStage):
             stages["classifier"] = self.upstream(TrainClassifier)
         return stages
 
-    def work(self) -> int:
+    def learn(self) -> int:
         import torch
 
         from models.losses import SaliencyLoss
@@ -62,8 +62,11 @@ class TrainByMasking(SegmenterStage):
     def _attention_loss(self):
         """The attention loss with the frozen classifier: a function (logits, images, tags) -> scalar."""
         from models.losses import AttentionLoss
+        from tasks.runtime.batch_gradient import in_precision
         from tasks.runtime.training_loop import choose_device
 
-        classifier = self.inputs["classifier"].load(choose_device(self.device)).network.requires_grad_(False)
+        device = choose_device(self.device)
+        classifier = self.inputs["classifier"].load(device).network.requires_grad_(False)
+        in_precision(classifier, device, self.resolved_precision)
         loss = AttentionLoss(self.paths)
         return lambda logits, images, tags: loss(logits, images, tags, lambda seen: classifier(seen).scores)

@@ -61,7 +61,7 @@ class TrainClassifier(TrainingStage):
         stride = {"output_stride": self.output_stride} if uses_cnn(self) else {}
         return {"head": self.head, "backbone": self.backbone, **stride}
 
-    def work(self) -> int:
+    def learn(self) -> int:
         import torch
 
         from tasks.runtime.networks import normalisation_of

@@ -51,11 +51,12 @@ class TrainCoarse(TrainingStage):
     def network_settings(self):
         return {"backbone": self.backbone, "upsampling": self.upsampling}
 
-    def work(self) -> int:
+    def learn(self) -> int:
         import torch
         import torch.nn.functional as F
 
         from models.losses import SuperpixelSlicLoss
+        from models.losses.whole_batch import count_in_batch
         from tasks.runtime.networks import normalisation_of
         from tasks.runtime.training_images import MapSource
 
@@ -70,7 +71,8 @@ class TrainCoarse(TrainingStage):
             output, labels = network(batch["image"]), batch["label"].long()
             per_pixel = F.cross_entropy(output.logits, labels, ignore_index=UNLABELLED, reduction="none")
             # The mean of cross_entropy would be NaN for a batch without any labelled pixel.
-            losses = {"classification": per_pixel.sum() / (labels != UNLABELLED).sum().clamp(min=1)}
+            labelled = count_in_batch((labels != UNLABELLED).sum())
+            losses = {"classification": per_pixel.sum() / labelled.clamp(min=1)}
             total = losses["classification"]
             if slic:
                 losses["slic"] = slic(network.padded(colours.undo(batch["image"])), output.steps)

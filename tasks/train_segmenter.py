@@ -49,12 +49,13 @@ class TrainSegmenter(SegmenterStage):
             stages["classifier"] = self.upstream(TrainClassifier)
         return stages
 
-    def work(self) -> int:
+    def learn(self) -> int:
         import torch
         import torch.nn.functional as F
 
         from models.input_size import limited
         from models.losses import BalancedSeedLoss
+        from models.losses.whole_batch import share_of_mean
         from tasks.runtime.training_images import MapSource
         from tasks.runtime.training_loop import choose_device
 
@@ -70,7 +71,7 @@ class TrainSegmenter(SegmenterStage):
             targets = self._targets(logits[0], batch)
             losses = {"loss": sum(seed_loss(values, targets) for values in logits) / len(logits)}
             for name, labels in (("seed_labelled", batch["seed"]), ("grown_labelled", targets)):
-                losses[name] = (labels != UNLABELLED).float().mean()
+                losses[name] = share_of_mean((labels != UNLABELLED).float().mean(), len(labels))
             return losses
 
         images, device = self.training_images(maps, self._pasting()), choose_device(self.device)

@@ -12,11 +12,13 @@ from typing import Any
 
 from data.errors import DatasetError
 
+AnyPath = str | os.PathLike[str]
+
 Stamp = list[int]
 """Size, modification time, change time and inode of a file. Nobody can set the change time back."""
 
 
-def stamp_of(path: Path) -> Stamp:
+def stamp_of(path: AnyPath) -> Stamp:
     """The stamp of a file.
 
     Raises
@@ -35,12 +37,12 @@ def stamp_of(path: Path) -> Stamp:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-def unreadable(path: Path, error: OSError) -> DatasetError:
+def unreadable(path: AnyPath, error: OSError) -> DatasetError:
     """The error about a file that the system does not let us read."""
     return DatasetError(f"{path}: cannot be read ({error.strerror}); check the disk and the file permissions")
 
 
-def changed(path: Path) -> DatasetError:
+def changed(path: AnyPath) -> DatasetError:
     """The error about a file that somebody changes during a run."""
     return DatasetError(f"{path}: was changed while it was read; run the same command again when nobody writes to it")
 
@@ -60,12 +62,12 @@ class FileFacts:
         self.known: dict[str, list] = _read(cache) if cache else {}
         self.has_news = False
 
-    def fact(self, path: Path, key: str, find: Callable[[], Any]) -> Any:
+    def fact(self, path: AnyPath, key: str, find: Callable[[], Any]) -> Any:
         """The fact about a file under `key`; `find` is called only if it is not remembered.
 
         Parameters
         ----------
-        path : Path
+        path : str or Path
         key : str
             Names the fact; different facts about one file have different keys.
         find : callable

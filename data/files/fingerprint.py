@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import os
 
-from data.files.facts import FileFacts, Stamp, changed, stamp_of
+from data.files.facts import AnyPath, FileFacts, Stamp, changed, stamp_of
 from data.files.pixels import is_member
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: AnyPath) -> str:
     """BLAKE2b digest (32 hex characters) of a file's bytes, read in blocks."""
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
@@ -21,10 +21,12 @@ def hash_file(path: Path) -> str:
 class FileHashes(FileFacts):
     """Content hashes of files, remembered. An item of a ``.npy`` file has the hash of its file and its index."""
 
-    def __call__(self, path: Path) -> str:
-        if is_member(path):
-            return f"{self(path.parent)}/{path.name}"
-        return self.fact(path, str(path), lambda: hash_file(path))
+    def __call__(self, path: AnyPath) -> str:
+        text = os.fspath(path)
+        if is_member(text):
+            file, name = os.path.split(text)
+            return f"{self(file)}/{name}"
+        return self.fact(text, text, lambda: hash_file(text))
 
 
 class WatchedFiles:
@@ -39,14 +41,22 @@ class WatchedFiles:
 
     def __init__(self, hashes: FileHashes):
         self.hashes = hashes
-        self.stamps: dict[Path, Stamp] = {}
+        self.stamps: dict[str, Stamp] = {}
 
-    def __call__(self, path: Path) -> str:
+    def __call__(self, path: AnyPath) -> str:
         """Content hash of a file, which is watched from now on; raises as `FileFacts.fact`."""
-        found = self.hashes(path)
-        file = path.parent if is_member(path) else path
-        self.stamps[file] = self.hashes.known[str(file)][0]
+        text = os.fspath(path)
+        found = self.hashes(text)
+        file = os.path.dirname(text) if is_member(text) else text
+        self.stamps[file] = self.hashes.known[file][0]
         return found
+
+    def digest(self) -> str:
+        """Hash of the paths and stamps of all watched files, 32 hex characters."""
+        digest = hashlib.blake2b(digest_size=16)
+        for path in sorted(self.stamps):
+            digest.update(f"{path} {self.stamps[path]}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
 
     def require_unchanged(self) -> None:
         """Check that no watched file was written to since it was hashed, not even with the same content.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from data.errors import DatasetError
-from data.sample import TRAIN, DatasetIndex, Sample
+from data.sample import DatasetIndex, Sample, Samples
 
 
 def required(path: Path, owner: str) -> Path:
@@ -82,7 +82,7 @@ def root_hint(root: Path) -> str:
 
 
 def sorted_index(
-    root: Path, class_names: Sequence[str], samples: Sequence[Sample], splits: Mapping[str, str] = MappingProxyType({})
+    root: Path, class_names: Sequence[str], samples: Iterable[Sample], splits: Mapping[str, str] = MappingProxyType({})
 ) -> DatasetIndex:
     """The index of the samples, sorted: train first, then by image id.
 
@@ -91,7 +91,7 @@ def sorted_index(
     root : Path
     class_names : sequence of str
         Number 0 first.
-    samples : sequence of Sample
+    samples : iterable of Sample
     splits : mapping
         Splits that must have samples -> their folder, list or folds, for the error.
 
@@ -100,8 +100,7 @@ def sorted_index(
     DatasetError
         As `DatasetIndex`, and if one of `splits` is empty.
     """
-    ordered = sorted(samples, key=lambda sample: (sample.split != TRAIN, sample.image_id))
-    index = DatasetIndex(root, tuple(class_names), tuple(ordered))
+    index = DatasetIndex(root, tuple(class_names), Samples.of(root, samples).ordered())
     for split, place in splits.items():
         if not index.split(split):
             raise DatasetError(f"{root}: the {split} split ({place}) has no images; {root_hint(root)}")

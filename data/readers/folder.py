@@ -22,17 +22,22 @@ its EXIF orientation says.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
+import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from data.errors import DatasetError
 from data.files.text_file import read_text
 from data.readers.common import Listing, is_inside, sorted_index
-from data.sample import EVALUATION, TRAIN, DatasetIndex, LabelLayer, Sample
+from data.sample import EVALUATION, TRAIN, DatasetIndex, Samples
 
 BACKGROUND_NAME = "background"
+
+MILLIMETRE = 0.001
+"""Metres per count of the depth files."""
 
 
 def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetIndex:
@@ -44,83 +49,104 @@ def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetInde
         If ``labels.csv`` or ``classes.txt`` is missing, unreadable or malformed, names a missing file, an unknown or
         impossible class or an unknown split, or if only some images have depth.
     """
-    table = root / "labels.csv"
-    rows = _rows(table)
+    rows = _rows(root / "labels.csv")
     names = _class_names(root, rows)
+    return sorted_index(root, names, Samples.of_rows(root, _samples(root, names, rows)))
+
+
+class _Labelled(NamedTuple):
+    """A row of ``labels.csv``."""
+
+    image: str
+    tags: str
+    split: str
+
+
+def _samples(root: Path, names: tuple[str, ...], rows: list[_Labelled]) -> Iterator[dict[str, Any]]:
+    """Yield the row of each sample (`data.sample.COLUMNS`), in the order of ``labels.csv``."""
     class_of = {name: class_number for class_number, name in enumerate(names)}
     has_depth = (root / "depth").is_dir()
     images, depths, masks = (Listing(root / folder) for folder in ("images", "depth", "masks"))
     coarse_of = CoarseAnnotation(root, names)
-    samples = []
+    has_evaluation = any(row.split == EVALUATION for row in rows)
     for row in rows:
-        image = images.folder / row["image"]
-        if not is_inside(row["image"]):
-            raise DatasetError(f"{table}: the image '{row['image']}' is not below {images.folder}; correct its row")
-        if row["image"] not in images:
-            raise DatasetError(
-                f"{image}: image file is missing, though {table.name} lists it; restore it or remove its row"
-            )
-        unknown = [tag for tag in row["tags"].split() if tag not in class_of]
+        if row.image not in images.names:
+            _require_image(root, row, images)
+        unknown = [tag for tag in row.tags.split() if tag not in class_of]
         if unknown:
             raise DatasetError(
-                f"{table}: {row['image']} has the unknown class '{unknown[0]}'; "
+                f"{root / 'labels.csv'}: {row.image} has the unknown class '{unknown[0]}'; "
                 f"add it to classes.txt or use one of: {', '.join(names[1:])}"
             )
-        split = row.get("split") or TRAIN
-        if split not in (TRAIN, EVALUATION):
-            raise DatasetError(f"{table}: {row['image']} has the split '{split}'; use {TRAIN} or {EVALUATION}")
-        stem = image.stem
-        depth = depths.folder / f"{stem}.png" if has_depth else None
-        if depth is not None and depth.name not in depths:
+        if row.split not in (TRAIN, EVALUATION):
             raise DatasetError(
-                f"{depth}: depth file is missing; give every image a depth file, or remove the folder depth/"
+                f"{root / 'labels.csv'}: {row.image} has the split '{row.split}'; use {TRAIN} or {EVALUATION}"
             )
-        samples.append(
-            Sample(
-                image_id=f"{split}/{stem}",
-                split=split,
-                image=image,
-                tags=tuple(sorted({class_of[tag] for tag in row["tags"].split()})),
-                depth=depth,
-                truth=(LabelLayer(masks.folder / f"{stem}.png"),) if f"{stem}.png" in masks else (),
-                coarse=coarse_of(image),
+        name = os.path.basename(row.image)
+        stem = os.path.splitext(name)[0]
+        png = f"{stem}.png"
+        if has_depth and png not in depths:
+            raise DatasetError(
+                f"{depths.folder / png}: depth file is missing; give every image a depth file, or remove the folder "
+                "depth/"
             )
+        sample = {
+            "image_id": f"{row.split}/{stem}",
+            "split": row.split,
+            "image": f"images/{row.image}",
+            "tags": sorted({class_of[tag] for tag in row.tags.split()}),
+            "depth": f"depth/{png}" if has_depth else "",
+            "depth_unit": MILLIMETRE,
+            "size": (0, 0),
+            "truth": [[f"masks/{png}", None, "", ""]] if png in masks else [],
+            "coarse": coarse_of(name, stem),
+        }
+        yield sample
+        if sample["truth"] and not has_evaluation:
+            yield {**sample, "split": EVALUATION, "image_id": f"{EVALUATION}/{stem}"}
+
+
+def _require_image(root: Path, row: _Labelled, images: Listing) -> None:
+    table = root / "labels.csv"
+    if not is_inside(row.image):
+        raise DatasetError(f"{table}: the image '{row.image}' is not below {images.folder}; correct its row")
+    if row.image not in images:
+        raise DatasetError(
+            f"{images.folder / row.image}: image file is missing, though {table.name} lists it; restore it or remove "
+            "its row"
         )
-    if not any(sample.split == EVALUATION for sample in samples):
-        samples += [
-            dataclasses.replace(sample, split=EVALUATION, image_id=f"{EVALUATION}/{sample.image.stem}")
-            for sample in samples
-            if sample.truth
-        ]
-    return sorted_index(root, names, samples)
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
-    """The rows of ``labels.csv``; each has a value in every column."""
+def _rows(table: Path) -> list[_Labelled]:
+    """The rows of ``labels.csv``; each has a value in every column. Without a split, it is the train split."""
     if not table.exists():
         raise DatasetError(
             f"{table}: file is missing; --data-root must name the folder that holds images/ and labels.csv"
         )
-    reader = csv.DictReader(io.StringIO(read_text(table), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(table), newline=""), strict=True)
     rows, end = [], 0
     try:
-        header = reader.fieldnames or ()
+        header = next(reader, [])
         if not {"image", "tags"} <= set(header) or len(set(header)) < len(header):
             raise DatasetError(f"{table}: needs a header line with the columns image,tags (or image,tags,split)")
         end = reader.line_num
+        image, tags = header.index("image"), header.index("tags")
+        split = header.index("split") if "split" in header else None
         for row in reader:
             end = reader.line_num
+            if not row:
+                continue
             place = f"{table}: line {end}"
-            if None in row or None in row.values():
+            if len(row) != len(header):
                 raise DatasetError(
-                    f"{place} has {'more' if None in row else 'fewer'} values than the header {','.join(header)}; "
-                    "separate values by a comma and tags by a space"
+                    f"{place} has {'more' if len(row) > len(header) else 'fewer'} values than the header "
+                    f"{','.join(header)}; separate values by a comma and tags by a space"
                 )
-            if BACKGROUND_NAME in row["tags"].split():
+            if BACKGROUND_NAME in row[tags].split():
                 raise DatasetError(
                     f"{place} has the tag '{BACKGROUND_NAME}', which is class 0 and no tag; leave it out"
                 )
-            rows.append(row)
+            rows.append(_Labelled(row[image], row[tags], (split is not None and row[split]) or TRAIN))
     except csv.Error as error:
         raise DatasetError(f"{table}: is malformed from line {end + 1} on ({error}); correct its quotes") from error
     if not rows:
@@ -128,7 +154,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _class_names(root: Path, rows: list[dict[str, str]]) -> tuple[str, ...]:
+def _class_names(root: Path, rows: list[_Labelled]) -> tuple[str, ...]:
     """Class names, number 0 first: those of ``classes.txt``, else all tags, sorted."""
     source = root / "classes.txt"
     if source.exists():
@@ -136,7 +162,7 @@ def _class_names(root: Path, rows: list[dict[str, str]]) -> tuple[str, ...]:
         names = names[1:] if names[:1] == [BACKGROUND_NAME] else names
     else:
         source = root / "labels.csv"
-        names = sorted({tag for row in rows for tag in row["tags"].split()})
+        names = sorted({tag for row in rows for tag in row.tags.split()})
     for name, count in Counter(names).items():
         if name == BACKGROUND_NAME:
             raise DatasetError(f"{source}: '{name}' is class 0; write it in the first line, or leave it out")
@@ -155,12 +181,11 @@ class CoarseAnnotation:
         self.polygons_of_all = root / "coarse.json"
         self.has_polygons_of_all = self.polygons_of_all.exists()
 
-    def __call__(self, image: Path) -> tuple[LabelLayer, ...]:
-        if not (self.listing.names or self.has_polygons_of_all):
-            return ()
+    def __call__(self, name: str, stem: str) -> list[list]:
+        """The layers of the image of this name, as rows have them (`data.sample.COLUMNS`)."""
         for ending, encoding, member in ((".png", "", ""), (".json", "labelme", "|".join(self.names))):
-            if (name := image.stem + ending) in self.listing:
-                return (LabelLayer(self.listing.folder / name, None, encoding, member),)
+            if stem + ending in self.listing:
+                return [[f"coarse/{stem}{ending}", None, encoding, member]]
         if self.has_polygons_of_all:
-            return (LabelLayer(self.polygons_of_all, None, "coco_polygons", "|".join([image.name, *self.names])),)
-        return ()
+            return [[self.polygons_of_all.name, None, "coco_polygons", "|".join([name, *self.names])]]
+        return []

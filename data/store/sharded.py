@@ -37,6 +37,7 @@ import numpy as np
 import zarr
 
 from data.errors import DamagedArtifactError, DamagedShardError
+from data.store.ahead import ReadAhead
 from data.store.artifact import MARKER, Artifact, writing
 from data.store.tiles import STRIDE, ArraySpec, codecs, tile_file, tile_places, tile_region, write_tile
 
@@ -44,6 +45,9 @@ log = logging.getLogger("depthseed")
 
 IMAGE = "image_id"
 """Name of the first dimension, and of the coordinate with the ids of the images."""
+
+_METADATA: dict[Path, tuple[dict, list[str]]] = {}
+"""What a marker records (`Artifact._recorded`), and the names of the files in it that are no shards."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class ShardedStore(Artifact):
             self._write_layout(image_ids, arrays, attrs, shard_size, coords or {})
         self.__dict__.pop("_group", None)
         self.__dict__.pop("_arrays", None)
+        self.__dict__.pop("_readers", None)
         left = set(range(self.num_shards())) - set(self.missing_shards())
         for shard in sorted(left):
             if not self._can_be_decoded(shard):
@@ -211,10 +216,17 @@ class ShardedStore(Artifact):
         self.require_sound("zarr.json")
         if not (self.path / MARKER).exists():
             return  # an artifact that is being written
-        coordinates = tuple(f"{name}/" for name in self._coordinates())
-        for name in self._recorded():
-            if "/c/" not in name or name.startswith(coordinates):
-                self.require_sound(name)
+        for name in self._recorded_metadata():
+            self.require_sound(name)
+
+    def _recorded_metadata(self) -> list[str]:
+        """Names of the files in the marker that are no shards. They are kept: each job opens its stores again."""
+        recorded, known = self._recorded(), _METADATA.get(self.path)
+        if known is None or known[0] is not recorded:
+            coordinates = tuple(f"{name}/" for name in self._coordinates())
+            names = [name for name in recorded if "/c/" not in name or name.startswith(coordinates)]
+            known = _METADATA[self.path] = recorded, names
+        return known[1]
 
     def _coordinates(self) -> list[str]:
         """Names of the coordinates, as zarr.json lists them; empty if it cannot be read."""
@@ -300,6 +312,7 @@ class ShardedStore(Artifact):
         if sorted(arrays) != self.array_names():
             raise ValueError(f"a shard has the arrays {self.array_names()}; got {sorted(arrays)}")
         images = self.images_of(shard)
+        self.__dict__.pop("_readers", None)
         with writing(self.path):
             group = zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
             for name, values in arrays.items():
@@ -347,7 +360,10 @@ class ShardedStore(Artifact):
                 if not (self.path / name / file).exists():
                     raise DamagedShardError(self.path, shard, name, "its file does not exist")
                 self.require_sound(f"{name}/{file}")
-            return np.asarray(array[cast(Any, (index, *map(slice, shape)))])
+            readers = self.__dict__.setdefault("_readers", {})
+            if name not in readers:
+                readers[name] = ReadAhead(array)
+            return readers[name].read(index, shape, self.images_of(shard))
         except DamagedShardError:
             raise
         except DamagedArtifactError as error:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.losses.whole_batch import share_of_mean
+
 
 class CamOutput(NamedTuple):
     """Result of a classifier on images (B, 3, H, W).
@@ -67,4 +69,4 @@ class CamClassifier(nn.Module):
         """
         scores = (output.scores, *output.further_scores)
         losses = [F.binary_cross_entropy_with_logits(logits, tags) for logits in scores]
-        return {"classification": torch.stack(losses).mean()}
+        return {"classification": share_of_mean(torch.stack(losses).mean(), len(tags))}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.backbones import build_backbone, dense_features, num_features
 from models.cam.classifier import CamClassifier, CamOutput
+from models.losses.whole_batch import share_of_mean
 
 CAM_WEIGHT = 0.1
 """Weight of the CAM loss relative to the classification loss, as published."""
@@ -86,4 +87,4 @@ def cam_loss(dense: Tensor, standard: Tensor, tags: Tensor) -> Tensor:
     2.0
     """
     squares = (F.relu(dense) - F.relu(standard)).square().mean(dim=(-2, -1)) * tags
-    return (squares.sum(1) / tags.sum(1).clamp(min=1)).mean()
+    return share_of_mean((squares.sum(1) / tags.sum(1).clamp(min=1)).mean(), len(tags))

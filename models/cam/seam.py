@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.backbones import build_backbone, num_features
 from models.cam.classifier import CamClassifier, CamOutput
 from models.cam_normalisation import divide_by_maximum, with_background
+from models.losses.whole_batch import share_of_mean
 
 MIDDLE, HIGH = 64, 128
 """Channels to which the two middle stages are reduced before their correlation, as published."""
@@ -104,8 +105,9 @@ class SeamClassifier(CamClassifier):
         count = max(1, int(HARDEST_SHARE * crossed[0].shape[1]))
         classified = [F.binary_cross_entropy_with_logits(scores, tags) for scores in (output.scores, small.scores)]
         hardest = [values.topk(count, dim=1).values.mean() for values in crossed]
-        return {
+        losses = {
             "classification": torch.stack(classified).mean(),
             "equivariance": (cam_large - cam_small).abs().mean(),
             "cross_regularisation": torch.stack(hardest).sum(),
         }
+        return {name: share_of_mean(loss, len(tags)) for name, loss in losses.items()}

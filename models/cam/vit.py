@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.backbones import build_backbone, check_backbone, is_vit
 from models.cam.classifier import CamClassifier, CamOutput
+from models.hooks import of_this_thread
 
 HYBRID: dict[str, Any] = {"embed_dim": 192, "depth": 2, "num_heads": 3, "init_values": 0.1}
 """Transformer on the features of a CNN: a DeiT-Tiny of two blocks. LayerScale starts them near the identity, since
@@ -114,8 +115,8 @@ class VitClassifier(CamClassifier):
             keys = keys[:, :, count:]
             among_patches.append((keys @ keys.transpose(-1, -2) * keys.shape[-1] ** -0.5).softmax(-1))
 
-        hooks = [block.attn.attn_drop.register_forward_hook(keep_attention) for block in vit.blocks]
-        hooks += [block.attn.k_norm.register_forward_hook(keep_similarity) for block in vit.blocks]
+        hooks = [block.attn.attn_drop.register_forward_hook(of_this_thread(keep_attention)) for block in vit.blocks]
+        hooks += [block.attn.k_norm.register_forward_hook(of_this_thread(keep_similarity)) for block in vit.blocks]
         try:
             tokens = vit.blocks(tokens)
         finally:

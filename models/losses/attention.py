@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.losses.whole_batch import generator_of_batch, rows_of_batch, share_of_mean
+
 
 def masked_images(images: Tensor, probabilities: Tensor, erased: Tensor) -> Tensor:
     """I' = (1 - sum_c H_c b_c) (I - mu): erase the chosen classes from each image (eqs. 2.8, 2.9).
@@ -46,7 +48,7 @@ def attention_loss(scores: Tensor, tags: Tensor, erased: Tensor) -> Tensor:
     """
     tags, erased = tags.to(scores.dtype), erased.to(scores.dtype)
     losses = F.binary_cross_entropy_with_logits(scores, tags * (1 - erased), reduction="none") * tags
-    return (losses.sum(1) / tags.sum(1).clamp(min=1)).mean()
+    return share_of_mean((losses.sum(1) / tags.sum(1).clamp(min=1)).mean(), len(tags))
 
 
 class AttentionLoss(nn.Module):
@@ -109,7 +111,9 @@ class AttentionLoss(nn.Module):
                 f"got {tuple(logits.shape)}, {tuple(images.shape)}, {tuple(tags.shape)}"
             )
         if erased is None:
-            erased = torch.randint(0, 2, (self.paths, *tags.shape), device=tags.device)
+            batch, here = rows_of_batch(len(tags))
+            shape = (self.paths, batch, tags.shape[1])
+            erased = torch.randint(0, 2, shape, device=tags.device, generator=generator_of_batch())[:, here]
         probabilities = logits.softmax(1)
         if probabilities.shape[-2:] != images.shape[-2:]:
             probabilities = F.interpolate(probabilities, images.shape[-2:], mode="bilinear", align_corners=False)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.cam_normalisation import NORMALISATIONS, check_normalisation
 from models.depth_edges import inverse_depth, inverse_depth_curvature, sobel_magnitude
+from models.losses.whole_batch import share_of_mean
 
 EPSILON = 1e-5
 """Distance of edge strengths from 0 and 1, where the logarithm of the gate is infinite."""
@@ -218,4 +219,4 @@ class DepthEdgeAlignmentLoss(nn.Module):
             cam_gate = gate(cam_edge_strength(cam, size, self.normalisation), self.mu)
             alignment = (cam_gate * depth_gate).mean(dim=(-2, -1))  # (B, K)
             present = tags.sum(1).clamp(min=1.0)
-            return -((alignment * tags).sum(1) / present).mean()
+            return share_of_mean(-((alignment * tags).sum(1) / present).mean(), len(tags))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.cam_normalisation import NORMALISATIONS, check_normalisation, with_background
+from models.losses.whole_batch import share_of_mean
 
 LOG_OFFSET = 1e-5
 """Added inside the logarithms of the logit, as in the paper."""
@@ -175,4 +176,4 @@ class FeatureSimilarityLoss(nn.Module):
             resized = F.interpolate(cam, size=size, mode="bilinear", align_corners=False)
             foreground = NORMALISATIONS[self.normalisation](resized) * tags.to(cam.dtype)[:, :, None, None]
             energy = _PairwiseEnergy.apply(with_background(foreground), small, self.mu, self.sigma)
-            return -energy / (len(cam) * size[0] * size[1])
+            return share_of_mean(-energy / (len(cam) * size[0] * size[1]), len(cam))

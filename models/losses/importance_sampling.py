@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.losses.whole_batch import generator_of_batch, rows_of_batch, share_of_mean
+
 FLOOR = 1e-5
 """Added to every probability: each position can be drawn."""
 
@@ -50,10 +52,15 @@ def importance_sampling_loss(
         flat = maps.flatten(2).flatten(0, 1)  # (B * K, h * w)
         flat = flat if flat.dtype == torch.float64 else flat.float()
         with torch.no_grad():
-            places = torch.multinomial(flat.sigmoid() + FLOOR, samples, replacement=True, generator=generator)
+            batch, here = rows_of_batch(len(maps))
+            chances = torch.ones(batch, *maps.shape[1:], dtype=flat.dtype, device=flat.device)
+            chances[here] = (flat.sigmoid() + FLOOR).view_as(maps)
+            generator = generator or generator_of_batch()
+            places = torch.multinomial(chances.flatten(2).flatten(0, 1), samples, replacement=True, generator=generator)
+            places = places.unflatten(0, (batch, -1))[here].flatten(0, 1)
         drawn = flat.gather(1, places)
         target = tags.to(drawn.dtype).flatten()[:, None].expand_as(drawn)
-        return F.binary_cross_entropy_with_logits(drawn, target)
+        return share_of_mean(F.binary_cross_entropy_with_logits(drawn, target), len(maps))
 
 
 class ImportanceSamplingLoss(nn.Module):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.label_values import UNLABELLED
+from models.losses.whole_batch import count_in_batch
 
 
 def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: int = UNLABELLED) -> Tensor:
@@ -53,7 +54,7 @@ def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: in
     plain = saliency == 0
     zero = torch.zeros_like(log_all)
     on_background, on_foreground = (
-        torch.where(mask, log_all - score, zero).sum() / mask.sum().clamp(min=1)
+        torch.where(mask, log_all - score, zero).sum() / count_in_batch(mask.sum()).clamp(min=1)
         for mask, score in ((plain, logits[:, 0]), (salient, log_present))
     )
     return on_background + on_foreground

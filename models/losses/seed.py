@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.label_values import UNLABELLED
+from models.losses.whole_batch import count_in_batch
 
 
 def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = UNLABELLED) -> Tensor:
@@ -41,7 +42,7 @@ def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = UNLABELL
     background = seeds == 0
     foreground = (seeds != 0) & (seeds != unlabelled)
     on_background, on_foreground = (
-        (losses * mask).sum() / mask.sum().clamp(min=1) for mask in (background, foreground)
+        (losses * mask).sum() / count_in_batch(mask.sum()).clamp(min=1) for mask in (background, foreground)
     )
     return on_background + on_foreground
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from models.losses.whole_batch import share_of_mean
 from models.segmentation.superpixel_pooling import reconstruct
 
 
@@ -73,4 +74,4 @@ class SuperpixelSlicLoss(nn.Module):
         colour_error, position_error = (
             part.square().sum(1).add(1e-12).sqrt().mean() for part in error.split([colours.shape[1], 2], 1)
         )
-        return colour_error + self.compactness / 2 ** len(steps) * position_error
+        return share_of_mean(colour_error + self.compactness / 2 ** len(steps) * position_error, len(colours))

@@ -1,9 +1,11 @@
-"""The state of a training after an epoch, in a file that is read only if it is exactly what was written."""
+"""The state of a training after any step, in a file that is read only if it is exactly what was written."""
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +25,67 @@ TEXT = "json"
 """Name of the tensor that holds everything that is no tensor, as bytes of JSON."""
 
 
-def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Any, history: list[dict]) -> None:
+@dataclass
+class Position:
+    """How far a training has come, besides the weights.
+
+    Attributes
+    ----------
+    history : list of dict
+        Mean losses, one entry per complete epoch; plain JSON data.
+    step : int
+        Steps done in the epoch that is under way.
+    sums : list of dict
+        Name -> sum of a loss over these steps; one entry per rank.
+    random : list of dict
+        What `random_state` returned; one entry per rank. Empty between two epochs.
+    """
+
+    history: list[dict] = field(default_factory=list)
+    step: int = 0
+    sums: list[dict[str, float]] = field(default_factory=list)
+    random: list[dict[str, bytes]] = field(default_factory=list)
+
+
+def random_state(device: torch.device, draws: torch.Generator | None) -> dict[str, bytes]:
+    """The states of the random generators of this process: name -> bytes.
+
+    Parameters
+    ----------
+    device : torch.device
+    draws : torch.Generator or None
+        Of the random numbers of whole batches; None = torch's global one of the device.
+    """
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    states["draws"] = draws.get_state() if draws else states[device.type]
+    return {kind: state.numpy().tobytes() for kind, state in states.items()}
+
+
+def set_random_state(
+    states: dict[str, bytes], device: torch.device, draws: torch.Generator | None, is_own: bool = True
+) -> None:
+    """Set what `random_state` returned for this rank (`is_own`), or for a training with another number of ranks.
+
+    In the latter case, only the random numbers of whole batches go on. States of another kind of device are left out.
+    """
+    found = {name: torch.from_numpy(np.frombuffer(state, np.uint8).copy()) for name, state in states.items()}
+    if ("cuda" in found) != (device.type == "cuda"):
+        return
+    if is_own:
+        torch.set_rng_state(found["cpu"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(found["cuda"], device)
+    if draws:
+        draws.set_state(found["draws"])
+    elif device.type == "cuda":
+        torch.cuda.set_rng_state(found["draws"], device)
+    else:
+        torch.set_rng_state(found["draws"])
+
+
+def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Any, position: Position) -> None:
     """Write the state of a training: a hash, then a safetensors file.
 
     Parameters
@@ -31,8 +93,7 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Any, h
     path : Path
     modules : dict of name -> nn.Module
     optimizer : torch.optim.Optimizer
-    history : list of dict
-        One entry per complete epoch, plain JSON data.
+    position : Position
 
     Raises
     ------
@@ -48,7 +109,9 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Any, h
                 tensors[f"optimizer/{number}/{key}"] = value
             else:
                 values.setdefault(str(number), {})[key] = value
-    text = json.dumps({"history": history, "groups": state["param_groups"], "values": values}).encode()
+    random = [{kind: base64.b64encode(found).decode() for kind, found in states.items()} for states in position.random]
+    described = {**vars(position), "random": random, "groups": state["param_groups"], "values": values}
+    text = json.dumps(described).encode()
     # A copy of each: tensors that share memory are not allowed, and safetensors keeps no memory format.
     copies = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
@@ -57,19 +120,19 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Any, h
     write_bytes(path, hash_bytes(content).encode() + content)
 
 
-def resume(path: Path, modules: dict[str, nn.Module], optimizer: Any) -> list[dict]:
-    """Load what `save_checkpoint` wrote into the modules and the optimizer. Returns the history.
+def resume(path: Path, modules: dict[str, nn.Module], optimizer: Any) -> Position | None:
+    """Load what `save_checkpoint` wrote into the modules and the optimizer. Returns the position.
 
-    If there is no checkpoint, or its hash is wrong, nothing is loaded and the history is empty.
+    If there is no checkpoint, or its hash is wrong, nothing is loaded and the result is None.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return []
+        return None
     digest, content = content[:DIGEST_LENGTH], content[DIGEST_LENGTH:]
     if hash_bytes(content).encode() != digest:
         log.warning("%s: checkpoint is damaged; training starts again", path)
-        return []
+        return None
     tensors = load(content)
     saved = json.loads(bytes(cast(Any, tensors.pop(TEXT).numpy())))
     for name, module in modules.items():
@@ -84,4 +147,6 @@ def resume(path: Path, modules: dict[str, nn.Module], optimizer: Any) -> list[di
                 value = torch.empty_like(trained[number]).copy_(value)
             state.setdefault(number, {})[entry] = value
     optimizer.load_state_dict({"state": state, "param_groups": saved["groups"]})
-    return saved["history"]
+    random = [{kind: base64.b64decode(found) for kind, found in states.items()} for states in saved.get("random", [])]
+    # An earlier version wrote a checkpoint only between two epochs.
+    return Position(saved["history"], saved.get("step", 0), saved.get("sums", []), random)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.sample import Sample
@@ -15,10 +16,8 @@ Counts = tuple[Any, ...]
 """Arrays and numbers that can be added up over images; each entry keeps its shape."""
 
 
-def jobs_over(
-    store: ShardedStore, name: str, samples: Sequence[Sample], compute: Callable, num_classes: int, key: Any
-) -> Iterator[ShardJob]:
-    """Yield one job per shard of a complete store.
+class JobsOver(Sequence[ShardJob]):
+    """One job per shard of a complete store. A job is made each time it is asked for.
 
     Parameters
     ----------
@@ -34,9 +33,22 @@ def jobs_over(
     key : object
         Counts with the same key are added up.
     """
-    for shard in range(store.num_shards()):
-        indices = store.images_of(shard)
-        yield ShardJob(compute, indices, [samples[i] for i in indices], {name: store}, num_classes, key=key)
+
+    def __init__(
+        self, store: ShardedStore, name: str, samples: Sequence[Sample], compute: Callable, num_classes: int, key: Any
+    ):
+        self.store, self.name, self.samples, self.compute = store, name, samples, compute
+        self.num_classes, self.key = num_classes, key
+
+    def __len__(self) -> int:
+        return self.store.num_shards()
+
+    def __getitem__(self, shard):
+        if not 0 <= shard < len(self):
+            raise IndexError(shard)
+        indices = self.store.images_of(shard)
+        samples = list(self.samples[indices.start : indices.stop])
+        return ShardJob(self.compute, indices, samples, {self.name: self.store}, self.num_classes, key=self.key)
 
 
 def count_shard(job: ShardJob) -> tuple[Any, Counts | None]:
@@ -48,11 +60,20 @@ def count_shard(job: ShardJob) -> tuple[Any, Counts | None]:
     return job.key, total
 
 
-def total_counts(stage: StageTask, jobs: Sequence[ShardJob]) -> dict[Any, Counts]:
-    """Compute jobs in the processes of a stage. Returns the sums: key -> counts. Keys without counts are left out."""
-    executor = executor_for(stage.processes, len(jobs), stage.dask, stage.shard_timeout)
+def total_counts(stage: StageTask, parts: Sequence[Sequence[ShardJob]]) -> dict[Any, Counts]:
+    """Compute jobs in the processes of a stage. Returns the sums: key -> counts. Keys without counts are left out.
+
+    Parameters
+    ----------
+    stage : StageTask
+    parts : sequence of sequences of ShardJob
+        For example of `JobsOver`, so that the jobs of a million images are never there together.
+    """
+    total = sum(map(len, parts))
+    executor = executor_for(stage.processes, total, stage.dask, stage.shard_timeout)
     totals: dict[Any, Counts] = {}
-    for key, counts in stage.progress(executor.map(count_shard, jobs), len(jobs), "shard"):
+    jobs = itertools.chain.from_iterable(parts)
+    for key, counts in stage.progress(executor.map(count_shard, jobs), total, "shard"):
         if counts is not None:
             totals[key] = _added(totals[key], counts) if key in totals else counts
     return totals

@@ -16,15 +16,18 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from data.errors import WorkerError
 from tasks.runtime.progress import SECONDS_PER_LINE
 from tasks.runtime.resource_errors import kills_for_memory
 from tasks.runtime.shards import ShardJob
+from tasks.runtime.slurm_settings import CPU, GPU, SLURM
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+    from tasks.runtime.slurm_workers import SlurmWorkers
 
 log = logging.getLogger("depthseed")
 
@@ -33,6 +36,9 @@ TRIES = 3
 
 LOSSES = 10
 """How many times a job is sent again because its worker process died before it began the job."""
+
+SECONDS_TO_LOOK = 1.0
+"""Time between two looks at which workers there are."""
 
 PATIENCE = 3
 """How many times, `SECONDS_PER_LINE` apart, there may be no local worker process before the run fails."""
@@ -51,6 +57,7 @@ class _Sent:
     job: Any
     tries: int = 0
     losses: int = 0
+    begins: int = 0
     key: str = ""
     told: str = ""
     workers: set[str] = field(default_factory=set)
@@ -75,13 +82,22 @@ class DaskJobs:
         Address of the scheduler, or ``slurm``; empty = local worker processes.
     seconds : float
         Time limit of a job, from its beginning on a worker; 0 = none.
+    kind : str
+        ``gpu`` if a job needs a GPU for itself. With a running scheduler, this counts if any of its workers offers
+        the resource GPU.
     """
 
-    def __init__(self, client: Client, function: Callable[[Any], Any], address: str, seconds: float):
+    def __init__(self, client: Client, function: Callable[[Any], Any], address: str, seconds: float, kind: str = CPU):
         self.client, self.function, self.address, self.seconds = client, function, address, seconds
+        self.slurm = cast("SlurmWorkers", client.cluster) if address == SLURM else None
         self.sent: dict[str, _Sent] = {}  # key of the future -> job
         self.begun: dict[str, str] = {}  # address of a worker -> key of the job that it began last
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self.limit = 0  # jobs that may be sent at a time
+        self.needs: dict[str, float] | None = None  # resources of a job, once they are known
+        if kind == CPU or address in ("", SLURM):
+            self.needs = {"GPU": 1} if kind == GPU else {}
+        self.looked, self.seen = -SECONDS_TO_LOOK, time.monotonic()
         self.without_worker = 0
         self.full: set[str] = set()  # addresses of workers that were ended because of their memory
         self.kills = kills_for_memory()
@@ -89,14 +105,14 @@ class DaskJobs:
         client.subscribe_topic(self.topic, self._hear)
         client.subscribe_topic("worker-restart-memory", lambda event: self.full.add(event[1]["worker"]))
 
-    def results(self, jobs: Iterable[Any], processes: int) -> Iterator[Any]:
-        """Yield results as soon as they are ready. To limit the memory, only two jobs per process are sent at a time.
+    def results(self, jobs: Iterable[Any]) -> Iterator[Any]:
+        """Yield results as soon as they are ready.
+
+        To limit the memory, only two jobs per worker are sent at a time. Workers may come and go.
 
         Parameters
         ----------
         jobs : iterable
-        processes : int
-            Number of worker processes to expect. The workers that are already there count if they are more.
 
         Raises
         ------
@@ -105,14 +121,19 @@ class DaskJobs:
         """
         from distributed import KilledWorker
 
-        rest = iter(jobs)
-        limit = 2 * max(processes, sum(self.client.ncores().values()))
-        for job in rest:
-            self._send(_Sent(job))
-            if len(self.sent) >= limit:
-                break
-        while self.sent:
-            future = self._next_done()
+        rest, is_more = iter(jobs), True
+        while is_more or self.sent:
+            self._look()
+            sending = is_more and len(self.sent) < self.limit
+            if sending:
+                job = next(rest, None)
+                if is_more := job is not None:
+                    self._send(_Sent(job))
+                del job
+            try:
+                future = self.done.get(timeout=0 if sending else SECONDS_TO_LOOK)
+            except queue.Empty:
+                continue
             sent = self.sent.pop(str(future.key))
             try:
                 result = future.result()
@@ -121,54 +142,76 @@ class DaskJobs:
                 continue
             future.release()
             del future, sent
-            if (following := next(rest, None)) is not None:
-                self._send(_Sent(following))
-                del following
             yield result
 
     def _send(self, sent: _Sent) -> None:
-        # Scattered, not a part of the task: the probabilities of a shard are tens of megabytes.
-        data = self._scattered(sent.job)
+        # What holds arrays is scattered: the probabilities of a shard are tens of megabytes. All else is a part of the
+        # task, so that it is not lost if a worker goes.
+        data = sent.job if getattr(sent.job, "inferred", sent.job) is None else self._scattered(sent.job)
         sent.key = key = f"shard-{uuid.uuid4().hex}"
         self.sent[key] = sent  # before the worker can tell of it
-        sent.future = self.client.submit(_computed, self.function, self.topic, self.seconds, data, key=key, pure=False)
+        sent.future = self.client.submit(
+            _computed, self.function, self.topic, self.seconds, data, key=key, pure=False, resources=self.needs
+        )
         sent.future.add_done_callback(self.done.put)
 
     def _scattered(self, job: Any):
-        begun = time.monotonic()
         while True:
             try:
-                (data,) = self.client.scatter([job], hash=False, timeout=SECONDS_PER_LINE)
-                self.without_worker = 0
-                return data
-            except OSError as error:  # there is no worker (TimeoutError), or it died on the way
-                self._check_scheduler(error)
-                if time.monotonic() - begun < SECONDS_PER_LINE:
-                    time.sleep(0.5)
-                    continue
-                self._no_worker(error)
-                begun = time.monotonic()
+                return self.client.scatter([job], hash=False, timeout=SECONDS_TO_LOOK)[0]
+            except OSError:  # there is no worker (TimeoutError), or it died on the way
+                self._look()
+                time.sleep(0.1)
 
-    def _next_done(self) -> Future:
-        while True:
-            try:
-                return self.done.get(timeout=SECONDS_PER_LINE)
-            except queue.Empty:
-                if not self.client.ncores():
-                    self._no_worker(None)
+    def _look(self) -> None:
+        """See now and then which workers there are."""
+        now = time.monotonic()
+        if now - self.looked < SECONDS_TO_LOOK:
+            return
+        self.looked = now
+        self._check_scheduler(None)
+        if self.slurm:
+            self.slurm.look()
+        for sent in list(self.sent.values()):
+            if sent.begins > LOSSES:
+                raise self._failure(sent)
+        slots = self._slots()
+        if self.needs is not None:
+            self.limit = 2 * max(slots, 1)
+        if slots:
+            self.seen, self.without_worker = now, 0
+        elif now - self.seen >= SECONDS_PER_LINE:
+            self.seen = now
+            self._no_worker()
 
-    def _no_worker(self, error: Exception | None) -> None:
+    def _slots(self) -> int:
+        """How many jobs can be computed at a time."""
+        try:
+            workers = list(self.client.scheduler_info(n_workers=-1)["workers"].values())
+        except OSError as error:  # the connection is lost; Dask tries to get it back
+            self._check_scheduler(error)
+            return 0
+        gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
+        if self.needs is None and workers:
+            self.needs = {"GPU": 1} if gpus else {}
+        return gpus if self.needs else sum(worker["nthreads"] for worker in workers)
+
+    def _no_worker(self) -> None:
         """Tell that there is no worker; WorkerError if there will be none."""
         self.without_worker += 1
         if not self.address and self.without_worker == PATIENCE:
             raise WorkerError(
                 "all worker processes have ended, and none starts again; completed shards are kept; run with "
                 "--processes 1 to see the cause"
-            ) from error
-        log.info("waiting for a worker of %s", self.address or "this machine")
+            )
+        if self.slurm:
+            log.info("waiting for %s", self.slurm.waits_for())
+        else:
+            what = "a worker with a GPU" if self.needs else "a worker"
+            log.info("waiting for %s of %s", what, self.address or "this machine")
 
     def _check_scheduler(self, error: Exception | None) -> None:
-        if self.client.status != "running":
+        if self.client.status not in ("running", "connecting"):
             raise WorkerError(
                 f"the Dask scheduler at '{self.address}' has gone; completed shards are kept; start it, then run "
                 "the same command again"
@@ -178,9 +221,14 @@ class DaskJobs:
         from distributed import KilledWorker
 
         self._check_scheduler(error)
-        address = error.last_worker.address if isinstance(error, KilledWorker) else ""
+        worker = error.last_worker if isinstance(error, KilledWorker) else None
+        address = worker.address if worker else ""
         sent.workers.add(address)
-        is_blamed = sent.told == LATE or (sent.told == BEGUN and self.begun.get(address) == sent.key)
+        is_blamed = sent.told == LATE or (
+            sent.told == BEGUN
+            and self.begun.get(address) == sent.key
+            and not (self.slurm and worker and self.slurm.has_ended(str(worker.name)))
+        )
         if is_blamed:
             sent.tries += 1
         else:
@@ -200,6 +248,11 @@ class DaskJobs:
                 f"{images}: not finished after {self.seconds:g} s, in {count} tries; completed shards are kept; give "
                 "more seconds with --shard-timeout (0 = no limit), or run with --processes 1 to see where it hangs"
             )
+        if not sent.tries:
+            return WorkerError(
+                f"{images}: begun {sent.begins} times and never finished, as the worker was taken away; completed "
+                "shards are kept; give the workers more time, or let a shard have fewer images with --Stage-shard-size"
+            )
         if sent.workers & self.full or (not self.address and kills_for_memory() > self.kills):
             return MemoryError(f"{images}: the worker process was ended {count} times, as it took too much memory")
         return WorkerError(
@@ -212,6 +265,7 @@ class DaskJobs:
         self.begun[address] = key
         if sent := self.sent.get(key):
             sent.told = told
+            sent.begins += told == BEGUN
 
 
 def _computed(function: Callable, topic: str, seconds: float, job: Any) -> Any:

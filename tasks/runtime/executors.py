@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
 
 from tasks.runtime.dask_clusters import dask_client
 from tasks.runtime.dask_jobs import DaskJobs
+from tasks.runtime.slurm_settings import CPU, GPU
 
 
 class Executor(Protocol):
@@ -28,24 +29,32 @@ class Executor(Protocol):
         """
 
 
-def executor_for(workers: int, shards: int, dask: str = "", seconds: float = 0) -> Executor:
+def executor_for(
+    workers: int, shards: int, dask: str = "", seconds: float = 0, kind: str = CPU, devices: Sequence[str] = ()
+) -> Executor:
     """The executor for a number of shards.
 
     Parameters
     ----------
     workers : int
-        Local processes; 0 = one per core. One process or one shard is computed in this process.
+        Local processes of jobs of the kind ``cpu``; 0 = one per core. One process or one shard is computed in this
+        process.
     shards : int
         Number of shards to compute.
     dask : str
         Address of a Dask scheduler, or ``slurm``, whose workers compute the shards; empty = this machine.
     seconds : float
         Time limit of a job in a worker process; 0 = none. There is none in this process.
+    kind : str
+        ``gpu`` if a job computes on one accelerator, which it has for itself; ``cpu`` if it computes on one core.
+    devices : sequence of str
+        Accelerators of this machine for local jobs of the kind ``gpu``: values of ``CUDA_VISIBLE_DEVICES``. There is
+        one worker process for each. One device or one shard is computed in this process.
     """
-    processes = process_count(workers, shards)
-    if processes == 1 and not dask:
-        return ThisProcess()
-    return DaskWorkers(processes, dask, seconds)
+    if dask:
+        return DaskWorkers(shards, dask, seconds, kind)
+    count = min(len(devices), shards) if kind == GPU else process_count(workers, shards)
+    return DaskWorkers(count, "", seconds, kind, devices[:count]) if count > 1 else ThisProcess()
 
 
 def process_count(workers: int, shards: int) -> int:
@@ -84,12 +93,16 @@ class DaskWorkers:
 
     Parameters
     ----------
-    processes : int
-        Number of local worker processes.
+    workers : int
+        Number of local worker processes; with `dask`, the most workers that are of use.
     dask : str
         Address of a Dask scheduler, or ``slurm``; empty = local processes.
     seconds : float
         Time limit of a job, from its beginning on a worker; 0 = none.
+    kind : str
+        What a worker has for itself: a core (``cpu``) or a GPU (``gpu``).
+    devices : sequence of str
+        The GPUs of this machine for local workers of the kind ``gpu``: values of ``CUDA_VISIBLE_DEVICES``.
 
     Raises
     ------
@@ -102,10 +115,10 @@ class DaskWorkers:
         If no scheduler answers, or the settings of TLS or of SLURM are wrong.
     """
 
-    def __init__(self, processes: int, dask: str = "", seconds: float = 0):
-        self.processes, self.address, self.seconds = processes, dask, seconds
+    def __init__(self, workers: int, dask: str = "", seconds: float = 0, kind: str = CPU, devices: Sequence[str] = ()):
+        self.workers, self.address, self.seconds, self.kind, self.devices = workers, dask, seconds, kind, devices
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        with dask_client(self.processes, self.address) as client:
-            sender = DaskJobs(client, functools.partial(single_threaded, function), self.address, self.seconds)
-            yield from sender.results(jobs, self.processes)
+        with dask_client(self.workers, self.address, self.kind, self.devices) as client:
+            computed = functools.partial(single_threaded, function)
+            yield from DaskJobs(client, computed, self.address, self.seconds, self.kind).results(jobs)

@@ -17,31 +17,34 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
+from data.sample import EVALUATION, TRAIN, Sample
+from data.store.sharded import StoredImage
 from data.store.tiles import ArraySpec
 from models.input_size import LARGEST_INPUT, limited_scale
-from tasks.runtime.layout import SHARD_SIZE, create_store, images_per_shard
+from tasks.runtime.layout import SHARD_SIZE, create_store, images_per_shard, sizes_of
 from tasks.runtime.numeric import whole
 from tasks.runtime.parameters import one_of
-from tasks.runtime.shards import ImageInputs, ShardJob, open_stores, write_shard
+from tasks.runtime.shards import ComputedImage, ImageInputs, ShardJob, open_stores, write_shard
 from tasks.runtime.stage import StageTask
 
-log = logging.getLogger("depthseed")
+if TYPE_CHECKING:
+    from tasks.runtime.network_map import BatchNetwork, NetworkSource
 
-BatchFunction = Callable[[list[Sample]], Iterable]
-"""What a network computes: samples whose images have one size -> one result per sample, in their order."""
+log = logging.getLogger("depthseed")
 
 
 class ImageStage(StageTask):
     """A stage over the images of a split. The default is the train split.
 
-    A subclass defines `arrays` and `compute`. If a network runs over batches of images, it defines `batch_function`.
+    A subclass defines `arrays` and `compute`. If it has a network, it defines `network_inputs` and `network`.
     ``requires()`` must name an IndexDataset as ``dataset``.
     """
 
@@ -51,7 +54,7 @@ class ImageStage(StageTask):
     """`TRAIN` or `EVALUATION`; a parameter in `SplitStage`."""
 
     batch_size: Any = 1
-    """Images per batch of `batch_function`; a parameter in the stages that have one."""
+    """Images per batch of the network; a parameter in the stages that have one."""
 
     @property
     def values_per_pixel(self) -> float:
@@ -60,12 +63,12 @@ class ImageStage(StageTask):
 
     @property
     def network_scales(self) -> tuple[float, ...]:
-        """Scales at which `batch_function` shows an image to the network; limited by `models.input_size`."""
+        """Scales at which an image is shown to the network; limited by `models.input_size`."""
         return ()
 
     @property
     def in_workers(self) -> bool:
-        """True if shards are computed in worker processes. False if starting them takes longer than they save."""
+        """True if `compute` takes long, so that worker processes compute the shards on the CPU of this machine."""
         return True
 
     @property
@@ -84,13 +87,13 @@ class ImageStage(StageTask):
 
     def image_bytes(self, samples: Sequence[Sample]) -> np.ndarray:
         """What each image takes in memory until its shard is written, (N,) float in bytes."""
-        sizes = np.array([sample.size for sample in samples], np.int64)
+        sizes = sizes_of(samples)
         return np.sum([spec.image_bytes(sizes) for spec in self.arrays(samples).values()], axis=0)
 
     def compute(self, sample: Sample, inputs: ImageInputs) -> Mapping[str, np.ndarray]:
         """The values of one image: name of the array -> values without padding.
 
-        This runs in any process and must not use ``self.inputs``. The default returns the result of `batch_function`.
+        This runs in any process and must not use ``self.inputs``. The default returns the result of the network.
 
         Parameters
         ----------
@@ -105,35 +108,90 @@ class ImageStage(StageTask):
         """
         return inputs.inferred
 
-    def batch_function(self, dataset: DatasetIndex) -> BatchFunction | None:
-        """A function that runs the network of the stage on the device of this process; None if there is no network."""
+    def count(self, sample: Sample, image: StoredImage | ComputedImage, num_classes: int) -> np.ndarray | None:
+        """What `findings` needs of one image of the artifact: numbers that are added up over the images (`counts`).
+
+        This runs in any process and must not use ``self.inputs``. None: nothing is needed.
+        """
         return None
+
+    _counted: tuple[Any, set[int]] = (0, set())
+    """Sum of what was counted in this run, and the shards that it is of."""
+
+    def network_inputs(self) -> dict[str, Any] | None:
+        """What `network` needs besides the parameters, such as the trained network; None if the stage has no network.
+
+        It is sent to worker processes.
+        """
+        return None
+
+    def network(self, **inputs: Any) -> BatchNetwork:
+        """The network on the device of this process, ready to compute.
+
+        This runs in any process and must not use ``self.inputs``: it gets what `network_inputs` has returned.
+        """
+        raise NotImplementedError
 
     def work(self) -> int:
         """Compute the missing shards. Returns the number of computed images."""
-        from tasks.runtime.executors import executor_for
+        from tasks.runtime.placement import place_of
 
         dataset, samples = self.inputs["dataset"], self.samples
         shard_size = images_per_shard(self.image_bytes(samples), self.shard_size) if samples else 1
         store = create_store(self.artifact, dataset, samples, self.arrays(samples), self.description(), shard_size)
         self._tell_limited(samples)
-        missing = store.missing_shards()
-        network = self.batch_function(dataset) if missing else None
+        if not (missing := store.missing_shards()):
+            return 0
+        network = self._network_source()
+        place = place_of(self, len(missing), network is not None)
+        here = None if network is None or place.network_is_sent else network.load()
+        if here is not None:
+            here.use = self.device_use
         stores = open_stores(self.inputs)
+        count = None if type(self).count is ImageStage.count else self.count
 
-        def jobs():
-            for shard in missing:
-                indices = store.images_of(shard)
-                here = [samples[index] for index in indices]
-                inferred = _inferred(network, here, self.batch_size, self.values_per_pixel)
-                job = ShardJob(self.compute, indices, here, stores, dataset.num_classes, inferred, store, shard)
-                del inferred
-                yield job
-                del job  # one shard of network results is in memory, not two
+        def of(shard: int) -> list[Sample]:
+            return [samples[index] for index in store.images_of(shard)]
 
-        workers = (self.processes, self.dask) if self.in_workers else (1, "")
-        executor = executor_for(workers[0], len(missing), workers[1], self.shard_timeout)
-        return sum(self.progress(executor.map(write_shard, jobs()), len(missing), "shard"))
+        def jobs() -> Iterator[ShardJob]:
+            inferred = here.shards(map(of, missing)) if here is not None else itertools.repeat(None)
+            for shard, found in zip(missing, inferred):
+                yield ShardJob(
+                    self.compute, store.images_of(shard), of(shard), stores, dataset.num_classes, found, store, shard,
+                    network if place.network_is_sent else None, count=count,
+                )  # fmt: skip
+                del found  # the results of a shard are in memory until it is written, not longer
+
+        images, total = 0, 0
+        for written in self.progress(place.executor.map(write_shard, jobs()), len(missing), "shard"):
+            images += written.images
+            self.device_use.add(written.use)
+            total = total if written.counts is None else total + written.counts
+        self._counted = total, set(missing)
+        return images
+
+    def counts(self) -> np.ndarray:
+        """What `count` returned, added up over all images of the artifact.
+
+        The shards of this run were counted where they were computed. Only those of an interrupted run are read again.
+        """
+        total, done = self._counted
+        samples, num_classes = self.samples, self.num_classes
+        for shard in set(range(self.artifact.num_shards())) - done:
+            for index in self.artifact.images_of(shard):
+                image = self.artifact.image(index, samples[index].size)
+                total = total + self.count(samples[index], image, num_classes)
+        return total
+
+    def _network_source(self) -> NetworkSource | None:
+        if (inputs := self.network_inputs()) is None:
+            return None
+        from tasks.runtime.network_map import NetworkSource
+
+        return NetworkSource(
+            self, inputs, f"{type(self).__name__} {self.identity}", self.processes or os.cpu_count() or 1,
+            self.values_per_pixel,
+        )  # fmt: skip
 
     def _write_findings(self) -> None:
         if self.samples:  # an empty split is found by IndexDataset
@@ -141,8 +199,9 @@ class ImageStage(StageTask):
 
     def _tell_limited(self, samples: Sequence[Sample]) -> None:
         wanted = max(self.network_scales, default=0.0)
-        limited = [sample.image_id for sample in samples if limited_scale(sample.size, wanted) < wanted]
-        if limited:
+        sizes = map(tuple, np.unique(sizes_of(samples), axis=0).tolist())
+        large = {size for size in sizes if limited_scale(size, wanted) < wanted}
+        if large and (limited := [sample.image_id for sample in samples if sample.size in large]):
             log.warning(
                 "%s: %d images are shown to the network at a scale below %g, with %.1f megapixels, the first is %s",
                 self.label, len(limited), wanted, LARGEST_INPUT / 1e6, limited[0],
@@ -161,13 +220,3 @@ class OfSplit:
 
 class SplitStage(OfSplit, ImageStage):
     """An `ImageStage` whose parameter ``split`` names the split."""
-
-
-def _inferred(
-    network: BatchFunction | None, samples: Sequence[Sample], batch_size: int, values_per_pixel: float
-) -> Sequence | None:
-    if network is None:
-        return None
-    from tasks.runtime.tensors import map_images
-
-    return map_images(samples, batch_size, network, values_per_pixel)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data.sample import UNLABELLED, DatasetIndex, Sample
+from data.sample import UNLABELLED, DatasetIndex, Sample, Samples
 from data.store.sharded import ShardedStore
 from data.store.tiles import SHARD_BYTES, ArraySpec
 
@@ -21,10 +21,16 @@ FAR = 3.0
 """A frame is unusual if its longer or its shorter side is this many times the median, or this part of it."""
 
 
+def sizes_of(samples: Sequence[Sample]) -> np.ndarray:
+    """Height and width of each image in pixels, (N, 2) int64."""
+    found = samples.sizes if isinstance(samples, Samples) else [sample.size for sample in samples]
+    return np.asarray(found, np.int64).reshape(-1, 2)
+
+
 def padded_size(samples: Sequence[Sample], stride: int = 1) -> tuple[int, int]:
     """Largest height and largest width of the images, in cells of `stride` pixels."""
-    height, width = (max((-(-sample.size[axis] // stride) for sample in samples), default=1) for axis in (0, 1))
-    return height, width
+    height, width = (-(-sizes_of(samples) // stride)).max(axis=0, initial=0) if len(samples) else (1, 1)
+    return int(height), int(width)
 
 
 def unusual(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
@@ -39,14 +45,17 @@ def unusual(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     """
     if not samples:
         return [], []
-    sides = np.sort([sample.size for sample in samples], axis=1) / np.median(
-        np.sort([sample.size for sample in samples], axis=1), axis=0
-    )
-    large, small = (sides > FAR).any(1), (sides < 1 / FAR).any(1)
-    return (
-        [sample for sample, found in zip(samples, large, strict=True) if found],
-        [sample for sample, found in zip(samples, small & ~large, strict=True) if found],
-    )
+    large, small = _far(sizes_of(samples))
+    large_places, small_places = (np.flatnonzero(found).tolist() for found in (large, small))
+    return [samples[place] for place in large_places], [samples[place] for place in small_places]
+
+
+def _far(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which frames are larger and which are smaller than usual, (N,) bool each."""
+    sides = np.sort(sizes, axis=1)
+    sides = sides / np.median(sides, axis=0)
+    large = (sides > FAR).any(1)
+    return large, (sides < 1 / FAR).any(1) & ~large
 
 
 def training_crop(samples: Sequence[Sample]) -> tuple[int, int]:
@@ -54,8 +63,8 @@ def training_crop(samples: Sequence[Sample]) -> tuple[int, int]:
 
     Frames that are larger are scaled down to fit (`tasks.runtime.augmentation.Augmentation`).
     """
-    large = {sample.image_id for sample in unusual(samples)[0]}
-    height, width = padded_size([sample for sample in samples if sample.image_id not in large])
+    sizes = sizes_of(samples)
+    height, width = sizes[~_far(sizes)[0]].max(axis=0, initial=1)
     factor = min(1.0, math.sqrt(LARGEST_CROP / (height * width)))
     return max(1, int(height * factor)), max(1, int(width * factor))
 
@@ -115,7 +124,7 @@ def label_map(samples: Sequence[Sample], long_name: str) -> ArraySpec:
 
 def image_coords(dataset: DatasetIndex, samples: Sequence[Sample]) -> dict:
     """Coordinates of every artifact: height and width of each image in pixels, and the names of the classes."""
-    sizes = np.array([sample.size for sample in samples], np.int32).reshape(-1, 2)
+    sizes = sizes_of(samples).astype(np.int32)
     return {
         "height": (("image_id",), sizes[:, 0]),
         "width": (("image_id",), sizes[:, 1]),
@@ -132,5 +141,5 @@ def create_store(
     shard_size: int,
 ) -> ShardedStore:
     """Create the arrays of an artifact over `samples`, or continue with those that an interrupted run left."""
-    ids = [sample.image_id for sample in samples]
+    ids = samples.ids if isinstance(samples, Samples) else [sample.image_id for sample in samples]
     return store.create(ids, arrays, description, shard_size, image_coords(dataset, samples))

@@ -7,15 +7,14 @@ would make no sense, the stage raises a QualityError and its artifact does not b
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data.errors import QualityError
-from data.sample import UNLABELLED, Sample
+from data.sample import UNLABELLED
 from data.store.artifact import Artifact
-from data.store.sharded import StoredImage
 
 if TYPE_CHECKING:
     from tasks.runtime.image_stage import ImageStage
@@ -32,26 +31,20 @@ def warnings_of(artifact: Artifact) -> list[str]:
     return json.loads(artifact.read(WARNINGS)) if (artifact.path / WARNINGS).exists() else []
 
 
-def counted(stage: ImageStage, count: Callable[[Sample, StoredImage], Any]) -> np.ndarray:
-    """What `count` returns for each image of the result of a stage, added up over the images."""
-    return np.sum(
-        [count(sample, stage.artifact.image(index, sample.size)) for index, sample in enumerate(stage.samples)], axis=0
-    )
+def class_pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels of each class 0..K in a label map, then the unlabelled pixels, (K+2,) int64; `num_classes` is K.
 
-
-def class_pixels(stage: ImageStage, array: str) -> np.ndarray:
-    """Pixels of each class 0..K in the label maps of a stage, then the unlabelled pixels, (K+2,) int64."""
-    classes = stage.num_classes + 1
-
-    def count(sample: Sample, stored: StoredImage) -> np.ndarray:
-        labels = stored.read(array).astype(np.int64)
-        return np.bincount(np.where(labels == UNLABELLED, classes, labels).ravel(), minlength=classes + 1)
-
-    return counted(stage, count)
+    Examples
+    --------
+    >>> class_pixels(np.array([[0, 2], [2, 65535]]), 2).tolist()
+    [1, 0, 2, 1]
+    """
+    labels = labels.astype(np.int64)
+    return np.bincount(np.where(labels == UNLABELLED, num_classes + 1, labels).ravel(), minlength=num_classes + 2)
 
 
 def require_labels(stage: ImageStage, pixels: np.ndarray, advice: str) -> None:
-    """Raise a QualityError with `advice` if no pixel is labelled; `pixels` as of `class_pixels`."""
+    """Raise a QualityError with `advice` if no pixel is labelled; `pixels` are sums of `class_pixels`."""
     if not pixels[:-1].any():
         raise QualityError(
             f"{stage.label}: no pixel of {len(stage.samples)} images is labelled, so nothing can be learnt; {advice}"
@@ -60,7 +53,7 @@ def require_labels(stage: ImageStage, pixels: np.ndarray, advice: str) -> None:
 
 def classes_without(stage: ImageStage, pixels: np.ndarray, what: str) -> list[str]:
     """A finding about the classes that are tags of images, but have no pixel."""
-    tagged = sorted({tag for sample in stage.samples for tag in sample.tags})
+    tagged = sorted(set().union(*stage.inputs["dataset"].split(stage.split).tag_sets))
     names = stage.inputs["dataset"].class_names
     missing = [names[tag] for tag in tagged if not pixels[tag]]
     return [f"{len(missing)} of {len(tagged)} tagged classes have no {what}: {listed(missing)}"] if missing else []

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from data.store.artifact import CHECKSUM, Artifact, hash_text, write_json
+from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.memory import peak_memory_mb
 
 log = logging.getLogger("depthseed")
@@ -19,7 +20,9 @@ PACKAGES = ("depthseed", "torch", "timm", "zarr", "numpy", "scikit-image", "luig
 """Packages whose versions a record holds."""
 
 
-def write_record(path: Path, label: str, artifact: Artifact, seconds: float, images: int, seed: int) -> None:
+def write_record(
+    path: Path, label: str, artifact: Artifact, seconds: float, images: int, seed: int, use: DeviceUse | None = None
+) -> None:
     """Write and log how an artifact was computed.
 
     Parameters
@@ -34,6 +37,8 @@ def write_record(path: Path, label: str, artifact: Artifact, seconds: float, ima
     images : int
         Images computed in this run; 0 if the work is not counted in images.
     seed : int
+    use : DeviceUse, optional
+        How the networks of the stage used their device.
 
     Raises
     ------
@@ -42,11 +47,16 @@ def write_record(path: Path, label: str, artifact: Artifact, seconds: float, ima
     """
     files, size = artifact.size()
     rate = images / seconds if seconds and images else None
+    use = use or DeviceUse()
+    waited = use.wait_share
     content = {
         "seconds": round(seconds, 3),
         "images": images,
         "images_per_second": rate and round(rate, 3),
         "peak_memory_mb": peak_memory_mb(),
+        "device": use.device or None,
+        "device_wait_share": None if waited is None else round(waited, 4),
+        "peak_device_memory_mb": round(use.memory / 2**20) or None,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "host": socket.gethostname(),
         "python": platform.python_version(),
@@ -55,7 +65,11 @@ def write_record(path: Path, label: str, artifact: Artifact, seconds: float, ima
     }
     write_json(path, {**content, CHECKSUM: _checksum(content)})
     rate_text = f", {rate:.1f} images/s" if rate else ""
-    log.info("%s: %.1f s%s, %.1f MB in %d files, wrote %s", label, seconds, rate_text, size / 1e6, files, artifact.path)
+    wait_text = f", {use.device} waited {100 * waited:.0f} % of its time for data" if waited is not None else ""
+    log.info(
+        "%s: %.1f s%s%s, %.1f MB in %d files, wrote %s",
+        label, seconds, rate_text, wait_text, size / 1e6, files, artifact.path,
+    )  # fmt: skip
 
 
 def read_record(path: Path) -> dict:

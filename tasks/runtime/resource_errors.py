@@ -10,7 +10,7 @@ from pathlib import Path
 
 import luigi
 
-from data.errors import DepthseedError, OutOfMemory, StoreError
+from data.errors import DepthseedError, OutOfMemory, StoreError, WorkerError
 
 NO_MEMORY = re.compile(
     r"out of memory|can't allocate memory|cannot allocate memory|failed to allocate memory|bad_alloc|bad allocation"
@@ -22,6 +22,7 @@ NO_MEMORY = re.compile(
 GPU = re.compile(r"cuda|cublas|cudnn|GPU", re.IGNORECASE)
 
 SAVING = {
+    "accumulate": "a larger --{stage}-accumulate (now {value})",
     "batch_size": "a smaller --{stage}-batch-size (now {value})",
     "crop_size": "a smaller --{stage}-crop-size (now {value})",
     "loader_processes": "fewer --{stage}-loader-processes (now {value})",
@@ -47,6 +48,8 @@ def resource_errors_told(stage: luigi.Task, folder: Path) -> Iterator[None]:
         If no memory is left; the line names the flags of the stage that save memory.
     StoreError
         If a file cannot be read or written.
+    WorkerError
+        If a connection to another process failed.
     """
     try:
         yield
@@ -58,6 +61,11 @@ def resource_errors_told(stage: luigi.Task, folder: Path) -> Iterator[None]:
             raise OutOfMemory(
                 f"{type(stage).__name__}: out of memory ({reason}); what is complete is kept; try "
                 f"{saving(stage, reason)}, then run the same command again"
+            ) from error
+        if isinstance(error, (ConnectionError, TimeoutError)) and not error.filename:
+            raise WorkerError(
+                f"{type(stage).__name__}: a connection failed ({error or type(error).__name__}); completed shards "
+                "are kept; check the network, then run the same command again"
             ) from error
         if isinstance(error, OSError):
             raise StoreError(
@@ -79,7 +87,9 @@ def saving(stage: luigi.Task, reason: str) -> str:
     parameters = dict(stage.get_params())
     values = {name: parameters[name].serialize(getattr(stage, name)) for name in SAVING if name in parameters}
     ways = [
-        SAVING[name].format(stage=type(stage).__name__, value=value) for name, value in values.items() if value != "0"
+        SAVING[name].format(stage=type(stage).__name__, value=value)
+        for name, value in values.items()
+        if value not in ("0", "-1")
     ]
     if GPU.search(reason):
         return " or ".join([*ways, "--device cpu"])

@@ -10,12 +10,6 @@ from data.errors import SettingError
 from tasks.runtime.luigi_seam import registered_tasks
 from tasks.runtime.parameters import nearest
 
-COMMON = (
-    "dataset", "data_root", "artifacts", "profile", "method", "settings", "seed", "processes", "dask", "shard_timeout",
-    "device",
-)  # fmt: skip
-"""Parameters that every stage passes on to the stages that it requires."""
-
 
 class SettingsParameter(luigi.DictParameter):
     """JSON of stage -> parameter -> value: ``{"TrainClassifier": {"deal_weight": 0.2}}``.
@@ -39,6 +33,8 @@ class SettingsParameter(luigi.DictParameter):
         settings = super().normalize(value)
         if not isinstance(settings, Mapping):
             raise SettingError('settings must be a table, {"Stage": {"parameter": value}}')
+        from tasks.runtime.common_parameters import COMMON  # it has a SettingsParameter itself
+
         for family, values in settings.items():
             if not isinstance(values, Mapping):
                 raise SettingError(f'settings of {family} must be a table, {{"{family}": {{"parameter": value}}}}')

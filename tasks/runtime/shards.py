@@ -1,17 +1,24 @@
 """The unit of work of all stages over images: the images of one shard, with what is read for each image.
 
 A job is sent to the process that computes it (`tasks.runtime.executors`). It holds the paths of the stores that are
-read, not their arrays. Only the results of a network (`ShardJob.inferred`) are sent as arrays.
+read, not their arrays. A job whose stage has a network holds what is needed to load it (`ShardJob.network`), or the
+results of the network (`ShardJob.inferred`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
 
 from data.sample import Sample
 from data.store.sharded import ShardedStore, StoredImage
+from tasks.runtime.device_use import DeviceUse
+
+if TYPE_CHECKING:
+    from tasks.runtime.network_map import NetworkSource
 
 
 class ImageInputs(Mapping[str, StoredImage]):
@@ -71,8 +78,12 @@ class ShardJob:
         The store into which `write_shard` writes.
     shard : int
         Index of the shard in `target`.
+    network : NetworkSource, optional
+        The network that computes `inferred` where the job is computed.
     key : object
         `tasks.runtime.counting` adds up the counts of all jobs with the same key.
+    count : callable, optional
+        (sample, its image in `target`, `num_classes`) -> numbers that `write_shard` adds up over the images.
     """
 
     compute: Callable[[Sample, ImageInputs], Any]
@@ -83,12 +94,17 @@ class ShardJob:
     inferred: Sequence[Any] | None = None
     target: ShardedStore | None = None
     shard: int = 0
+    network: NetworkSource | None = None
     key: Any = field(default=None, compare=False)
+    count: Callable[[Sample, Any, int], Any] | None = None
 
     def results(self) -> Iterator[Any]:
         """Yield one result per image, in the order of `samples`."""
+        found = self.inferred
+        if self.network is not None:
+            (found,) = self.network.kept().shards([self.samples])
         for place, (index, sample) in enumerate(zip(self.indices, self.samples, strict=True)):
-            inferred = None if self.inferred is None else self.inferred[place]
+            inferred = None if found is None else found[place]
             yield self.compute(sample, ImageInputs(self.stores, index, sample.size, self.num_classes, inferred))
 
 
@@ -98,9 +114,43 @@ def open_stores(inputs: Mapping[str, Any]) -> dict[str, ShardedStore]:
     return {name: store for name, store in opened.items() if isinstance(store, ShardedStore)}
 
 
-def write_shard(job: ShardJob) -> int:
-    """Compute the images of a shard and write it into `target`. Returns the number of images."""
+class ComputedImage:
+    """An image that was just computed. It reads as the `StoredImage` that it becomes in a store."""
+
+    def __init__(self, store: ShardedStore, values: Mapping[str, Any]):
+        self._store, self._values = store, values
+
+    def read(self, name: str) -> np.ndarray:
+        return np.asarray(self._values[name]).astype(self._store.array(name).dtype)
+
+
+class Written(NamedTuple):
+    """What is told of a shard that was written.
+
+    Attributes
+    ----------
+    images : int
+    use : DeviceUse
+        How its network used the device.
+    counts : ndarray or None
+        What `ShardJob.count` returned, added up over its images.
+    """
+
+    images: int
+    use: DeviceUse
+    counts: Any = None
+
+
+def write_shard(job: ShardJob) -> Written:
+    """Compute the images of a shard and write it into `target`."""
+    use = DeviceUse()
+    if job.network is not None:
+        job.network.kept().use = use
     results = list(job.results())
     target = cast(ShardedStore, job.target)
     target.write_shard(job.shard, {name: [values[name] for values in results] for name in results[0]})
-    return len(results)
+    counts = None
+    if job.count is not None:
+        images = (ComputedImage(target, values) for values in results)
+        counts = sum(job.count(sample, image, job.num_classes) for sample, image in zip(job.samples, images))
+    return Written(len(results), use, counts)

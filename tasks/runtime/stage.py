@@ -17,21 +17,22 @@ import luigi
 
 from data.errors import DamagedArtifactError, DatasetError, SettingError
 from data.files.fingerprint import NAMED_FILES, WatchedFiles
-from data.readers import DATASETS
 from data.store.artifact import Artifact, hash_text, write_bytes, write_json
 from data.store.sharded import ShardedStore
-from tasks.methods import METHODS
 from tasks.presets import PROFILES, preset_of
+from tasks.runtime.common_parameters import COMMON, CommonParameters
+from tasks.runtime.device_use import DeviceUse
+from tasks.runtime.inputs import ArtifactTarget, Inputs
 from tasks.runtime.lock import artifact_lock
 from tasks.runtime.luigi_seam import is_set
 from tasks.runtime.memory import reset_peak_memory
-from tasks.runtime.numeric import flag_of, require_legal, whole
-from tasks.runtime.parameters import matters, one_of
+from tasks.runtime.numeric import flag_of, require_legal
+from tasks.runtime.parameters import matters
 from tasks.runtime.progress import track
 from tasks.runtime.quality import WARNINGS
 from tasks.runtime.record import read_record, write_record
 from tasks.runtime.resource_errors import resource_errors_told
-from tasks.runtime.settings_parameter import COMMON, SettingsParameter
+from tasks.runtime.slurm_settings import SLURM
 
 log = logging.getLogger("depthseed")
 
@@ -47,7 +48,7 @@ Stages = dict[str, "StageTask"]
 """What `StageTask.requires` returns: name of an input -> the stage that writes it."""
 
 
-class StageTask(luigi.Task):
+class StageTask(CommonParameters, luigi.Task):
     """Base of all stages.
 
     A subclass declares its parameters and defines two functions:
@@ -65,33 +66,6 @@ class StageTask(luigi.Task):
 
     artifact_type: type[Artifact] = ShardedStore
     """What the stage writes: arrays over images (`ShardedStore`) or any files (`Artifact`)."""
-
-    dataset = luigi.Parameter(default="demo", description=f"data set: {', '.join(sorted(DATASETS))}")
-    data_root = luigi.Parameter(
-        default="", description="folder that contains the data set; demo does not need it", significant=False
-    )
-    artifacts = luigi.Parameter(default="artifacts", description="folder for all results", significant=False)
-    profile = luigi.ChoiceParameter(
-        default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
-    )
-    method = one_of(METHODS, "superpixel", "method that trains the segmentation network")
-    settings = SettingsParameter(
-        default={},
-        description='JSON of parameters of single stages, overrides luigi.cfg: {"Stage": {"parameter": value}}',
-    )
-    seed = whole(0, "seed of everything that is random", at_least=0, at_most=2**32 - 1)
-    processes = whole(0, "number of processes of the CPU stages, 0 = one per core", at_least=0, significant=False)
-    dask = luigi.Parameter(
-        default="",
-        description="workers of the CPU stages: address of a Dask scheduler, or slurm (section [slurm] of luigi.cfg)",
-        significant=False,
-    )
-    shard_timeout = whole(
-        3600, "seconds that a worker process may take for a shard, 0 = no limit", at_least=0, significant=False
-    )
-    device = luigi.Parameter(
-        default="auto", description="torch device; auto = cuda if it is available, else cpu", significant=False
-    )
 
     @property
     def uses_seed(self) -> bool:
@@ -121,6 +95,8 @@ class StageTask(luigi.Task):
                 values[name] = _parsed(cls, name, settings[name])
             elif name in preset and not is_set(param, cls.get_task_family(), name):
                 values[name] = preset[name]
+        if values["cluster"] == SLURM:
+            values["dask"] = values["dask"] or SLURM
         require_legal(cls, values, COMMON)
         return [(name, values[name]) for name, _ in params]
 
@@ -152,23 +128,30 @@ class StageTask(luigi.Task):
     @property
     def inputs(self) -> Mapping[str, Any]:
         """What this stage reads, by name: ``self.inputs["cams"]`` is what `open` of that stage returns."""
-        return _Inputs(self.required)
+        return Inputs(self.required)
 
     def open(self) -> Any:
         """What the stages that require this stage read: its artifact, if a subclass does not define something else."""
         return self.artifact
+
+    @cached_property
+    def device_use(self) -> DeviceUse:
+        """How the networks of this run use their device; it goes into the record."""
+        return DeviceUse()
 
     # Identity
 
     def parameters(self) -> dict[str, object]:
         """The parameters on which the result depends: name -> value."""
         # These act only through other parameters and through the stages upstream.
-        skipped = {"dataset", "method", "settings", *(() if self.uses_seed else ("seed",))}
-        return {
+        skipped = {"dataset", "method", "settings", "precision", "cluster", *(() if self.uses_seed else ("seed",))}
+        found = {
             name: getattr(self, name)
             for name, param in self.get_params()
             if param.significant and name not in skipped and matters(self, name)
         }
+        # Results of bf16 differ by more than rounding. Those of 32 bits are the same on all machines, up to rounding.
+        return found if self.resolved_precision == "32" else {**found, "precision": self.resolved_precision}
 
     def content_identity(self) -> dict[str, str]:
         """Content hashes of inputs that no stage writes, such as files of the data set and of weights: name -> hash.
@@ -201,7 +184,7 @@ class StageTask(luigi.Task):
         return self.artifact_type(folder / f"{self.identity}{self.artifact_type.suffix}")
 
     def output(self):
-        return _ArtifactTarget(self.artifact)
+        return ArtifactTarget(self.artifact)
 
     def description(self) -> dict:
         """What the artifact is made from: stage, version, parameters, content hashes, digests of what was read."""
@@ -278,7 +261,8 @@ class StageTask(luigi.Task):
                 raise
             self._write_findings()
             self.artifact.finish(self._parent_digests(), self.identity)
-            write_record(self.record_path, self.label, self.artifact, time.perf_counter() - start, images, self.seed)
+            seconds = time.perf_counter() - start
+            write_record(self.record_path, self.label, self.artifact, seconds, images, self.seed, self.device_use)
 
     def findings(self) -> list[str]:
         """What is unusual about the result, one line each (`tasks.runtime.quality`).
@@ -310,7 +294,7 @@ class StageTask(luigi.Task):
         """
         described, watched = self.description(), self.watched()
         path, note = self.artifact.path / STAGE_FILE, self.artifact.path / INPUTS_NOTE
-        stamps = hash_text(repr([sorted(files.stamps.items()) for files in watched]))
+        stamps = hash_text(repr([files.digest() for files in watched]))
         try:
             is_same = json.loads(path.read_bytes()) == described and (not note.exists() or note.read_text() == stamps)
         except (OSError, ValueError):
@@ -344,37 +328,15 @@ class StageTask(luigi.Task):
         return read_record(self.record_path)
 
     def __reduce__(self):  # worker processes get the values of the parameters and need neither luigi.cfg nor flags
-        return _with_values, (type(self), {name: getattr(self, name) for name, _ in self.get_params()})
+        values = {name: getattr(self, name) for name, _ in self.get_params()}
+        # "auto" is what it is here, on any machine: the identity depends on it
+        return _with_values, (type(self), {**values, "precision": self.resolved_precision})
 
 
 def _with_values(stage: type[StageTask], values: dict[str, object]) -> StageTask:
     task = object.__new__(stage)
     task.__dict__.update(values, param_kwargs=values)  # the latter for its repr
     return task
-
-
-class _Inputs(Mapping):
-    """The inputs of a stage by name. An input is opened when it is used."""
-
-    def __init__(self, required: Mapping[str, StageTask]):
-        self.required = required
-
-    def __getitem__(self, name: str) -> Any:
-        return self.required[name].open()
-
-    def __iter__(self):
-        return iter(self.required)
-
-    def __len__(self):
-        return len(self.required)
-
-
-class _ArtifactTarget(luigi.Target):
-    def __init__(self, artifact: Artifact):
-        self.artifact = artifact
-
-    def exists(self) -> bool:
-        return self.artifact.is_complete()
 
 
 def _parsed(stage: type[StageTask], name: str, value: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,17 +41,22 @@ def tags_of(samples: Sequence[Sample], num_classes: int) -> Tensor:
 
 def rgb_tensor(image: np.ndarray) -> Tensor:
     """RGB image (H, W, 3) uint8 -> (3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
+    return colours(torch.from_numpy(image.copy()).permute(2, 0, 1))
+
+
+def image_bytes(sample: Sample) -> Tensor:
+    """The RGB image of a sample, (3, H, W) uint8; raises as `data.files.images.read_image`."""
+    return torch.from_numpy(read_image(sample.image).copy()).permute(2, 0, 1)
+
+
+def colours(images: Tensor) -> Tensor:
+    """Images as bytes (..., 3, H, W), uint8 -> float32 in [0, 1]."""
+    return images.float() / 255
 
 
 def image_tensor(sample: Sample) -> Tensor:
     """The RGB image of a sample, (3, H, W) float32 in [0, 1]; raises as `data.files.images.read_image`."""
     return rgb_tensor(read_image(sample.image))
-
-
-def image_batch(samples: Sequence[Sample]) -> Tensor:
-    """The RGB images of samples of one size, (B, 3, H, W) float32 in [0, 1]."""
-    return torch.stack([image_tensor(sample) for sample in samples])
 
 
 BATCH_PIXELS = 2**24
@@ -77,27 +82,3 @@ def batches_of_one_size(
         count = max(1, min(batch_size, BATCH_PIXELS // pixels, int(BATCH_VALUES / (pixels * values_per_pixel))))
         for start in range(0, len(indices), count):
             yield indices[start : start + count]
-
-
-def map_images(
-    samples: Sequence[Sample],
-    batch_size: int,
-    compute: Callable[[list[Sample]], Iterable],
-    values_per_pixel: float = 1.0,
-) -> list:
-    """Compute one result per image, batch by batch. Returns the results in the order of the samples.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-    batch_size : int
-        Images per batch.
-    compute : callable
-        Samples whose images have one size -> one result per sample.
-    values_per_pixel : float
-        As of `batches_of_one_size`.
-    """
-    found: dict[int, object] = {}
-    for indices in batches_of_one_size(samples, batch_size, values_per_pixel):
-        found.update(zip(indices, compute([samples[index] for index in indices]), strict=True))
-    return [found[index] for index in range(len(samples))]

@@ -88,6 +88,10 @@ class TrainedArtifact(Artifact):
             )
         return cast(str, self.digest())
 
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes 0..K that the network knows; DamagedArtifactError if the file is damaged."""
+        return tuple(json.loads(self.read(DESCRIPTION))["class_names"])
+
     def load_segmenter(self, device: torch.device) -> TrainedModel:
         """Same as `load`, for a folder that the user names as a segmentation network.
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.sample import Sample
 from data.store.sharded import ShardedStore
 from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
 from tasks.runtime.copy_paste import Pasting, pasted
 from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
+
+BATCHES_AHEAD = 4
+"""Batches that a loader process loads ahead."""
+
+MOST_PROCESSES = 8
+"""Largest number of loader processes that is chosen for a training process."""
+
+MANY_ITEMS = 1000
+"""Images from which on the time to start loader processes, some seconds, is well spent."""
 
 
 @dataclass(frozen=True)
@@ -165,43 +176,117 @@ class TrainingImages(Dataset):
         return image, layers
 
 
-def epoch_batches(images: TrainingImages, epoch: int, batch_size: int, loader_processes: int = 0) -> DataLoader:
-    """Batches of one epoch, in a random order that depends on (seed, epoch).
+def batches_from(
+    images: TrainingImages,
+    epochs: int,
+    batch_size: int,
+    step: int = 0,
+    own: Callable[[list[int]], list[int]] = list,
+    loader_processes: int = 0,
+    pinned: bool = False,
+) -> DataLoader:
+    """The batches of a training from a step on, in a random order that depends on (seed, epoch).
 
-    A last batch with fewer images is left out. If all images are fewer than a batch, they are one batch.
+    A last batch of an epoch with fewer images is left out. If all images are fewer than a batch, they are one batch.
+    The processes that load images live until the last epoch ends.
 
     Parameters
     ----------
     images : TrainingImages
-    epoch : int
-        Index of the epoch, from 0.
+    epochs : int
+        Epochs of the whole training.
     batch_size : int
         Images per batch.
+    step : int
+        Steps done in all epochs.
+    own : callable
+        Positions of the images of a batch -> those that are loaded; the default takes all.
     loader_processes : int
         Processes that load images; 0 = this process.
+    pinned : bool
+        Keep batches in memory from which a GPU copies at full speed.
 
     Returns
     -------
     DataLoader
         Batches are dicts of tensors: the items of `TrainingImages` with a leading dimension.
     """
-    batches = [[(epoch, index) for index in indices] for indices in batch_order(images, epoch, batch_size)]
     return DataLoader(
         images,
-        batch_sampler=batches,
+        batch_sampler=_Batches(images, epochs, batch_size, step, own),
         num_workers=loader_processes,
         # zarr runs a thread: in a forked process, its lock could block for ever
         multiprocessing_context="spawn" if loader_processes else None,
+        prefetch_factor=BATCHES_AHEAD if loader_processes else None,
+        worker_init_fn=_ignore_signals if loader_processes else None,
+        pin_memory=pinned,
+        generator=torch.Generator(),  # else it would take random numbers from the training
     )
 
 
+class _Batches(Sampler[list[tuple[int, int]]]):
+    """The items of each batch."""
+
+    def __init__(
+        self, images: TrainingImages, epochs: int, batch_size: int, step: int, own: Callable[[list[int]], list[int]]
+    ):
+        self.images, self.epochs, self.batch_size, self.step, self.own = images, epochs, batch_size, step, own
+
+    def __len__(self) -> int:
+        return self.epochs * steps_per_epoch(len(self.images), self.batch_size) - self.step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        first, skipped = divmod(self.step, steps_per_epoch(len(self.images), self.batch_size))
+        for epoch in range(first, self.epochs):
+            for indices in batch_order(self.images, epoch, self.batch_size)[skipped:]:
+                yield [(epoch, index) for index in self.own(indices)]
+            skipped = 0
+
+
+def _ignore_signals(number: int) -> None:
+    """In a loader process: a signal to all processes of a job must not end it before the training has saved its state.
+
+    It ends with the process that started it.
+    """
+    for received in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(received, signal.SIG_IGN)
+
+
+def fitting_processes(wanted: int, device_kind: str, cores: int, items: int) -> int:
+    """How many processes load images.
+
+    Parameters
+    ----------
+    wanted : int
+        -1 = as many as fit the machine.
+    device_kind : str
+        ``cpu`` or ``cuda``. A network on the CPU needs the cores itself.
+    cores : int
+        For this training process.
+    items : int
+        Images that are still to be loaded.
+
+    Examples
+    --------
+    >>> fitting_processes(-1, "cuda", cores=16, items=100_000), fitting_processes(-1, "cpu", cores=16, items=100_000)
+    (8, 0)
+    """
+    if multiprocessing.current_process().daemon:  # such a process may not start others
+        return 0
+    if wanted >= 0:
+        return wanted
+    if device_kind == "cpu" or cores <= 2 or items < MANY_ITEMS:
+        return 0
+    return min(cores - 1, MOST_PROCESSES)
+
+
 def batch_order(images: TrainingImages, epoch: int, batch_size: int) -> list[list[int]]:
-    """Positions of the images in each batch of `epoch_batches`."""
+    """Positions of the images in each batch of an epoch."""
     order = np.random.default_rng([images.seed, epoch]).permutation(len(images)).tolist()
     size = min(batch_size, len(images))
     return [order[start : start + size] for start in range(0, len(images) - size + 1, size)]
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches of `epoch_batches` for `count` images."""
+    """Number of batches of an epoch for `count` images."""
     return count // min(batch_size, count)

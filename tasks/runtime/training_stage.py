@@ -8,10 +8,13 @@ from typing import Any
 
 import luigi
 
+from data.errors import SettingError
 from data.sample import TRAIN
+from tasks.runtime.devices import visible_gpus
 from tasks.runtime.numeric import number, require_order, scale_parameter, whole
 from tasks.runtime.parameters import RegistryParameter, flag, one_of
 from tasks.runtime.schedules import SCHEDULES
+from tasks.runtime.slurm_settings import SLURM
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import TrainedArtifact
 from tasks.runtime.weight_files import weights_identity
@@ -26,13 +29,14 @@ MAX_CROP = 2048
 class TrainingStage(StageTask):
     """A stage that trains a network with a ``backbone`` on the train split.
 
-    A subclass defines `network`, `network_settings` and ``work()``, which calls `train`. ``requires()`` must name an
+    A subclass defines `network`, `network_settings` and `learn`, which calls `train`. ``requires()`` must name an
     IndexDataset as ``dataset``.
     """
 
+    autocasts = True
+
     artifact_type = TrainedArtifact
     uses_seed = True
-    resources = {"gpu": 1}
 
     backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of the backbone, a CNN")
     weights = luigi.Parameter(
@@ -63,8 +67,30 @@ class TrainingStage(StageTask):
     frozen_stride = whole(
         4, "layers up to this output stride are not trained, 0 = all are trained", at_least=0, at_most=32
     )
+    accumulate = whole(
+        1,
+        "parts of a batch that are computed one after the other, so that it needs less memory; the statistics of a "
+        "batch norm that learns are those of a part",
+        at_least=1,
+        at_most=1024,
+    )
+    ranks = whole(
+        0,
+        "training processes, which share each batch; 0 = one per GPU of the machine, and one on the CPU",
+        at_least=0,
+        at_most=1024,
+        significant=False,
+    )
     loader_processes = whole(
-        0, "processes that load training images, 0 = the training process", at_least=0, at_most=256, significant=False
+        -1,
+        "processes of each training process that load images; 0 = the training process itself, -1 = as many as fit "
+        "the machine",
+        at_least=-1,
+        at_most=256,
+        significant=False,
+    )
+    checkpoint_minutes = number(
+        10.0, "minutes between two checkpoints in an epoch, 0 = only after each epoch", at_least=0, significant=False
     )
 
     def check(self):
@@ -89,6 +115,10 @@ class TrainingStage(StageTask):
         """As of the base; DatasetError if nothing can be learnt from the data set, before anything is computed."""
         self.required["dataset"].require_training()
         return super().is_current(known)
+
+    def parameters(self):
+        # A batch in one piece is what it was before there were parts: the identity stays.
+        return {name: value for name, value in super().parameters().items() if (name, value) != ("accumulate", 1)}
 
     def content_identity(self):
         return {"weights": weights_identity(self.weights, self.backbone)}
@@ -132,15 +162,44 @@ class TrainingStage(StageTask):
         normalisation = normalisation_of(self.backbone)
         return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
 
+    def learn(self) -> int:
+        """Train the network. Each rank of a training calls it. Returns the number of images in all epochs."""
+        raise NotImplementedError
+
+    def work(self) -> int:
+        """Train the network here, in several ranks, or in a SLURM job. Returns the number of images in all epochs."""
+        if self.cluster == SLURM:
+            from tasks.runtime.slurm_training import train_by_slurm
+
+            return train_by_slurm(self)
+        count = self.rank_count()
+        if count == 1:
+            return self.learn()
+        from tasks.runtime.rank_launch import train_in_ranks
+
+        return train_in_ranks(self, count)
+
+    def rank_count(self) -> int:
+        """Number of the training processes of this machine: one image of a batch each, at least."""
+        images = min(self.batch_size, len(self.inputs["dataset"].split(TRAIN)))
+        if self.ranks > images:
+            raise SettingError(
+                f"{type(self).__name__}: {self.ranks} ranks share a batch of {images} images; set "
+                f"--{type(self).__name__}-ranks to {images} or less, or raise --{type(self).__name__}-batch-size"
+            )
+        return self.ranks or max(1, min(len(visible_gpus(self.device)), images))
+
     def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:
         """Train on the result of `training_images` and write the model. Returns the number of images in all epochs.
 
         `network`, `loss_of` and `after_epoch` are as in `tasks.runtime.training_loop.train`.
         """
-        from tasks.runtime.training_images import batch_order, epoch_batches, steps_per_epoch
+        from tasks.runtime.rank_launch import usable_cores
+        from tasks.runtime.ranks import present_ranks, ranks_here
+        from tasks.runtime.training_images import batch_order, batches_from, fitting_processes, steps_per_epoch
         from tasks.runtime.training_loop import TrainingPlan, choose_device, train
 
-        schedule = SCHEDULES[self.schedule]
+        schedule, device, ranks = SCHEDULES[self.schedule], choose_device(self.device), present_ranks()
         plan = TrainingPlan(
             epochs=self.epochs,
             steps_per_epoch=steps_per_epoch(len(images), self.batch_size),
@@ -154,23 +213,34 @@ class TrainingStage(StageTask):
             frozen_stride=self.frozen_stride,
             average_decay=self.average_decay,
             seed=self.seed,
+            batch_images=min(self.batch_size, len(images)),
+            accumulate=self.accumulate,
+            precision=self.resolved_precision,
+            checkpoint_minutes=self.checkpoint_minutes,
         )
+        own = functools.partial(ranks.own, parts=self.accumulate)
+        cores = usable_cores() // ranks_here()
+        processes = fitting_processes(self.loader_processes, device.type, cores, len(images) * self.epochs)
         class_names = self.inputs["dataset"].class_names
-        self.artifact.describe(
-            self.network, self.network_settings(), class_names, self.backbone, images.augmentation.crop
-        )
-        train(
+        if ranks.is_first:
+            self.artifact.describe(
+                self.network, self.network_settings(), class_names, self.backbone, images.augmentation.crop
+            )
+        use = train(
             network,
             plan,
-            lambda epoch: epoch_batches(images, epoch, self.batch_size, self.loader_processes),
+            lambda step: batches_from(
+                images, self.epochs, self.batch_size, step, own, processes, device.type == "cuda"
+            ),
             loss_of,
             self.artifact.path,
             self.label,
             self.report_progress,
-            choose_device(self.device),
+            device,
             after_epoch,
             lambda epoch, number: [
-                images.samples[index].image_id for index in batch_order(images, epoch, self.batch_size)[number]
+                images.samples[index].image_id for index in own(batch_order(images, epoch, self.batch_size)[number])
             ],
         )
+        self.device_use.add(use)
         return len(images) * self.epochs

@@ -1,5 +1,8 @@
 import dataclasses
+import io
 import json
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from data.errors import DatasetError
 from data.files.fingerprint import hash_file
 from data.readers.bop import read_bop
-from data.sample import EVALUATION, LARGEST_CLASS, TRAIN, DatasetIndex
+from data.sample import EVALUATION, LARGEST_CLASS, TRAIN, DatasetIndex, LabelLayer, Sample, Samples
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
 
@@ -19,16 +22,21 @@ def index(bop_root):
     return dataclasses.replace(index, samples=samples)
 
 
+def read(root, index):
+    """What is read in `root` after `index` was written."""
+    return DatasetIndex.from_lines(root, io.BytesIO("".join(index.lines()).encode()))
+
+
 def test_json_and_back_without_the_ground_truth(index):
-    again = DatasetIndex.from_json(index.root, index.to_json())
+    again = read(index.root, index)
     assert again.samples == tuple(dataclasses.replace(sample, truth=()) for sample in index.samples)
-    assert "mask" not in json.dumps(index.to_json())
+    assert "mask" not in "".join(index.lines())
 
 
 def test_moving_a_set_changes_nothing_but_the_place(index, tmp_path):
     elsewhere = index.root.rename(tmp_path / "moved")
     moved = read_bop(elsewhere, SPLITS)
-    again = DatasetIndex.from_json(elsewhere, index.to_json())
+    again = read(elsewhere, index)
     assert again.samples[0].image == moved.samples[0].image
     assert moved.fingerprint(hash_file) == again.fingerprint(hash_file)
 
@@ -71,7 +79,7 @@ def test_training_needs_images_with_labels(index):
 def test_one_split_alone_is_a_data_set(index):
     for split in (TRAIN, EVALUATION):
         alone = dataclasses.replace(index, samples=index.split(split))
-        assert DatasetIndex.from_json(index.root, alone.to_json()).split(split) == tuple(
+        assert read(index.root, alone).split(split) == tuple(
             dataclasses.replace(sample, truth=()) for sample in alone.samples
         )
 
@@ -95,6 +103,48 @@ def test_a_set_without_images_or_with_a_name_twice_is_refused(index):
     with pytest.raises(DatasetError, match="has no images; put images there or choose another --data-root"):
         dataclasses.replace(index, samples=())
     with pytest.raises(DatasetError, match="two images are called train_pbr/000001/000000"):
-        dataclasses.replace(index, samples=index.samples[:1] * 2)
+        dataclasses.replace(index, samples=(index.samples[0], index.samples[0]))
     with pytest.raises(DatasetError, match="two classes are called 'background'"):
         dataclasses.replace(index, class_names=("background", *index.class_names))
+
+
+def test_samples_in_columns_are_those_that_were_given(index):
+    objects = list(index.samples)
+    again = Samples.of(index.root, iter(objects))
+    assert list(again) == objects == [index.samples[place] for place in range(len(objects))]
+    assert list(again[2:5]) == objects[2:5]
+    assert again.sizes.tolist() == [[144, 192]] * len(objects)
+    assert set(again.tag_sets) == {sample.tags for sample in objects}
+    assert pickle.loads(pickle.dumps(again)) == objects
+    assert again != objects[1:]
+
+
+def test_paths_outside_the_folder_and_a_relative_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for root, below in ((Path("set"), Path("set/a.jpg")), (Path(), Path("a.jpg")), (tmp_path, tmp_path / "a.jpg")):
+        outside = tmp_path.parent / "masks" / "a.png"
+        sample = Sample("a", TRAIN, below, (), truth=(LabelLayer(outside, 3, "voc", "x"),))
+        (found,) = Samples.of(root, [sample])
+        assert found == sample
+    (moved,) = Samples.of(Path("set"), [Sample("a", TRAIN, Path("other/a.jpg"), ())])
+    assert moved.image == tmp_path / "other" / "a.jpg"
+
+
+def test_samples_are_sorted_train_first(index):
+    mixed = Samples.of(index.root, reversed(list(index.samples)))
+    assert mixed != index.samples
+    assert mixed.ordered() == index.samples
+
+
+def test_the_split_of_sorted_samples_is_a_view(index):
+    part = index.split(EVALUATION)
+    assert {sample.split for sample in part} == {EVALUATION}
+    assert part.table.values["size"].base is not None
+    scattered = Samples.of(index.root, sorted(index.samples, key=lambda sample: sample.image_id[::-1]))
+    assert scattered.of_split(EVALUATION).ordered() == part
+
+
+def test_a_line_of_the_index_holds_one_image(index):
+    lines = "".join(index.lines()).splitlines()
+    assert len(lines) == len(index.samples) + 2
+    assert json.loads("".join(lines))["class_names"] == list(index.class_names)

@@ -36,9 +36,10 @@ def test_a_tiny_network_of_the_library(tiny_depth_network):
     transformers = pytest.importorskip("transformers")
     network = transformers.AutoModelForDepthEstimation.from_pretrained(tiny_depth_network)
     processor = transformers.AutoImageProcessor.from_pretrained(tiny_depth_network)
-    images = [np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)] * 2
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    estimator = DepthEstimator(network.eval(), processor)
     with torch.inference_mode():
-        found = DepthEstimator(network.eval(), processor)(images)
-    assert [values.shape for values in found] == [(48, 64)] * 2
-    assert found[0].dtype == torch.float32
+        found = estimator(torch.stack([estimator.prepared(image)] * 2), (48, 64))
+    assert found.shape == (2, 48, 64)
+    assert found.dtype == torch.float32
     assert torch.equal(found[0], found[1])

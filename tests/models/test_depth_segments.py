@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from models.depth_segments import FACTOR, depth_edge_cells, depth_segments, refine_segments, segments_of
+from models import depth_segments as module
+from models.depth_segments import FACTOR, depth_edge_cells, depth_segments, near_border, refine_segments, segments_of
 
 BOX = (slice(40, 72), slice(60, 100))
 
@@ -48,6 +50,36 @@ def test_refinement_moves_a_border_to_the_edge_and_keeps_the_regions():
     box = np.zeros_like(coarse)
     box[BOX] = 1
     assert (refine_segments(coarse, image(), tilted_table(), band=5) != box).sum() <= 4  # the corners
+
+
+def test_flooding_the_band_gives_what_flooding_the_whole_image_gives(monkeypatch):
+    watershed, flooded = module.watershed, []
+
+    def remember(relief, markers, mask):
+        flooded.append((relief, mask))
+        return watershed(relief, markers, mask=mask)
+
+    monkeypatch.setattr(module, "watershed", remember)
+    depth = tilted_table(noise=0.001)
+    noisy = (image() + np.random.default_rng(1).normal(0, 8, (120, 160, 3))).clip(0, 255).astype(np.uint8)
+    coarse = np.zeros(depth.shape, np.int64)
+    coarse[37:75, 57:104] = 1
+    coarse[90:, 30:] = 2
+    found = refine_segments(coarse, noisy, depth, band=5)
+    (relief, mask) = flooded[0]
+    assert mask.mean() < 0.5
+    markers = np.where(near_border(coarse, 5), 0, coarse + 1)
+    assert np.array_equal(watershed(relief, markers) - 1, found)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 3), (30, 41)])
+@pytest.mark.parametrize("band", [0, 1, 5, 8])
+def test_pixels_near_a_border_equal_a_grey_dilation_with_a_disk(shape, band):
+    blocks = np.random.default_rng(0).integers(0, 3, (shape[0] // 4 + 1, shape[1] // 4 + 1))
+    segments = blocks.repeat(4, 0).repeat(4, 1)[: shape[0], : shape[1]]
+    disk = np.hypot(*np.mgrid[-band : band + 1, -band : band + 1]) <= band
+    highest, lowest = (method(segments, footprint=disk) for method in (ndimage.grey_dilation, ndimage.grey_erosion))
+    assert np.array_equal(near_border(segments, band), highest != lowest)
 
 
 def test_a_region_thinner_than_the_band_stays():

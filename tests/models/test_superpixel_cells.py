@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage.measure import label
+from skimage.segmentation import slic
 
-from models.superpixel_cells import cell_features, depth_affinity, discover_on_cells, slic_cells
+from models.superpixel_cells import cell_features, depth_affinity, discover_on_cells, merge_fragments, slic_cells
+from models.superpixel_metrics import superpixel_counts, superpixel_scores
 
 
 def picture():
@@ -21,6 +24,68 @@ def test_no_cell_crosses_a_segment_and_numbers_have_no_gap():
     assert 15 <= cells.max() + 1 <= 45
     for number in range(cells.max() + 1):
         assert len(np.unique(segments[cells == number])) == 1
+
+
+def test_every_cell_is_connected_and_noise_does_not_change_how_many_there_are():
+    segments = picture()[1]
+    for values in (1, 256):  # one colour, and pure noise
+        image = np.random.default_rng(0).integers(0, values, (*segments.shape, 3)).astype(np.uint8)
+        cells = slic_cells(image, segments, 30)
+        assert label(cells, background=-1, connectivity=1).max() == cells.max() + 1
+        assert 15 <= cells.max() + 1 <= 60
+
+
+def per_segment(image, segments, count):
+    """The plain reference: one SLIC call per segment, with the segment as mask."""
+    cells = np.zeros(segments.shape, np.int64)
+    for number in np.unique(segments):
+        mask = segments == number
+        inside = slic(image, max(2, round(count * mask.mean())), sigma=1, mask=mask, start_label=0)[mask]
+        cells[mask] = cells.max() + 1 + inside
+    return np.unique(cells, return_inverse=True)[1]
+
+
+def test_cells_are_as_accurate_as_those_of_one_call_per_segment():
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:96, :128]
+    truth = (np.hypot(rows - 40, columns - 50) < 22).astype(np.int64)
+    truth[(abs(rows - 70) < 12) & (abs(columns - 95) < 20)] = 2
+    image = np.array([(90, 90, 90), (150, 80, 60), (60, 80, 150)])[truth] + rng.normal(0, 15, (96, 128, 1))
+    image = image.clip(0, 255).astype(np.uint8)
+    segments = (truth == 2).astype(np.int64)  # the depth edge of the disk was not found
+    ours, reference = slic_cells(image, segments, 100), per_segment(image, segments, 100)
+    assert ours.max() == pytest.approx(reference.max(), rel=0.2)
+    accuracy = [superpixel_scores(superpixel_counts(truth, cells))["asa"] for cells in (ours, reference)]
+    assert accuracy[0] > accuracy[1] - 0.005
+    assert accuracy[0] > 0.98
+
+
+def test_fragments_are_merged_one_by_one_until_they_are_large_enough():
+    pieces = np.array([[0, 1, 2, 3, 4, 4, 4, 4]])
+    # 0 and 1 are 2 pixels, which is enough for 2; of equal borders the lower number wins, so 2 and 3 join them in turn
+    merged = merge_fragments(pieces, np.zeros_like(pieces), smallest=2)
+    assert merged.tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]]
+    assert not merge_fragments(pieces, np.zeros_like(pieces), smallest=5).any()
+
+
+def test_a_fragment_goes_to_the_neighbour_with_the_longest_common_border():
+    pieces = np.array([[0, 0, 1, 1], [0, 0, 2, 1], [0, 0, 1, 1]])
+    merged = merge_fragments(pieces, np.zeros_like(pieces), smallest=2)
+    assert merged.tolist() == [[0, 0, 1, 1]] * 3
+
+
+def test_a_fragment_alone_in_its_segment_stays():
+    pieces = np.array([[0, 0, 0, 1, 2, 2, 2]])
+    assert merge_fragments(pieces, segments=pieces, smallest=3).tolist() == pieces.tolist()
+
+
+@pytest.mark.parametrize(("shape", "count"), [((1, 1), 200), ((1, 7), 3), ((3, 2), 60_000), ((9, 13), 1)])
+def test_small_images_and_extreme_counts(shape, count):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    cells = slic_cells(image, np.zeros(shape, np.int64), count)
+    assert cells.shape == shape
+    assert sorted(np.unique(cells)) == list(range(cells.max() + 1))
+    assert cells.max() < max(shape[0] * shape[1], 1)
 
 
 def test_every_segment_has_a_cell_however_small():

@@ -28,7 +28,9 @@ def test_known_settings_pass(warnings):
     check_sections(
         parsed("[core]\nlog_level=INFO\n[retcode]\ntask_failed=30\n[TrainClassifier]\nbatch-size=3"), PARAMETERS
     )
-    check_sections(parsed("[DEFAULT]\nroot=/x\n[TrainClassifier]\nepochs=3\n[slurm]\nqueue=a"), PARAMETERS)
+    check_sections(
+        parsed("[DEFAULT]\nroot=/x\n[TrainClassifier]\nepochs=3\n[slurm]\nqueue=a\n[slurm-gpu]\njobs=2"), PARAMETERS
+    )
     assert warnings == []
 
 

@@ -9,7 +9,7 @@ from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from models.metrics import border_counts, boundary_counts, confusion_matrix, confusion_of
 from tasks.evaluate_masks import CONFUSION_CLASSES, MAPS, CountCams, CountLabels, count, summary
-from tasks.runtime.counting import count_shard, jobs_over
+from tasks.runtime.counting import JobsOver, count_shard
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def case(tmp_path):
 
 def counted(store, samples, counter, key):
     """The counts of the one shard of a store."""
-    (job,) = jobs_over(store, MAPS, samples, counter, 2, key)
+    (job,) = JobsOver(store, MAPS, samples, counter, 2, key)
     return count_shard(job)
 
 

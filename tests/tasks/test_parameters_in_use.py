@@ -38,8 +38,8 @@ from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings"}
-"""What these decide shows in other parameters and in the stages upstream."""
+ELSEWHERE = {"dataset", "method", "settings", "precision", "accumulate"}
+"""What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 
 class Used(Exception):

@@ -45,3 +45,21 @@ def test_a_watched_file_that_was_changed_and_restored_is_noticed(tmp_path):
     path.unlink()
     with pytest.raises(DatasetError, match="a: file is missing"):
         watched.require_unchanged()
+
+
+def test_the_digest_of_watched_files_is_that_of_their_stamps(tmp_path):
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        path.write_text("one")
+
+    def digest(order):
+        watched = WatchedFiles(FileHashes())
+        for path in order:
+            watched(path)
+        return watched.digest()
+
+    before = digest(paths)
+    assert digest(paths[::-1]) == before
+    assert digest(paths[:1]) != before
+    paths[1].write_text("two")
+    assert digest(paths) != before

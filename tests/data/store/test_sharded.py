@@ -333,3 +333,22 @@ def test_a_store_without_images(tmp_path):
     assert store.missing_shards() == []
     store.finish({})
     assert ShardedStore(store.path).image_ids == []
+
+
+def test_a_shard_that_is_damaged_while_its_images_are_read_in_a_row_is_noticed(tmp_path):
+    store = fill(make(tmp_path / "a.zarr"))
+    again = ShardedStore(store.path)
+    for index in (0, 1):
+        again.read_image("label", index)
+    (store.path / "label" / "c" / "0" / "0" / "0").write_bytes(b"other")
+    with pytest.raises(DamagedShardError):
+        again.read_image("label", 2)
+
+
+def test_a_shard_that_is_written_again_is_read_again(tmp_path):
+    store = make(tmp_path / "a.zarr")
+    store.write_shard(0, values(0, 4))
+    for index in (0, 1):
+        store.read_image("label", index)
+    store.write_shard(0, values(5, 4))
+    np.testing.assert_array_equal(store.read_image("label", 2), values(5, 4)["label"][2])

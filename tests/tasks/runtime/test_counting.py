@@ -7,7 +7,7 @@ from data.sample import TRAIN, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from tasks.runtime import counting
-from tasks.runtime.counting import count_shard, jobs_over, total_counts
+from tasks.runtime.counting import JobsOver, count_shard, total_counts
 
 
 class Stage:
@@ -55,12 +55,12 @@ def test_counts_add_up_by_key_and_images_that_do_not_count_are_left_out(store, t
         return None
 
     plan = ((of_even, "even"), (of_none, "no"))
-    jobs = [job for compute, key in plan for job in jobs_over(store, "maps", samples, compute, 3, key)]
-    assert len(jobs) == 6
-    key, counts = count_shard(jobs[0])
+    parts = [JobsOver(store, "maps", samples, compute, 3, key) for compute, key in plan]
+    assert [len(jobs) for jobs in parts] == [3, 3]
+    key, counts = count_shard(parts[0][0])
     assert key == "even"
     assert counts[0].tolist() == [[2, 2], [2, 2]]
-    totals = total_counts(Stage(), jobs)
+    totals = total_counts(Stage(), parts)
     assert set(totals) == {"even"}
     assert totals["even"][0].tolist() == [[20, 20], [20, 20]]
     assert totals["even"][1:] == (15, 5)

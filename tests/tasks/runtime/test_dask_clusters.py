@@ -1,44 +1,16 @@
 import os
-import subprocess
-import sys
+import time
 
-import luigi.configuration
 import pytest
 from distributed import Client, LocalCluster
 from distributed.security import Security
+from strangers import attempts
 
 from data.errors import SettingError
 from tasks.runtime import dask_clusters
-from tasks.runtime.dask_clusters import dask_client, files_security, security_of, slurm_cluster
+from tasks.runtime.dask_clusters import dask_client
+from tasks.runtime.dask_security import files_security
 from tasks.runtime.executors import executor_for
-
-STRANGER = """
-import os, sys
-from distributed import Client
-from distributed.security import Security
-address, certificate, user = sys.argv[1:]
-own = Security.temporary() if certificate == "own" else None
-if user == "nobody":
-    os.setgid(65534)
-    os.setuid(65534)
-try:
-    client = Client(address, timeout=2, security=own)
-    print("ran code as user", client.submit(os.getuid).result(timeout=5), flush=True)
-except Exception as error:
-    print("refused", flush=True)
-os._exit(0)
-"""
-"""Another process that tries to run code on a cluster, without a certificate or with one of its own."""
-
-
-def attempts(address: str, user: str) -> set[str]:
-    """What comes of it, over TLS and without."""
-    said = set()
-    for scheme, certificate in (("tls", "none"), ("tls", "own"), ("tcp", "none")):
-        tried = [address.replace("tls:", f"{scheme}:"), certificate, user]
-        result = subprocess.run([sys.executable, "-c", STRANGER, *tried], capture_output=True, text=True, timeout=60)
-        said.add(result.stdout.strip() or result.stderr)
-    return said
 
 
 def number_of_process(job):
@@ -47,31 +19,6 @@ def number_of_process(job):
 
 def twice(number):
     return 2 * number
-
-
-@pytest.fixture
-def section():
-    """Sets a section of luigi.cfg for one test."""
-    config = luigi.configuration.get_config()
-    names = []
-
-    def fill(name, **values):
-        names.append(name)
-        for option, value in values.items():
-            config.set(name, option, str(value))
-
-    yield fill
-    for name in names:
-        config.remove_section(name)
-
-
-@pytest.fixture
-def tls_files(tmp_path) -> dict[str, str]:
-    """A certificate that is its own authority, and its key, as files."""
-    made = Security.temporary()
-    for name, content in (("ca_file", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)):
-        (tmp_path / f"{name}.pem").write_text(content)
-    return {name: str(tmp_path / f"{name}.pem") for name in ("ca_file", "cert", "key")}
 
 
 @pytest.mark.pipeline
@@ -152,12 +99,6 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         list(executor_for(1, 1, "tcp://127.0.0.1:1").map(twice, [1]))
 
 
-@pytest.mark.parametrize("address", ["foo://x", "inproc://1", "ucx://a:1", "http://a:8786"])
-def test_an_address_of_another_kind_is_named(address):
-    with pytest.raises(SettingError, match=f"--dask {address}: '.*' is unknown; give tls://host:port"):
-        security_of(address)
-
-
 @pytest.mark.parametrize("address", ["nonsense", "tcp://", "tcp://host", ":::", "tcp://a:b"])
 def test_an_address_that_is_none_is_named(address, monkeypatch):
     monkeypatch.setattr(dask_clusters, "SECONDS_TO_ANSWER", 0.5)
@@ -165,50 +106,35 @@ def test_an_address_that_is_none_is_named(address, monkeypatch):
         pass
 
 
-def test_tls_without_its_files_is_one_line(tls_files, tmp_path, section):
-    with pytest.raises(SettingError, match=r"needs ca_file, cert, key in section \[dask\] of luigi.cfg"):
-        security_of("tls://host:8786")
-    with pytest.raises(SettingError, match=r"needs key in section \[dask\]"):
-        files_security({name: path for name, path in tls_files.items() if name != "key"})
-    with pytest.raises(SettingError, match=r"unknown keys; use ca_file, cert, key"):
-        files_security(tls_files | {"keys": "x"})
-    with pytest.raises(SettingError, match=r"none.pem: file is missing; correct cert in section \[dask\]"):
-        files_security(tls_files | {"cert": str(tmp_path / "none.pem")})
-    (tmp_path / "empty.pem").write_text("")
-    for name in tls_files:
-        with pytest.raises(SettingError, match=r"empty.pem.*cannot be used for TLS \(.*\); correct ca_file, cert, key"):
-            files_security(tls_files | {name: str(tmp_path / "empty.pem")})
+def surroundings(job):
+    time.sleep(0.2)
+    return os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
 
 
-def test_slurm_settings_that_cannot_be_used_are_one_line(tmp_path):
-    right = {"cores": "4", "memory": "8GB", "jobs": "0"}
-    for wrong, line in (
-        ({"jobs": "2"}, r"\[slurm\] of luigi.cfg lacks cores, memory"),
-        (right | {"colour": "red"}, r"section \[slurm\] of luigi.cfg: unknown colour; correct or remove it"),
-        (right | {"shared_temp_directory": str(tmp_path / "none")}, r"none: cannot be written .*shared_temp_directory"),
-    ):
-        with pytest.raises(SettingError, match=line), slurm_cluster(wrong):
-            pass
+@pytest.mark.pipeline
+def test_one_local_worker_for_each_gpu_sees_it_alone(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    results = set(executor_for(1, 8, kind="gpu", devices=("5", "7")).map(surroundings, range(8)))
+    assert {(device, threads) for _, device, threads in results} == {("5", "3"), ("7", "3")}
+    assert len(results) == 2
 
 
-def test_slurm_jobs_are_described_by_luigi_cfg(tmp_path):
-    settings = {"cores": "4", "memory": "8GB", "queue": "cpu", "walltime": "00:30:00", "jobs": "0"}
-    with slurm_cluster(settings | {"shared_temp_directory": str(tmp_path)}) as cluster:
-        script = cluster.job_script()
-        assert cluster.scheduler_address.startswith("tls://")
-        (folder,) = tmp_path.iterdir()
-        assert folder.stat().st_mode & 0o777 == 0o700
-        for option in ("ca-file", "cert", "key"):
-            assert f"--tls-{option} {folder / option.replace('-', '_')}.pem" in script
-    assert not folder.exists()
-    assert "#SBATCH -p cpu" in script
-    assert "--nworkers 4" in script
-    assert "--protocol tls://" in script
+async def offer_a_gpu(dask_worker):
+    await dask_worker.set_resources(GPU=1)
 
 
-def test_slurm_jobs_use_the_files_of_luigi_cfg(tls_files, section):
-    section("dask", **tls_files)
-    with slurm_cluster({"cores": "4", "memory": "8GB", "jobs": "0"}) as cluster:
-        script = cluster.job_script()
-    for option in ("ca-file", "cert", "key"):
-        assert f"--tls-{option} {tls_files[option.replace('-', '_')]}" in script
+@pytest.mark.pipeline
+def test_jobs_for_a_gpu_go_to_the_workers_of_a_scheduler_that_have_one():
+    quiet = {"dashboard_address": None, "silence_logs": 50}
+    with LocalCluster(n_workers=1, threads_per_worker=1, **quiet) as cluster:
+        address = cluster.scheduler_address
+        assert len(set(executor_for(1, 4, address, kind="gpu").map(number_of_process, range(4)))) == 1  # without GPUs
+        with dask_client(1, address, "gpu") as client:
+            cluster.scale(2)
+            client.wait_for_workers(2)
+            first, second = client.scheduler_info()["workers"]
+            client.run(offer_a_gpu, workers=[second])
+            expected = set(client.run(os.getpid, workers=[second]).values())
+        assert set(executor_for(1, 4, address, kind="gpu").map(number_of_process, range(4))) == expected
+        assert len(set(executor_for(1, 8, address).map(number_of_process, range(8)))) == 2

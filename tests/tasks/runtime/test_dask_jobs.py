@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from distributed import system
+from distributed import Client, LocalCluster, system
 
 from data.errors import WorkerError
 from data.sample import TRAIN, Sample
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.pipeline
 def computed(function, jobs, processes=2, address="", seconds=0):
     """As `DaskWorkers` does it, but its workers do not load torch."""
     with dask_client(processes, address) as client:
-        return list(DaskJobs(client, function, address, seconds).results(jobs, processes))
+        return list(DaskJobs(client, function, address, seconds).results(jobs))
 
 
 def shards(folder, count):
@@ -143,8 +143,8 @@ class NoWorkers:
     def subscribe_topic(self, *arguments):
         pass
 
-    def ncores(self):
-        return {}
+    def scheduler_info(self, n_workers):
+        return {"workers": {}}
 
     def scatter(self, jobs, hash, timeout):
         if self.losses:
@@ -158,5 +158,44 @@ def test_local_workers_that_do_not_start_again_are_one_line(monkeypatch, log_lin
     monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.2)
     jobs = DaskJobs(NoWorkers(losses=1), slow, "", 0)
     with pytest.raises(WorkerError, match="all worker processes have ended, and none starts again; completed shards"):
-        list(jobs.results([1], 2))
+        list(jobs.results([1]))
     assert log_lines == ["waiting for a worker of this machine"] * 2
+
+
+def test_workers_that_come_later_get_their_jobs(monkeypatch, log_lines):
+    monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.5)
+    monkeypatch.setattr(dask_jobs, "SECONDS_TO_LOOK", 0.1)
+    taken = []
+
+    def jobs():
+        for number in range(12):
+            taken.append(number)
+            yield number
+
+    quiet = {"dashboard_address": None, "silence_logs": 50}
+    with LocalCluster(n_workers=0, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
+        address = cluster.scheduler_address
+        results = DaskJobs(client, slow, address, 0, "gpu").results(jobs())
+        threading.Timer(2, cluster.scale, (1,)).start()
+        done = [next(results)]
+        assert len(taken) <= 3  # two for the only worker, and one for that which is done
+        cluster.scale(3)
+        client.wait_for_workers(3)
+        done += [next(results) for _ in range(3)]
+        assert len(taken) > 2 * 3
+        done += list(results)
+    assert sorted(done) == list(range(12))
+    assert f"waiting for a worker of {address}" in log_lines
+
+
+def test_a_shard_that_no_worker_has_time_to_finish_is_named(tmp_path):
+    jobs = DaskJobs(NoWorkers(), slow, "tcp://host:1", 0)
+    (job,) = shards(tmp_path, 1)
+    jobs.sent["key"] = sent = dask_jobs._Sent(job)
+    for _ in range(dask_jobs.LOSSES + 1):
+        jobs._hear((0, ["key", dask_jobs.BEGUN, "a"]))
+    assert sent.begins == 11
+    with pytest.raises(
+        WorkerError, match="images 0/0 to 0/2: begun 11 times and never finished, as the worker was taken"
+    ):
+        list(jobs.results([]))

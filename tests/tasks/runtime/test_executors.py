@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from data.errors import ImageError
-from tasks.runtime.executors import executor_for, process_count
+from tasks.runtime.executors import ThisProcess, executor_for, process_count
 
 
 def shard_facts(number):
@@ -32,6 +32,16 @@ def test_processes_do_every_shard_once_and_hand_errors_back():
     assert os.getpid() not in {pid for _, _, pid in results}
     with pytest.raises(ImageError, match="picture 3"):
         list(executor_for(2, 5).map(fail_on_three, range(5)))
+
+
+def test_who_computes():
+    assert isinstance(executor_for(4, 1), ThisProcess)
+    assert isinstance(executor_for(4, 9, kind="gpu", devices=("3",)), ThisProcess)
+    assert isinstance(executor_for(4, 1, kind="gpu", devices=("3", "4")), ThisProcess)
+    local = executor_for(1, 2, "", 7, "gpu", ("3", "4", "5"))
+    assert (local.workers, local.address, local.seconds, local.kind, local.devices) == (2, "", 7, "gpu", ("3", "4"))
+    cluster = executor_for(1, 9, "slurm", 7, "gpu", ("3", "4"))
+    assert (cluster.workers, cluster.address, cluster.kind, cluster.devices) == (9, "slurm", "gpu", ())
 
 
 def test_jobs_are_taken_one_by_one_and_results_come_at_once():

@@ -3,15 +3,18 @@
 import luigi
 import numpy as np
 import pytest
+import torch
 
 from data.files.images import read_image
 from data.sample import EVALUATION, TRAIN
 from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
-from tasks.runtime import executors
+from tasks.runtime import executors, placement
 from tasks.runtime.image_stage import ImageStage, OfSplit, SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.network_map import BatchNetwork
+from tasks.runtime.quality import warnings_of
 
 
 class MeasureRed(SplitStage):
@@ -35,12 +38,25 @@ class MeasureRed(SplitStage):
         return {"red": red, "mean": np.float32(red.mean())}
 
 
+class CountRed(MeasureRed):
+    """Counts the pixels of the artifact and the sum of their red."""
+
+    seen: list = []
+
+    def count(self, sample, image, num_classes):
+        red = image.read("red")
+        self.seen.append(type(image).__name__)
+        return np.array([red.size, red.astype(int).sum()])
+
+    def findings(self):
+        return [str(self.counts().tolist())]
+
+
 class CutRed(ImageStage):
-    """Where red exceeds its mean, by what a batch has found."""
+    """Where red exceeds its mean; a network has seen each image."""
 
     shard_size = luigi.IntParameter(default=4)
     batch_size = luigi.IntParameter(default=3, significant=False)
-    in_workers = False
     batches: list = []
     read: list = []
 
@@ -50,15 +66,21 @@ class CutRed(ImageStage):
     def arrays(self, samples):
         return {"bright": image_map(samples, "bool", False, "red above its mean")}
 
-    def batch_function(self, dataset):
-        def names_of(samples):
-            self.batches.append(len(samples))
-            return [sample.image_id for sample in samples]
+    def network_inputs(self):
+        return {"greeting": "of "}
 
-        return names_of
+    def network(self, greeting):
+        def infer(images, samples):
+            self.batches.append(len(samples))
+            return {"image": images}
+
+        def results(found, samples):
+            return [greeting + sample.image_id for sample in samples]
+
+        return BatchNetwork(torch.device("cpu"), infer, results)
 
     def compute(self, sample, inputs):
-        assert inputs.inferred == sample.image_id
+        assert inputs.inferred == f"of {sample.image_id}"
         red = inputs["red"].read("red")
         self.read.append((red.shape, sample.size, inputs.num_classes, sorted(inputs)))
         return {"bright": red > inputs["red"].read("mean")}
@@ -66,8 +88,8 @@ class CutRed(ImageStage):
 
 @pytest.fixture
 def common(in_process, bop_root, tmp_path):
-    for stage in (MeasureRed, CutRed):
-        for seen in ("computed", "batches", "read"):
+    for stage in (MeasureRed, CountRed, CutRed):
+        for seen in ("computed", "batches", "read", "seen"):
             vars(stage).get(seen, []).clear()
     found = {
         "dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "processes": 1,
@@ -98,10 +120,10 @@ def test_the_workers_are_those_of_the_parameters(common, monkeypatch):
         asked.append(arguments)
         return executors.ThisProcess()
 
-    monkeypatch.setattr(executors, "executor_for", this_process)
+    monkeypatch.setattr(placement, "executor_for", this_process)
     MeasureRed(**common | {"processes": 2, "dask": "slurm", "shard_timeout": 7}).run()
     CutRed(**common | {"processes": 2, "dask": "slurm"}).run()
-    assert asked == [(2, 3, "slurm", 7), (1, 3, "", 3600)]
+    assert asked == [(2, 3, "slurm", 7, "cpu"), (2, 3, "slurm", 3600, "gpu")]
 
 
 def test_missing_shards_alone_are_recomputed(common):
@@ -115,6 +137,22 @@ def test_missing_shards_alone_are_recomputed(common):
     assert stage.computed == [4, 5, 6, 7]
     assert stage.artifact.digest() == digest
     assert stage.record()["images"] == 4
+
+
+def test_findings_count_what_was_computed_and_read_only_what_an_earlier_run_left(common):
+    stage = CountRed(**common)
+    stage.run()
+    found = warnings_of(stage.artifact)
+    assert stage.seen == ["ComputedImage"] * 10
+    forget_instances()
+    assert [str(CountRed(**common).counts().tolist())] == found
+    assert stage.seen[10:] == ["StoredImage"] * 10
+    stage.seen.clear()
+    stage.artifact.reopen_shard(1)
+    forget_instances()
+    CountRed(**common).run()
+    assert stage.seen == ["ComputedImage"] * 4 + ["StoredImage"] * 6
+    assert warnings_of(stage.artifact) == found
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(common, monkeypatch):
@@ -140,7 +178,7 @@ def test_what_is_upstream_is_read_without_padding_and_a_network_sees_batches(com
     MeasureRed(**common).run()
     stage = CutRed(**common)
     stage.run()
-    assert stage.batches == [3, 1, 3, 1, 2]  # per shard, since a shard is written before the next is begun
+    assert stage.batches == [1] * 10  # on the CPU, a batch is one image
     num_classes = stage.inputs["dataset"].num_classes
     assert stage.read == [(sample.size, sample.size, num_classes, ["red"]) for sample in stage.samples]
     sample = stage.samples[3]
@@ -161,7 +199,6 @@ def test_images_of_two_sizes_are_padded_in_the_artifact_alone(common, bop_root):
     stage.run()
     assert stage.artifact.read_image("bright", 0).shape == (144, 192)
     assert stage.read[0][:2] == ((60, 100), (60, 100))
-    assert stage.batches[:2] == [1, 3]  # a batch has images of one size
     assert not stage.artifact.read_image("bright", 0)[60:].any()
 
 
@@ -170,7 +207,7 @@ def test_where_nothing_is_missing_no_network_is_loaded(common, monkeypatch):
     stage = CutRed(**common)
     stage.run()
     stage.artifact.reopen()  # the marker is lost, the shards are there
-    monkeypatch.setattr(CutRed, "batch_function", None)
+    monkeypatch.setattr(CutRed, "network", None)
     stage.run()
     assert stage.complete()
 
@@ -191,4 +228,4 @@ def test_by_default_the_result_is_what_the_network_computed(common):
         inferred = {"bright": 1}  # noqa: RUF012
 
     assert ImageStage.compute(CutRed(**common), None, Inputs) is Inputs.inferred
-    assert ImageStage.batch_function(CutRed(**common), None) is None
+    assert ImageStage.network_inputs(CutRed(**common)) is None

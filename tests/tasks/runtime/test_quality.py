@@ -16,7 +16,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
-from tasks.runtime.quality import NAMED, class_pixels, listed
+from tasks.runtime.quality import NAMED, listed
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def seeded_by_tags(sample):
 def test_pixels_are_counted_by_class(common, tmp_path):
     stage = with_result(GenerateSeeds(**common), tmp_path, seed=labels(UNLABELLED))
     height, width = stage.samples[0].size
-    assert class_pixels(stage, "seed").tolist()[-1] == len(stage.samples) * height * width
+    assert stage.counts().tolist()[-1] == len(stage.samples) * height * width
 
 
 @pytest.mark.parametrize(("stage", "array"), [(GenerateSeeds, "seed"), (CoarsenMasks, "label")])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import ImageError, OutOfMemory, StoreError
+from data.errors import ImageError, OutOfMemory, StoreError, WorkerError
 from pipeline.write_report import WriteReport
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.predict_folder import PredictFolder
@@ -119,6 +119,13 @@ def test_a_full_disk_is_one_line(tmp_path):
         resource_errors_told(stage, tmp_path),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("error", [TimeoutError("No valid workers found"), ConnectionResetError("closed")])
+def test_a_lost_connection_is_not_told_as_a_full_disk(tmp_path, error):
+    line = f"DiscoverSuperpixels: a connection failed .{error}.; completed shards are kept; check the network"
+    with pytest.raises(WorkerError, match=line), resource_errors_told(DiscoverSuperpixels(), tmp_path):
+        raise error
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from data.sample import TRAIN, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
+from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.shards import ImageInputs, ShardJob, open_stores, write_shard
 
 SIZES = [(2, 3), (3, 2), (2, 2), (3, 3), (1, 3)]
@@ -48,7 +49,7 @@ def test_a_shard_is_computed_image_by_image_and_written_as_a_whole(tmp_path, sam
 
     indices = target.images_of(1)
     job = ShardJob(doubled, indices, [samples[i] for i in indices], {"one": source}, 7, [1, 2], target, 1)
-    assert write_shard(job) == 2
+    assert write_shard(job).images == 2
     assert seen == [("2", 2, 7, 1), ("3", 3, 7, 2)]
     assert target.missing_shards() == [0, 2]
     assert target.read_image("label", 2, SIZES[2]).tolist() == [[5, 5], [5, 5]]
@@ -78,3 +79,42 @@ def test_paths_travel_and_arrays_do_not(tmp_path, samples):
     assert len(packed) < 4000
     assert job.stores["one"].path == store.path
     assert job.samples == samples[:2]
+
+
+def test_a_job_with_a_network_loads_it_and_says_how_its_device_was_used(tmp_path, samples):
+    target = store_at(tmp_path / "b.zarr")
+    indices = target.images_of(1)
+
+    class Network:
+        use = None
+
+        def kept(self):
+            return self
+
+        def shards(self, shards):
+            for shard in shards:
+                self.use.add(DeviceUse("cpu", 1.0, 2.0))
+                yield [np.full(sample.size, 7, np.int32) for sample in shard]
+
+    compute = lambda sample, inputs: {"label": inputs.inferred}  # noqa: E731
+    job = ShardJob(compute, indices, [samples[i] for i in indices], {}, 7, None, target, 1, Network())
+    for _ in range(2):
+        assert write_shard(job) == (2, DeviceUse("cpu", 1.0, 2.0), None)
+    assert (target.read_image("label", indices[0], samples[indices[0]].size) == 7).all()
+
+
+def test_images_are_counted_as_they_are_stored(tmp_path, samples):
+    target = store_at(tmp_path / "b.zarr")
+    indices = target.images_of(1)
+
+    def count(sample, image, num_classes):
+        labels = image.read("label")
+        assert labels.dtype == np.uint8
+        return np.array([labels.size, labels.sum(), num_classes])
+
+    compute = lambda sample, inputs: {"label": np.full(sample.size, 3.0)}  # noqa: E731
+    job = ShardJob(compute, indices, [samples[i] for i in indices], {}, 7, None, target, 1, count=count)
+    pixels = sum(height * width for height, width in (SIZES[i] for i in indices))
+    assert write_shard(job).counts.tolist() == [pixels, 3 * pixels, 2 * 7]
+    stored = sum(count(samples[i], target.image(i, SIZES[i]), 7) for i in indices)
+    assert stored.tolist() == [pixels, 3 * pixels, 2 * 7]

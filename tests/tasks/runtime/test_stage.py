@@ -225,7 +225,8 @@ def test_a_worker_process_gets_the_values_and_resolves_nothing(common, monkeypat
     monkeypatch.setattr(StageTask, "get_param_values", None)
     found = pickle.loads(packed)
     assert type(found) is TrainClassifier
-    assert {name: getattr(found, name) for name, _ in task.get_params()} == task.param_kwargs
+    values = {name: getattr(found, name) for name, _ in task.get_params()}
+    assert values == {**task.param_kwargs, "precision": "32"}  # what auto is on another machine does not matter
 
 
 def test_the_description_is_what_the_identity_is_made_of(common):

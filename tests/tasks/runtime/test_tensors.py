@@ -6,7 +6,15 @@ import torch
 from PIL import Image
 
 from data.sample import TRAIN, Sample
-from tasks.runtime.tensors import Normalisation, batches_of_one_size, image_batch, map_images, rgb_tensor, tags_of
+from tasks.runtime.tensors import (
+    Normalisation,
+    batches_of_one_size,
+    colours,
+    image_bytes,
+    image_tensor,
+    rgb_tensor,
+    tags_of,
+)
 
 
 @pytest.fixture
@@ -25,27 +33,17 @@ def test_batches_of_one_size_hold_every_sample_once(samples):
 def test_an_image_is_channels_first_and_between_0_and_1(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
-    batch = image_batch([Sample("a", TRAIN, tmp_path / "a.png", (1,), size=(4, 5))] * 2)
-    assert batch.shape == (2, 3, 4, 5)
-    assert torch.equal(batch[1], rgb_tensor(image))
-    assert np.allclose(batch[0].permute(1, 2, 0).numpy() * 255, image, atol=1e-4)
+    sample = Sample("a", TRAIN, tmp_path / "a.png", (1,), size=(4, 5))
+    found = image_tensor(sample)
+    assert found.shape == (3, 4, 5)
+    assert torch.equal(found, rgb_tensor(image))
+    assert torch.equal(found, colours(image_bytes(sample)))
+    assert np.allclose(found.permute(1, 2, 0).numpy() * 255, image, atol=1e-4)
 
 
 def test_tags():
     sample = Sample("a", TRAIN, None, (1, 3))
     assert tags_of([sample, dataclasses.replace(sample, tags=())], 3).tolist() == [[1, 0, 1], [0, 0, 0]]
-
-
-def test_results_come_in_the_order_of_the_samples_whatever_their_sizes(samples):
-    mixed = [samples[2], samples[0], samples[2], samples[1]]
-    seen = []
-
-    def compute(batch):
-        seen.append({sample.size for sample in batch})
-        return [sample.image_id for sample in batch]
-
-    assert map_images(mixed, 2, compute) == ["2", "0", "2", "1"]
-    assert all(len(sizes) == 1 for sizes in seen)
 
 
 def test_normalisation_can_be_undone():

@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from tasks.runtime.augmentation import Augmentation
 from tasks.runtime.copy_paste import Pasting
+from tasks.runtime.ranks import Ranks
 from tasks.runtime.tensors import Normalisation
-from tasks.runtime.training_images import MapSource, TrainingImages, epoch_batches, steps_per_epoch
+from tasks.runtime.training_images import MapSource, TrainingImages, batches_from, fitting_processes, steps_per_epoch
 
 PLAIN = Normalisation((0.0,) * 3, (1.0,) * 3)
 
@@ -113,15 +115,47 @@ def test_an_item_is_the_same_whoever_asks_and_differs_by_epoch_and_seed(samples)
 
 def test_loader_processes_change_nothing(samples):
     images = images_of(samples, Augmentation((16, 16), 0.5, 2.0, True, 0.3))
-    alone = [batch["image"] for batch in epoch_batches(images, 3, 2)]
-    with_process = [batch["image"] for batch in epoch_batches(images, 3, 2, loader_processes=1)]
+    alone = [batch["image"] for batch in batches_from(images, 3, 2)]
+    with_process = [batch["image"] for batch in batches_from(images, 3, 2, loader_processes=1)]
     assert all(torch.equal(a, b) for a, b in zip(alone, with_process, strict=True))
-    assert len(alone) == steps_per_epoch(3, 2) == 1
+    assert len(alone) == 3 * steps_per_epoch(3, 2) == 3
+
+
+def test_batches_from_a_step_on_are_the_last_ones_of_all(samples):
+    images = images_of(samples, Augmentation((16, 16), 0.5, 2.0, True, 0.3))
+    every = [batch["image"] for batch in batches_from(images, 3, 1)]
+    assert len(every) == 9
+    for step in (0, 2, 3, 7):
+        rest = batches_from(images, 3, 1, step)
+        assert len(rest) == 9 - step
+        assert all(torch.equal(a, b["image"]) for a, b in zip(every[step:], rest, strict=True))
+
+
+def test_the_parts_of_a_batch_are_the_batch_and_take_no_random_number(samples):
+    images, before = images_of(samples, Augmentation((16, 16))), torch.get_rng_state()
+    whole = list(batches_from(images, 2, 3))
+    parts = [list(batches_from(images, 2, 3, 0, Ranks(rank, 2).own)) for rank in range(2)]
+    for batch, *halves in zip(whole, *parts, strict=True):
+        assert [len(half["image"]) for half in halves] == [1, 2]
+        assert torch.equal(torch.cat([half["image"] for half in halves]), batch["image"])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_loader_processes_fit_the_machine(monkeypatch):
+    assert fitting_processes(3, "cpu", cores=1, items=1) == 3
+    assert fitting_processes(-1, "cuda", cores=2, items=10**6) == 0
+    assert fitting_processes(-1, "cuda", cores=5, items=10**6) == 4
+    assert fitting_processes(-1, "cuda", cores=64, items=10**6) == 8
+    assert fitting_processes(-1, "cuda", cores=64, items=100) == 0
+    assert fitting_processes(-1, "cpu", cores=64, items=10**6) == 0
+    monkeypatch.setattr("multiprocessing.current_process", lambda: SimpleNamespace(daemon=True))
+    assert fitting_processes(3, "cuda", cores=8, items=10**6) == 0
 
 
 def test_an_epoch_shows_each_image_once_in_an_order_of_its_own(samples):
     images = images_of(samples, Augmentation((8, 8)))
-    orders = [[key for batch in epoch_batches(images, epoch, 1).batch_sampler for key in batch] for epoch in range(4)]
+    keys = [key for batch in batches_from(images, 4, 1).batch_sampler for key in batch]
+    orders = [keys[start : start + 3] for start in range(0, 12, 3)]
     assert all(sorted(index for _, index in order) == [0, 1, 2] for order in orders)
     assert len({tuple(index for _, index in order) for order in orders}) > 1
     assert steps_per_epoch(3, 100) == 1

@@ -1,16 +1,23 @@
 import functools
+import json
 import logging
 import math
+import os
+import random
+import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from data.errors import TrainingError
+from models.losses.whole_batch import share_of_mean
+from tasks.runtime.checkpoint import resume, save_checkpoint
 from tasks.runtime.schedules import one_cycle, poly
 from tasks.runtime.trained_model import MODEL
-from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, train
+from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, parameter_groups, train
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
@@ -19,9 +26,9 @@ PLAN = TrainingPlan(
 
 
 class Network(nn.Module):
-    def __init__(self):
+    def __init__(self, dropout=0.2):
         super().__init__()
-        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout2d(0.2))
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout2d(dropout))
         self.backbone.feature_info = [{"module": "1", "reduction": 2}]
         self.head = nn.Conv2d(4, 1, 1)
 
@@ -36,20 +43,21 @@ class Stop(Exception):
     pass
 
 
-def run(folder, plan=PLAN, stop_before_epoch=None, reports=None, after_step=None):
+def run(folder, plan=PLAN, stop_before_step=None, reports=None, after_step=None, dropout=0.2):
     torch.manual_seed(0)
-    network = Network()
+    network = Network(dropout)
     if after_step:
         network.register_forward_pre_hook(lambda module, _: after_step(module))
 
-    def batches(epoch):
-        if epoch == stop_before_epoch:
-            raise Stop
-        generator = torch.Generator().manual_seed(epoch)
-        return [{"image": torch.randn(2, 3, 8, 8, generator=generator)} for _ in range(plan.steps_per_epoch)]
+    def batches(step):
+        for number in range(step, plan.epochs * plan.steps_per_epoch):
+            if number == stop_before_step:
+                raise Stop
+            generator = torch.Generator().manual_seed(number)
+            yield {"image": torch.randn(2, 3, 8, 8, generator=generator)}
 
     def loss_of(batch, epoch):
-        return {"loss": network(batch["image"]).square().mean()}
+        return {"loss": share_of_mean(network(batch["image"]).square().mean(), len(batch["image"]))}
 
     report = (reports if reports is not None else []).append
     train(
@@ -67,7 +75,7 @@ def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer, stop
         (tmp_path / name).mkdir()
     undisturbed = run(tmp_path / "a", plan)
     with pytest.raises(Stop):
-        run(tmp_path / "b", plan, stop_before_epoch=stop)
+        run(tmp_path / "b", plan, stop_before_step=3 * stop)
     assert (tmp_path / "b" / CHECKPOINT).exists()
     reports = []
     assert run(tmp_path / "b", plan, reports=reports) == undisturbed
@@ -75,11 +83,127 @@ def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer, stop
     assert not (tmp_path / "b" / CHECKPOINT).exists()
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_killed_after_any_step_it_ends_with_the_same_bytes(tmp_path, optimizer, frozen):
+    """With batch norm that learns or not, dropout and a running mean of the weights."""
+    changes = {"optimizer": optimizer, "freeze_batch_norm": frozen, "checkpoint_minutes": 1e-9}
+    plan = TrainingPlan(**{**PLAN.__dict__, **changes})
+    (tmp_path / "a").mkdir()
+    undisturbed = run(tmp_path / "a", plan)
+    for seed in range(3):
+        rng, folder = random.Random(seed), tmp_path / str(seed)
+        folder.mkdir()
+        done = 0
+        while done < 12:
+            done = rng.randint(done + 1, done + 5)
+            if done < 12:
+                with pytest.raises(Stop):
+                    run(folder, plan, stop_before_step=done)
+                assert resumed_at(folder) == done
+        assert run(folder, plan) == undisturbed
+
+
+def resumed_at(folder):
+    """Steps done, as the checkpoint has them."""
+    network = Network()
+    averaged = AveragedModel(network)
+    optimizer = torch.optim.SGD(parameter_groups(network, PLAN), lr=1.0)
+    modules = {"network": network, "averaged": averaged}
+    position = resume(folder / CHECKPOINT, modules, optimizer)
+    return len(position.history) * PLAN.steps_per_epoch + position.step
+
+
+def test_without_minutes_a_checkpoint_is_written_after_each_epoch_only(tmp_path):
+    with pytest.raises(Stop):
+        run(tmp_path, stop_before_step=5)
+    assert resumed_at(tmp_path) == 3
+
+
+def test_sigterm_writes_a_checkpoint_after_the_step_and_then_ends(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    undisturbed = run(tmp_path / "a")
+    before = signal.signal(signal.SIGTERM, ended)
+    try:
+        with pytest.raises(Ended):
+            run(tmp_path / "b", after_step=signal_at(4, signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert resumed_at(tmp_path / "b") == 5  # the step that was under way is complete
+    assert run(tmp_path / "b") == undisturbed
+
+
+def test_sigusr1_writes_a_checkpoint_and_the_training_goes_on(tmp_path, monkeypatch):
+    written = []
+
+    def kept(path, modules, optimizer, position):
+        written.append(len(position.history) * PLAN.steps_per_epoch + position.step)
+        save_checkpoint(path, modules, optimizer, position)
+
+    monkeypatch.setattr("tasks.runtime.training_loop.save_checkpoint", kept)
+    taken = []
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: taken.append(number))
+    try:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+        undisturbed = run(tmp_path / "a")
+        written.clear()
+        assert run(tmp_path / "b", after_step=signal_at(4, signal.SIGUSR1)) == undisturbed
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert written == [3, 5, 6, 9, 12]
+    assert taken == [signal.SIGUSR1]  # as without a training: luigi takes no more tasks
+
+
+class Ended(Exception):
+    pass
+
+
+def ended(number, frame):
+    raise Ended
+
+
+def signal_at(step, number):
+    """A function that sends a signal before the given step, counted from 0."""
+    seen = []
+
+    def send(network):
+        if len(seen) == step:
+            os.kill(os.getpid(), number)
+        seen.append(1)
+
+    return send
+
+
+def test_a_batch_in_parts_is_the_same_training(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    plan = TrainingPlan(**{**PLAN.__dict__, "freeze_batch_norm": True, "batch_images": 2})
+    run(tmp_path / "a", plan, dropout=0.0)
+    run(tmp_path / "b", TrainingPlan(**{**plan.__dict__, "accumulate": 2}), dropout=0.0)
+    whole, parts = (load_file(tmp_path / name / MODEL) for name in ("a", "b"))
+    for name, values in whole.items():
+        torch.testing.assert_close(parts[name], values, rtol=1e-4, atol=1e-6)
+
+
+def test_bf16_is_near_float32_and_keeps_float32_weights(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    run(tmp_path / "a")
+    run(tmp_path / "b", TrainingPlan(**{**PLAN.__dict__, "precision": "bf16"}))
+    one, other = (json.loads((tmp_path / name / "history.json").read_text()) for name in ("a", "b"))
+    for epoch, same in zip(one, other, strict=True):
+        assert epoch["loss"] != same["loss"]
+        assert epoch["loss"] == pytest.approx(same["loss"], rel=0.1)
+    assert all(value.dtype != torch.bfloat16 for value in load_file(tmp_path / "b" / MODEL).values())
+
+
 def test_a_damaged_checkpoint_is_reported_and_training_starts_again(tmp_path, caplog):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     with pytest.raises(Stop):
-        run(tmp_path / "b", stop_before_epoch=2)
+        run(tmp_path / "b", stop_before_step=6)
     path = tmp_path / "b" / CHECKPOINT
     path.write_bytes(path.read_bytes()[:1000])
     logging.getLogger("depthseed").propagate = True

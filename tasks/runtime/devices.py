@@ -1,0 +1,21 @@
+"""The GPUs of this machine."""
+
+from __future__ import annotations
+
+import os
+
+
+def visible_gpus(device: str) -> tuple[str, ...]:
+    """The GPUs that a device name leaves open, as `CUDA_VISIBLE_DEVICES` numbers them; empty for any other device.
+
+    ``auto`` and ``cuda`` are all GPUs that this process sees; ``cuda:1`` is one of them.
+    """
+    import torch
+
+    name, _, number = device.partition(":")
+    if name not in ("auto", "cuda") or not torch.cuda.is_available():
+        return ()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = tuple(part.strip() for part in listed.split(",")) if listed else tuple(map(str, range(10**3)))
+    seen = names[: torch.cuda.device_count()]
+    return (seen[int(number)],) if number else seen

@@ -1,0 +1,68 @@
+"""Where the shards of a stage are computed: in this process, in worker processes of this machine, or on a cluster."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from tasks.runtime.beside import Beside
+from tasks.runtime.devices import visible_gpus
+from tasks.runtime.executors import CPU, GPU, Executor, ThisProcess, executor_for
+
+if TYPE_CHECKING:
+    from tasks.runtime.image_stage import ImageStage
+
+WORKER_BYTES = 3 * 2**30
+"""Memory that a worker process needs to run a network on the CPU over the largest image that it is shown."""
+
+
+class Place(NamedTuple):
+    """Where shards are computed.
+
+    Attributes
+    ----------
+    executor : Executor
+    network_is_sent : bool
+        True if the process that computes a shard also runs the network for it. Else the process of the stage runs it.
+    """
+
+    executor: Executor
+    network_is_sent: bool
+
+
+def place_of(stage: ImageStage, shards: int, has_network: bool) -> Place:
+    """Where the shards of a stage are computed.
+
+    - On a cluster, a worker computes all of a shard, with its network. A GPU worker does so if there is a network.
+    - With several GPUs, worker processes of this machine do so, one for each GPU.
+    - With one GPU, this process runs the network. Worker processes do the rest if it takes long.
+    - On the CPU, this process runs the network. If the rest takes long, worker processes do all.
+
+    Parameters
+    ----------
+    stage : ImageStage
+    shards : int
+        Number of shards to compute.
+    has_network : bool
+    """
+    seconds = stage.shard_timeout
+    if stage.dask:
+        return Place(executor_for(stage.processes, shards, stage.dask, seconds, GPU if has_network else CPU), True)
+    if not has_network:
+        return Place(executor_for(stage.processes if stage.in_workers else 1, shards, "", seconds), False)
+    gpus = visible_gpus(stage.device)
+    if len(gpus) > 1 and shards > 1:
+        return Place(executor_for(0, shards, "", seconds, GPU, gpus), True)
+    if stage.in_workers:
+        most = stage.processes or os.cpu_count() or 1
+        executor = executor_for(most if gpus else min(most, _fitting_processes()), shards, "", seconds)
+        if not isinstance(executor, ThisProcess):
+            return Place(executor, not gpus)
+    return Place(Beside(), False)
+
+
+def _fitting_processes() -> int:
+    """Number of worker processes with a network that fit into the memory of this machine, at least 1."""
+    return max(1, psutil.virtual_memory().available // WORKER_BYTES)

@@ -1,0 +1,124 @@
+"""One rank of a training, as torchrun starts it: ``python -m tasks.runtime.rank <folder of a RankExchange>``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import torch.distributed as dist
+
+from data.errors import WorkerError
+from tasks.runtime.rank_exchange import RankExchange
+from tasks.runtime.rank_launch import PARENT
+from tasks.runtime.rank_watch import RankWatch
+from tasks.runtime.resource_errors import resource_errors_told
+
+log = logging.getLogger("depthseed")
+
+MEETING = timedelta(minutes=10)
+"""Longest time that a rank waits for another one whose heartbeat is there, in one operation."""
+
+
+def main(folder: Path) -> int:
+    """Train the stage of an exchange together with the other ranks. Returns the exit code."""
+    exchange, rank = RankExchange(folder), int(os.environ["RANK"])
+    _set_up_log(rank)
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)  # until the training takes it
+    try:
+        stage = exchange.stage()
+        stage.__dict__["report_progress"] = exchange.write_progress
+        with resource_errors_told(stage, stage.artifact.path):
+            _train(stage, exchange, rank)
+    except Exception as error:  # the stage tells it; here is nobody else
+        exchange.write_failure(rank, error)
+        # No clean-up: it could wait for the other ranks.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+    return 0
+
+
+def _train(stage: Any, exchange: RankExchange, rank: int) -> None:
+    count = int(os.environ["WORLD_SIZE"])
+    if int(os.environ["GROUP_WORLD_SIZE"]) > 1:
+        use_outer_interface()
+    has_gpu = stage.device.partition(":")[0] != "cpu" and torch.cuda.is_available()
+    # Counts and pickled values are on the CPU, gradients on the device.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=MEETING)
+    watch = RankWatch(rank, count, exchange, stage.label, int(os.environ.get(PARENT, "0")))
+    watch.start()
+    images = stage.learn()
+    if rank == 0:
+        exchange.write_result(images, stage.device_use)
+    dist.barrier()
+    watch.stop()
+    dist.destroy_process_group()
+
+
+def use_outer_interface() -> None:
+    """Let gloo use the network interface that leads to the first rank, if the name of this machine is a local address.
+
+    Many systems have a line ``127.0.1.1 <own name>`` in /etc/hosts. Gloo would tell this address to other machines.
+
+    Raises
+    ------
+    WorkerError
+        If the address of the first rank is local, too, though it is another machine.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ or not _is_local(_address(socket.gethostname())):
+        return
+    first = os.environ["MASTER_ADDR"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((first, int(os.environ["MASTER_PORT"])))  # sends nothing
+        here = probe.getsockname()[0]
+    if _is_local(here) and not is_this_machine(first):
+        raise WorkerError(
+            f"on {socket.gethostname()}, the name {first} is the local address {_address(first)}; correct /etc/hosts, "
+            "or name the network interface of the cluster in GLOO_SOCKET_IFNAME"
+        )
+    for name, addresses in psutil.net_if_addrs().items():
+        if here in [found.address for found in addresses]:
+            os.environ["GLOO_SOCKET_IFNAME"] = name
+            log.info("%s is a local address here; ranks talk over %s (%s)", socket.gethostname(), name, here)
+
+
+def is_this_machine(host: str) -> bool:
+    """True if a host name is one of the names of this machine."""
+    names = {"localhost", socket.gethostname(), socket.getfqdn()}
+    return host in names or host.split(".")[0] in {name.split(".")[0] for name in names}
+
+
+def _address(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return ""
+
+
+def _is_local(address: str) -> bool:
+    return address.startswith("127.")
+
+
+def _set_up_log(rank: int) -> None:
+    """The first rank logs all lines, the others only warnings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO if rank == 0 else logging.WARNING)
+    log.propagate = False
+    # Whether a head uses all weights is not known before; and some layouts of gradients cost a copy.
+    warnings.filterwarnings("ignore", message=r".*find_unused_parameters=True was specified.*")
+    warnings.filterwarnings("ignore", message=r".*Grad strides do not match bucket view strides.*")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,103 @@
+"""The ranks of a training: processes that compute parts of each batch. Torch's process group joins them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def part_of(size: int, parts: int, number: int) -> slice:
+    """Where part `number` of a sequence lies, if it is cut into parts of nearly equal length.
+
+    Examples
+    --------
+    >>> [part_of(5, 2, number) for number in range(2)]
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    return slice(size * number // parts, size * (number + 1) // parts)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of the processes of a training this one is. All functions wait until every rank has called them.
+
+    Attributes
+    ----------
+    rank : int
+        From 0. Rank 0 alone writes files.
+    count : int
+        Number of processes; 1 = a training without a process group.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """True for the rank that writes files."""
+        return self.rank == 0
+
+    def slices(self, size: int, parts: int = 1) -> list[slice]:
+        """Which images of a batch are those of this rank, for each of its parts that are computed one after the other.
+
+        The ranks share each part, so the images of a part do not depend on the number of ranks. There are fewer parts
+        than `parts` if a rank would have none of the images of a part.
+        """
+        parts = max(1, min(parts, size // self.count))
+        found = []
+        for number in range(parts):
+            whole = part_of(size, parts, number)
+            here = part_of(whole.stop - whole.start, self.count, self.rank)
+            found.append(slice(whole.start + here.start, whole.start + here.stop))
+        return found
+
+    def own(self, batch: list[T], parts: int = 1) -> list[T]:
+        """The images of this rank in a batch, part by part."""
+        return [item for place in self.slices(len(batch), parts) for item in batch[place]]
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all ranks."""
+        if self.count > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
+    def largest(self, values: list[int]) -> list[int]:
+        """The largest of each number over all ranks. No device is waited for."""
+        if self.count == 1:
+            return values
+        found = torch.tensor(values)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return found.tolist()
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all ranks, in their order. A value is anything that can be pickled."""
+        if self.count == 1:
+            return [value]
+        found: list[Any] = [None] * self.count
+        dist.all_gather_object(found, value)
+        return found
+
+
+def present_ranks() -> Ranks:
+    """The ranks of which this process is one; a single rank if there is no process group."""
+    if dist.is_available() and dist.is_initialized():
+        return Ranks(dist.get_rank(), dist.get_world_size())
+    return Ranks()
+
+
+def local_rank() -> int:
+    """Number of this process among the ranks of its machine, as torchrun sets it."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def ranks_here() -> int:
+    """Number of ranks on this machine, which share its cores."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if present_ranks().count > 1 else 1

@@ -1,0 +1,66 @@
+"""Starts the ranks of a training on one node of a SLURM job: ``python -m tasks.runtime.slurm_ranks <folder>``.
+
+It is the task of the job on each node. It becomes torchrun, so it gets the signals that SLURM sends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from data.errors import WorkerError
+from tasks.runtime.devices import visible_gpus
+from tasks.runtime.rank_exchange import RankExchange
+from tasks.runtime.rank_launch import rank_command, rank_environment
+
+PORTS = range(20_000, 30_000)
+"""Ports at which the nodes of a job meet. Each job has one of its own, by its number."""
+
+
+def main(folder: Path) -> None:
+    """Become torchrun. The folder is that of a `RankExchange`."""
+    exchange = RankExchange(folder)
+    nodes, job, name = int(os.environ["SLURM_NNODES"]), os.environ["SLURM_JOB_ID"], os.environ["SLURMD_NODENAME"]
+    if os.environ["SLURM_PROCID"] == "0":
+        for path in folder.glob("failure-*.pickle"):  # those of the time before the job was in the queue again
+            path.unlink()
+    try:
+        ranks = _ranks_of_node(exchange, nodes)
+        first = _answer("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()[0]
+        endpoint = f"{_address(first)}:{PORTS[int(job) % len(PORTS)]}"
+        command = rank_command(folder, ranks, nodes, endpoint, f"depthseed-{job}", _address(name))
+    except WorkerError as error:
+        exchange.write_failure(int(os.environ["SLURM_PROCID"]), error)
+        sys.exit(1)
+    os.execve(command[0], command, rank_environment(ranks, nodes))
+
+
+def _ranks_of_node(exchange: RankExchange, nodes: int) -> int:
+    """Number of ranks on this node: ``ranks`` of the stage, or one per GPU, or one."""
+    stage = exchange.stage()
+    ranks = stage.ranks or max(1, len(visible_gpus(stage.device)))
+    if ranks * nodes > stage.batch_size:
+        raise WorkerError(
+            f"{stage.label}: {nodes} nodes with {ranks} ranks share a batch of {stage.batch_size} images; ask for "
+            f"fewer in section [slurm-training] of luigi.cfg, or raise --{type(stage).__name__}-batch-size"
+        )
+    return ranks
+
+
+def _address(node: str) -> str:
+    """Address of a node. SLURM knows it also where its name is none of the network."""
+    shown = dict(part.partition("=")[::2] for part in _answer("scontrol", "show", "node", "--oneliner", node).split())
+    return shown.get("NodeAddr", node)
+
+
+def _answer(*command: str) -> str:
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise WorkerError(f"{' '.join(command)} failed on {os.uname().nodename} ({' '.join(answer.stderr.split())})")
+    return answer.stdout
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,30 @@
+"""The GPUs that a device name leaves open."""
+
+import pytest
+import torch
+
+from tasks.runtime.devices import visible_gpus
+
+
+@pytest.mark.parametrize(
+    ("device", "listed", "found"),
+    [
+        ("auto", "", ("0", "1")),
+        ("cuda", "", ("0", "1")),
+        ("cuda:1", "", ("1",)),
+        ("cpu", "", ()),
+        ("auto", "3,5", ("3", "5")),
+        ("cuda:1", "3,5", ("5",)),
+        ("auto", "GPU-1a,GPU-2b", ("GPU-1a", "GPU-2b")),
+    ],
+)
+def test_gpus_by_their_names(monkeypatch, device, listed, found):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    assert visible_gpus(device) == found
+
+
+def test_without_cuda_there_are_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert visible_gpus("auto") == ()

@@ -1,0 +1,78 @@
+import socket
+
+import psutil
+import pytest
+
+from data.errors import WorkerError
+from tasks.runtime import rank
+from tasks.runtime.rank import is_this_machine, use_outer_interface
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """A function that tells how this machine resolves names, which address leads to the first rank, and its name."""
+
+    def network(own, first, here):
+        addresses = {"me": own, "first": first}
+        monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+        monkeypatch.setenv("MASTER_ADDR", "first")
+        monkeypatch.setenv("MASTER_PORT", "1234")
+        monkeypatch.setattr(socket, "gethostname", lambda: "me")
+        monkeypatch.setattr(socket, "getfqdn", lambda: "me.cluster")
+        monkeypatch.setattr(socket, "gethostbyname", addresses.__getitem__)
+
+        class Probe:
+            def __init__(self, *kind):
+                pass
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *error):
+                pass
+
+            def connect(self, place):
+                assert place == ("first", 1234)
+
+            def getsockname(self):
+                return here, 5
+
+        monkeypatch.setattr(rank.socket, "socket", Probe)
+        known = {"lo": "127.0.0.1", "ib0": "10.0.0.7"}
+        found = {name: [type("Address", (), {"address": address})] for name, address in known.items()}
+        monkeypatch.setattr(psutil, "net_if_addrs", lambda: found)
+
+    return network
+
+
+def test_a_name_that_is_a_local_address_is_not_told_to_other_machines(network, monkeypatch):
+    network("127.0.1.1", "10.0.0.1", "10.0.0.7")
+    use_outer_interface()
+    assert rank.os.environ["GLOO_SOCKET_IFNAME"] == "ib0"
+
+
+def test_a_name_with_an_address_of_the_network_is_left_alone(network):
+    network("10.0.0.7", "10.0.0.1", "10.0.0.7")
+    use_outer_interface()
+    assert "GLOO_SOCKET_IFNAME" not in rank.os.environ
+
+
+def test_a_first_rank_that_is_local_by_mistake_is_one_line(network):
+    network("127.0.1.1", "127.0.1.1", "127.0.0.1")
+    with pytest.raises(WorkerError, match="on me, the name first is the local address 127.0.1.1; correct /etc/hosts"):
+        use_outer_interface()
+
+
+def test_the_interface_that_the_user_names_stays(network, monkeypatch):
+    network("127.0.1.1", "127.0.1.1", "127.0.0.1")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth5")
+    use_outer_interface()
+    assert rank.os.environ["GLOO_SOCKET_IFNAME"] == "eth5"
+
+
+def test_names_of_this_machine(network):
+    network("10.0.0.7", "10.0.0.1", "10.0.0.7")
+    assert is_this_machine("me")
+    assert is_this_machine("me.other.domain")
+    assert is_this_machine("localhost")
+    assert not is_this_machine("first")
