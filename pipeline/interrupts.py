@@ -2,7 +2,7 @@
 
 luigi takes an exception for a failure of one task and goes on with the next one, but it lets a KeyboardInterrupt
 through. So SIGTERM becomes one, too. On its way, the stage ends its worker processes and releases its lock. What the
-next run needs was written before: complete shards, and the checkpoint of the last epoch.
+next run needs was written before: complete shards, and a checkpoint (`tasks.runtime.stop_requests`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,6 @@ SETTINGS = {
     ("retcode", "task_failed"): "30",
     ("retcode", "scheduling_error"): "35",
     ("retcode", "unhandled_exception"): "40",
-    ("resources", "gpu"): "1",
 }
 """Defaults of luigi's own settings: (section, option) -> value. luigi.cfg overrides them.
 

@@ -58,7 +58,7 @@ class CommonParameters:
     precision = one_of(
         PRECISIONS,
         "auto",
-        "precision of networks: 32 bits, bf16 = autocast to bfloat16, auto = bf16 on GPUs that have it",
+        "precision of networks: 32, bf16 = autocast to bfloat16, auto = bf16 on GPUs that have it",
     )
 
     autocasts = False
@@ -72,8 +72,16 @@ class CommonParameters:
     @property
     def resources(self) -> dict[str, int]:
         """luigi runs one stage with a network at a time on each machine. Its scheduler may be that of many machines."""
-        return {f"gpu@{socket.gethostname()}": 1} if self.autocasts and not self.dask else {}
+        return {f"gpu@{socket.gethostname()}": 1} if self.autocasts and self.is_computed_here else {}
+
+    @property
+    def is_computed_here(self) -> bool:
+        """True if the network of the stage runs on this machine."""
+        return not self.dask
+
+    common: tuple[str, ...]
+    """Names of these parameters."""
 
 
-COMMON = tuple(name for name, value in vars(CommonParameters).items() if isinstance(value, luigi.Parameter))
-"""Names of the parameters."""
+COMMON = CommonParameters.common = tuple(name for name, value in vars(CommonParameters).items() if isinstance(value, luigi.Parameter))
+"""Names of the parameters of `CommonParameters`."""

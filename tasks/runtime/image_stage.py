@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import os
@@ -145,6 +146,8 @@ class ImageStage(StageTask):
         network = self._network_source()
         place = place_of(self, len(missing), network is not None)
         here = None if network is None or place.network_is_sent else network.load()
+        # A worker has one core, or a GPU.
+        sent = dataclasses.replace(network, lanes=1) if network is not None and place.network_is_sent else None
         if here is not None:
             here.use = self.device_use
         stores = open_stores(self.inputs)
@@ -158,7 +161,7 @@ class ImageStage(StageTask):
             for shard, found in zip(missing, inferred):
                 yield ShardJob(
                     self.compute, store.images_of(shard), of(shard), stores, dataset.num_classes, found, store, shard,
-                    network if place.network_is_sent else None, count=count,
+                    sent, count=count,
                 )  # fmt: skip
                 del found  # the results of a shard are in memory until it is written, not longer
 

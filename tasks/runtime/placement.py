@@ -35,7 +35,8 @@ class Place(NamedTuple):
 def place_of(stage: ImageStage, shards: int, has_network: bool) -> Place:
     """Where the shards of a stage are computed.
 
-    - On a cluster, a worker computes all of a shard, with its network. A GPU worker does so if there is a network.
+    - On a cluster, a worker computes all of a shard, with its network. It is a GPU worker if there is a network and
+      the device is not ``cpu``.
     - With several GPUs, worker processes of this machine do so, one for each GPU.
     - With one GPU, this process runs the network. Worker processes do the rest if it takes long.
     - On the CPU, this process runs the network. If the rest takes long, worker processes do all.
@@ -49,7 +50,8 @@ def place_of(stage: ImageStage, shards: int, has_network: bool) -> Place:
     """
     seconds = stage.shard_timeout
     if stage.dask:
-        return Place(executor_for(stage.processes, shards, stage.dask, seconds, GPU if has_network else CPU), True)
+        kind = GPU if has_network and stage.device != "cpu" else CPU
+        return Place(executor_for(stage.processes, shards, stage.dask, seconds, kind), True)
     if not has_network:
         return Place(executor_for(stage.processes if stage.in_workers else 1, shards, "", seconds), False)
     gpus = visible_gpus(stage.device)

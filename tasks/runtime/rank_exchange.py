@@ -66,6 +66,8 @@ class RankExchange:
     def prepare(self, stage: TrainingStage) -> None:
         """Write the stage for the ranks, and remove what earlier ranks have left."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o700)  # whoever can write a pickle here decides what the ranks run
         packed: dict[tuple[str, str], _Packed] = {}
         first = _pack(stage, packed)
         write_bytes(self.folder / "stage.pickle", pickle.dumps((first, packed)))

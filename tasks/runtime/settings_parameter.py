@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import luigi
 
@@ -33,14 +34,13 @@ class SettingsParameter(luigi.DictParameter):
         settings = super().normalize(value)
         if not isinstance(settings, Mapping):
             raise SettingError('settings must be a table, {"Stage": {"parameter": value}}')
-        from tasks.runtime.common_parameters import COMMON  # it has a SettingsParameter itself
-
         for family, values in settings.items():
             if not isinstance(values, Mapping):
                 raise SettingError(f'settings of {family} must be a table, {{"{family}": {{"parameter": value}}}}')
-            known = dict(_stage_named(family).get_params())
+            stage: Any = _stage_named(family)
+            known = dict(stage.get_params())
             for name in values:
-                if name not in known or name in COMMON:
+                if name not in known or name in stage.common:
                     raise SettingError(f"stage {family} has no parameter '{name}'{nearest(name, known)}")
         return settings
 

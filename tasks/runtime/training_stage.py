@@ -162,6 +162,10 @@ class TrainingStage(StageTask):
         normalisation = normalisation_of(self.backbone)
         return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
 
+    @property
+    def is_computed_here(self):
+        return self.cluster != SLURM
+
     def learn(self) -> int:
         """Train the network. Each rank of a training calls it. Returns the number of images in all epochs."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import luigi.configuration
 import pytest
 from support import luigi_command
 
@@ -54,6 +55,16 @@ def test_only_the_arguments_of_our_own_runs_are_checked():
     check_input(["--anything", ""], pipeline.__all__)
     with pytest.raises(SettingError):
         check_input(["--module", "pipeline", "--seed", ""], pipeline.__all__)
+
+
+def test_sections_about_slurm_are_checked_before_a_run():
+    config = luigi.configuration.get_config()
+    config.set("slurm-gpu", "job", "2")
+    try:
+        with pytest.raises(SettingError, match=r"section \[slurm-gpu\] has an unknown option 'job'"):
+            check_input([], pipeline.__all__)
+    finally:
+        config.remove_section("slurm-gpu")
 
 
 def test_a_real_process_says_it_in_one_line(tmp_path):

@@ -38,7 +38,7 @@ from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings", "precision", "accumulate"}
+ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate"}
 """What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 

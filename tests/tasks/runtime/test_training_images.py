@@ -1,4 +1,6 @@
 import dataclasses
+import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -139,6 +141,15 @@ def test_the_parts_of_a_batch_are_the_batch_and_take_no_random_number(samples):
         assert [len(half["image"]) for half in halves] == [1, 2]
         assert torch.equal(torch.cat([half["image"] for half in halves]), batch["image"])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_loader_process_outlives_the_signals_of_a_job(samples):
+    loader = batches_from(images_of(samples, Augmentation((16, 16))), 4, 1, loader_processes=1)
+    batches = iter(loader)
+    next(batches)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        os.kill(batches._workers[0].pid, number)
+    assert len(list(batches)) == 11
 
 
 def test_loader_processes_fit_the_machine(monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import SettingError
 from data.sample import TRAIN
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.networks import CLASSIFIER
@@ -63,3 +64,32 @@ def test_training_begins_with_the_weights_that_are_named(common, tmp_path):
     assert named.identity != stage.identity
     network = named.new_network()
     assert all(torch.equal(value, state[name]) for name, value in network.backbone.state_dict().items())
+
+
+def test_parts_of_a_batch_enter_the_identity_and_where_it_runs_does_not(common):
+    stage = TrainClassifier(**common)
+    assert "accumulate" not in stage.parameters()  # so older artifacts are still those of this stage
+    assert TrainClassifier(**common, accumulate=1).identity == stage.identity
+    assert TrainClassifier(**common, accumulate=2).identity != stage.identity
+    assert TrainClassifier(**common, ranks=2, loader_processes=3, checkpoint_minutes=1.0).identity == stage.identity
+    assert TrainClassifier(**{**common, "precision": "bf16"}).identity != stage.identity
+    assert TrainClassifier(**{**common, "precision": "32"}).identity == stage.identity
+
+
+def test_ranks_are_the_gpus_or_as_many_as_are_asked_for(common, monkeypatch):
+    assert TrainClassifier(**common).rank_count() == 1
+    assert TrainClassifier(**common, ranks=3).rank_count() == 3
+    monkeypatch.setattr("tasks.runtime.training_stage.visible_gpus", lambda device: ("0", "1", "2", "3", "4", "5"))
+    assert TrainClassifier(**common, batch_size=8).rank_count() == 6
+    assert TrainClassifier(**common, batch_size=4).rank_count() == 4
+    assert TrainClassifier(**common, batch_size=8, ranks=1).rank_count() == 1
+    with pytest.raises(SettingError, match="9 ranks share a batch of 8 images; set --TrainClassifier-ranks to 8"):
+        TrainClassifier(**common, batch_size=8, ranks=9).rank_count()
+
+
+def test_a_stage_tells_how_long_its_device_waited(common):
+    stage = TrainClassifier(**common, crop_size=64)
+    stage.run()
+    use = stage.device_use
+    assert use.device == "cpu"
+    assert 0 < use.waited < use.seconds
