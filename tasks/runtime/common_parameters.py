@@ -83,5 +83,7 @@ class CommonParameters:
     """Names of these parameters."""
 
 
-COMMON = CommonParameters.common = tuple(name for name, value in vars(CommonParameters).items() if isinstance(value, luigi.Parameter))
+COMMON = CommonParameters.common = tuple(
+    name for name, value in vars(CommonParameters).items() if isinstance(value, luigi.Parameter)
+)
 """Names of the parameters of `CommonParameters`."""

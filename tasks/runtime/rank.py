@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,9 @@ log = logging.getLogger("depthseed")
 
 MEETING = timedelta(minutes=10)
 """Longest time that a rank waits for another one whose heartbeat is there, in one operation."""
+
+ANSWER_SECONDS = 10.0
+"""Time in which the first rank begins to listen."""
 
 
 def main(folder: Path) -> int:
@@ -72,15 +76,15 @@ def use_outer_interface() -> None:
     Raises
     ------
     WorkerError
-        If the address of the first rank is local, too, though it is another machine.
+        If the address of the first rank is local, too, but nobody answers there: it is another machine.
     """
     if "GLOO_SOCKET_IFNAME" in os.environ or not _is_local(_address(socket.gethostname())):
         return
-    first = os.environ["MASTER_ADDR"]
+    first, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((first, int(os.environ["MASTER_PORT"])))  # sends nothing
+        probe.connect((first, port))  # sends nothing
         here = probe.getsockname()[0]
-    if _is_local(here) and not is_this_machine(first):
+    if _is_local(here) and not answers(first, port):
         raise WorkerError(
             f"on {socket.gethostname()}, the name {first} is the local address {_address(first)}; correct /etc/hosts, "
             "or name the network interface of the cluster in GLOO_SOCKET_IFNAME"
@@ -91,10 +95,18 @@ def use_outer_interface() -> None:
             log.info("%s is a local address here; ranks talk over %s (%s)", socket.gethostname(), name, here)
 
 
-def is_this_machine(host: str) -> bool:
-    """True if a host name is one of the names of this machine."""
-    names = {"localhost", socket.gethostname(), socket.getfqdn()}
-    return host in names or host.split(".")[0] in {name.split(".")[0] for name in names}
+def answers(host: str, port: int) -> bool:
+    """True if a program listens at an address, or begins to within `ANSWER_SECONDS`."""
+    end = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=ANSWER_SECONDS).close()
+        except OSError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+        else:
+            return True
 
 
 def _address(host: str) -> str:

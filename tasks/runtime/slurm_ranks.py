@@ -28,13 +28,15 @@ def main(folder: Path) -> None:
             path.unlink()
     try:
         ranks = _ranks_of_node(exchange, nodes)
-        first = _answer("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()[0]
-        endpoint = f"{_address(first)}:{PORTS[int(job) % len(PORTS)]}"
-        command = rank_command(folder, ranks, nodes, endpoint, f"depthseed-{job}", _address(name))
+        names = _answer("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
+        shown = {node: _shown(node) for node in names}
+        endpoint = f"{shown[names[0]]['NodeAddr']}:{PORTS[int(job) % len(PORTS)]}"
+        command = rank_command(folder, ranks, nodes, endpoint, f"depthseed-{job}", shown[name]["NodeAddr"])
     except WorkerError as error:
         exchange.write_failure(int(os.environ["SLURM_PROCID"]), error)
         sys.exit(1)
-    os.execve(command[0], command, rank_environment(ranks, nodes))
+    machines = {node["NodeHostName"] for node in shown.values()}
+    os.execve(command[0], command, rank_environment(ranks, len(machines)))
 
 
 def _ranks_of_node(exchange: RankExchange, nodes: int) -> int:
@@ -49,10 +51,10 @@ def _ranks_of_node(exchange: RankExchange, nodes: int) -> int:
     return ranks
 
 
-def _address(node: str) -> str:
-    """Address of a node. SLURM knows it also where its name is none of the network."""
+def _shown(node: str) -> dict[str, str]:
+    """What SLURM knows of a node, such as its address: its name may be none of the network."""
     shown = dict(part.partition("=")[::2] for part in _answer("scontrol", "show", "node", "--oneliner", node).split())
-    return shown.get("NodeAddr", node)
+    return {"NodeAddr": node, "NodeHostName": node, **shown}
 
 
 def _answer(*command: str) -> str:

@@ -38,4 +38,4 @@ def slurm():
     try:
         subprocess.run(["sinfo"], capture_output=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
-        pytest.skip("no SLURM answers here (sinfo): shared/slurm/start starts one")
+        pytest.skip("no SLURM answers here (sinfo)")

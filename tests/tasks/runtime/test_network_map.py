@@ -21,7 +21,7 @@ def network(infer=None, results=None, read=None, lanes=0):
     return BatchNetwork(
         CPU,
         infer or (lambda images, samples: {"mean": images.float().mean((1, 2, 3))}),
-        results or (lambda found, samples: [(s.image_id, float(m)) for s, m in zip(samples, found["mean"], strict=True)]),
+        results or (lambda found, samples: [(one.image_id, float(m)) for one, m in zip(samples, found["mean"])]),
         read or (lambda sample: torch.full((3, *sample.size), int(sample.image_id), dtype=torch.uint8)),
         lanes,
     )  # fmt: skip

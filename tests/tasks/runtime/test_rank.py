@@ -5,20 +5,23 @@ import pytest
 
 from data.errors import WorkerError
 from tasks.runtime import rank
-from tasks.runtime.rank import is_this_machine, use_outer_interface
+from tasks.runtime.rank import answers, use_outer_interface
 
 
 @pytest.fixture
 def network(monkeypatch):
-    """A function that tells how this machine resolves names, which address leads to the first rank, and its name."""
+    """A function that tells how this machine resolves names, which address leads to the first rank, and if it is there.
 
-    def network(own, first, here):
+    The function gets the address of the own name, that of the first rank, and that of the interface towards it.
+    """
+
+    def network(own, first, here, is_there=False):
         addresses = {"me": own, "first": first}
         monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
         monkeypatch.setenv("MASTER_ADDR", "first")
         monkeypatch.setenv("MASTER_PORT", "1234")
         monkeypatch.setattr(socket, "gethostname", lambda: "me")
-        monkeypatch.setattr(socket, "getfqdn", lambda: "me.cluster")
+        monkeypatch.setattr(rank, "answers", lambda host, port: is_there)
         monkeypatch.setattr(socket, "gethostbyname", addresses.__getitem__)
 
         class Probe:
@@ -70,9 +73,15 @@ def test_the_interface_that_the_user_names_stays(network, monkeypatch):
     assert rank.os.environ["GLOO_SOCKET_IFNAME"] == "eth5"
 
 
-def test_names_of_this_machine(network):
-    network("10.0.0.7", "10.0.0.1", "10.0.0.7")
-    assert is_this_machine("me")
-    assert is_this_machine("me.other.domain")
-    assert is_this_machine("localhost")
-    assert not is_this_machine("first")
+def test_several_nodes_of_one_machine_may_meet_at_a_local_address(network):
+    network("127.0.1.1", "127.0.0.1", "127.0.0.1", is_there=True)
+    use_outer_interface()
+    assert rank.os.environ["GLOO_SOCKET_IFNAME"] == "lo"
+
+
+def test_whether_somebody_listens(monkeypatch):
+    monkeypatch.setattr(rank, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert answers("127.0.0.1", port)
+    assert not answers("127.0.0.1", port)
