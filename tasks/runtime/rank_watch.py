@@ -27,6 +27,9 @@ BEAT_SECONDS = 1.0
 SILENT_SECONDS = 20.0
 """Time without a heartbeat after which a rank is lost. torchrun then needs at most 30 s more to end the others."""
 
+STORE = "the machine of rank 0"
+"""Where torch's store is, in words."""
+
 LOST = 3
 """Exit code of a rank that ends because of another one."""
 
@@ -49,7 +52,8 @@ class RankWatch:
     def __init__(self, rank: int, count: int, exchange: RankExchange, label: str, parent: int = 0):
         self.rank, self.exchange, self.label = rank, exchange, label
         # Whoever dies leaves this rank alone: the stage, or torchrun.
-        self.guardians = [psutil.Process(process) for process in (parent, os.getppid()) if process]
+        self.torchrun = psutil.Process(os.getppid())
+        self.guardians = [self.torchrun, *([psutil.Process(parent)] if parent else [])]
         self.others = [other for other in range(count) if other != rank] if rank == 0 else [0]
         self.done = threading.Event()
         now = time.monotonic()
@@ -95,13 +99,15 @@ class RankWatch:
                         "run the same command again: it goes on at the last checkpoint"
                     ),
                 )
+                if lost == STORE:
+                    self.torchrun.kill()  # it waits for the store, too, and never ends
                 os._exit(LOST)  # the main thread may wait in a collective operation, which nothing interrupts
 
     def _lost(self) -> str:
         """Who has not answered for too long; empty if all have."""
         limit = time.monotonic() - SILENT_SECONDS
         if self.answered < limit:
-            return "the machine of rank 0"
+            return STORE
         return next((f"rank {other}" for other, (_, heard) in self.heard.items() if heard < limit), "")
 
 

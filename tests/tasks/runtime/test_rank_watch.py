@@ -40,6 +40,14 @@ def store(monkeypatch):
     return dist.PrefixStore("heartbeat", server)
 
 
+@pytest.fixture
+def stand_in():
+    """A process that does nothing until it is ended."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
 def watch_of(tmp_path, rank=0, count=2, parent=0):
     return RankWatch(rank, count, RankExchange(tmp_path), "Test", parent)
 
@@ -70,8 +78,9 @@ def test_a_silent_rank_is_told_by_the_first_one(tmp_path, exits, store):
     assert "Test: rank 1 has not answered for 0 s, so all ranks have stopped" in str(first.exchange.error("Test"))
 
 
-def test_a_store_that_does_not_answer_is_lost(tmp_path, exits):
+def test_a_store_that_does_not_answer_is_lost_and_torchrun_would_wait_for_it(tmp_path, exits, stand_in):
     watch = watch_of(tmp_path, 1)
+    watch.torchrun = watch.guardians[0] = psutil.Process(stand_in.pid)
     assert watch._lost() == ""
     watch.answered -= 10
     assert watch._lost() == "the machine of rank 0"
@@ -79,20 +88,20 @@ def test_a_store_that_does_not_answer_is_lost(tmp_path, exits):
         watch._look()
     assert exits == [LOST]
     assert "the machine of rank 0 has not answered" in str(watch.exchange.error("Test"))
+    assert stand_in.wait(10) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("is_reaped", [True, False])
-def test_a_rank_ends_with_its_stage(tmp_path, exits, is_reaped):
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stage:
-        watch = watch_of(tmp_path, parent=stage.pid)
-        stage.kill()
-        if is_reaped:
-            stage.wait()
-        else:
-            while psutil.Process(stage.pid).status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.01)
-        with pytest.raises(Exited):
-            watch._look()
+def test_a_rank_ends_with_its_stage(tmp_path, exits, stand_in, is_reaped):
+    watch = watch_of(tmp_path, parent=stand_in.pid)
+    stand_in.kill()
+    if is_reaped:
+        stand_in.wait()
+    else:
+        while psutil.Process(stand_in.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+    with pytest.raises(Exited):
+        watch._look()
     assert exits == [LOST]
     assert watch.exchange.failures() == {}
 
