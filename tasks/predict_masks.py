@@ -16,9 +16,9 @@ from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.methods import trainer
+from tasks.runtime.devices import has_gpu
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map, label_map
-from tasks.runtime.luigi_seam import is_set
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.quality import class_pixels, classes_without, listed
@@ -73,9 +73,10 @@ class PredictMasks(SplitStage):
     crf = one_of(("none", *CRF_PRESETS), "irn", "preset of CRF constants, none = no CRF")
     crf_engine = only(
         one_of(
-            ENGINES,
-            "pydensecrf",
-            "engine of the CRF; torch is equal up to rounding, slow without a GPU, and used if pydensecrf is missing",
+            ("auto", *ENGINES),
+            "auto",
+            "engine of the CRF, equal up to rounding; auto: torch on a GPU or if pydensecrf is missing (it has no build for "
+            "Python 3.13 and newer), else pydensecrf",
         ),
         crf=used,
     )
@@ -94,12 +95,10 @@ class PredictMasks(SplitStage):
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
-        """If pydensecrf is not installed, torch computes the CRF. pydensecrf has no build for Python 3.13 and newer."""
+        """As of the base; the engine ``auto`` of the CRF is the one that it stands for on this machine."""
         values = dict(super().get_param_values(params, args, kwargs))
-        family, settings = cls.get_task_family(), values["settings"].get(cls.__name__, {})
-        asked = "crf_engine" in {*kwargs, *settings} or is_set(dict(params)["crf_engine"], family, "crf_engine")
-        if not asked:
-            values["crf_engine"] = installed_engine(values["crf_engine"])
+        if values["crf_engine"] == "auto":
+            values["crf_engine"] = "torch" if has_gpu(values["device"]) else installed_engine()
         return [(name, values[name]) for name, _ in params]
 
     @property

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+DRIVER = Path("/dev/nvidiactl")
+"""Device file of the driver of NVIDIA's GPUs on Linux."""
+
+
+def has_gpu(device: str) -> bool:
+    """True if a device name leaves a GPU open. Without a driver, torch is not loaded: a plan of the stages is quick."""
+    return device.partition(":")[0] in ("auto", "cuda") and DRIVER.exists() and bool(visible_gpus(device))
 
 
 def visible_gpus(device: str) -> tuple[str, ...]:

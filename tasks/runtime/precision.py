@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tasks.runtime.devices import has_gpu
 
 if TYPE_CHECKING:
     import torch
 
 PRECISIONS = ("auto", "32", "bf16")
 """Names of the precisions. ``auto`` is bf16 on a GPU that computes in it, else 32."""
-
-DRIVER = Path("/dev/nvidiactl")
-"""Device file of the driver of NVIDIA's GPUs on Linux."""
 
 AMPERE = (8, 0)
 """Compute capability of the first GPUs with bfloat16 in hardware."""
@@ -31,17 +29,13 @@ def resolved_precision(precision: str, device: str) -> str:
     """
     if precision != "auto":
         return precision
-    return "bf16" if device.partition(":")[0] in ("auto", "cuda") and _has_bfloat16(device) else "32"
+    return "bf16" if has_gpu(device) and _has_bfloat16(device) else "32"
 
 
 @functools.cache  # each stage that is made may ask
 def _has_bfloat16(device: str) -> bool:
-    if not DRIVER.exists():  # so a machine without GPU plans without torch
-        return False
     import torch
 
-    if not torch.cuda.is_available():
-        return False
     return torch.cuda.get_device_capability(None if device == "auto" else device) >= AMPERE
 
 

@@ -4,6 +4,7 @@ import torch
 
 from data.sample import EVALUATION, TRAIN, Sample
 from models import crf_constants
+from tasks import predict_masks
 from tasks.predict_masks import UNLIKELY, Candidates, PredictMasks
 from tasks.runtime.luigi_seam import forget_instances
 from tasks.runtime.shards import ImageInputs
@@ -51,9 +52,15 @@ def test_the_scales_of_one_split_do_not_concern_the_other(in_process, bop_root):
     assert first.identity == second.identity
 
 
-def test_without_pydensecrf_torch_computes_the_crf_unless_told_otherwise(in_process, bop_root, tmp_path, monkeypatch):
+def test_the_engine_of_the_crf_fits_the_machine_unless_told_otherwise(in_process, bop_root, tmp_path, monkeypatch):
     common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
     assert PredictMasks(**common).crf_engine == crf_constants.installed_engine()
+    assert PredictMasks(**common, crf_engine="auto").identity == PredictMasks(**common).identity
+    monkeypatch.setattr(predict_masks, "has_gpu", lambda device: device != "cpu")
+    forget_instances()
+    assert PredictMasks(**common).crf_engine == "torch"
+    assert PredictMasks(**common, device="cpu").crf_engine == crf_constants.installed_engine()
+    monkeypatch.setattr(predict_masks, "has_gpu", lambda device: False)
     monkeypatch.setattr(crf_constants, "find_spec", lambda name: None)
     forget_instances()
     assert PredictMasks(**common).crf_engine == "torch"

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tasks.runtime.devices import visible_gpus
+from tasks.runtime import devices
+from tasks.runtime.devices import has_gpu, visible_gpus
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,13 @@ def test_gpus_by_their_names(monkeypatch, device, listed, found):
 def test_without_cuda_there_are_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert visible_gpus("auto") == ()
+
+
+def test_without_a_driver_torch_is_not_asked(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "visible_gpus", lambda device: ("0",))
+    monkeypatch.setattr(devices, "DRIVER", tmp_path / "driver")
+    assert not has_gpu("auto")
+    (tmp_path / "driver").touch()
+    assert has_gpu("auto")
+    assert has_gpu("cuda:0")
+    assert not has_gpu("cpu")

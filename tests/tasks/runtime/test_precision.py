@@ -4,7 +4,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from tasks.runtime import precision
+from tasks.runtime import devices, precision
 from tasks.runtime.precision import as_float32, autocast, resolved_precision
 
 CPU = torch.device("cpu")
@@ -24,8 +24,9 @@ def machine(monkeypatch, tmp_path):
         driver = tmp_path / "driver"
         if capability:
             driver.touch()
-        monkeypatch.setattr(precision, "DRIVER", driver)
+        monkeypatch.setattr(devices, "DRIVER", driver)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: capability is not None)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
 
     yield machine
