@@ -75,8 +75,8 @@ class PredictMasks(SplitStage):
         one_of(
             ("auto", *ENGINES),
             "auto",
-            "engine of the CRF, equal up to rounding; auto: torch on a GPU or if pydensecrf is missing (it has no build for "
-            "Python 3.13 and newer), else pydensecrf",
+            "engine of the CRF, equal up to rounding; auto: torch on a GPU or if pydensecrf is missing (it has no build "
+            "for Python 3.13 and newer), else pydensecrf",
         ),
         crf=used,
     )

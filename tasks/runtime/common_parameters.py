@@ -69,8 +69,7 @@ class CommonParameters:
         """``32`` or ``bf16``: what `precision` means on this machine."""
         return resolved_precision(self.precision, self.device) if self.autocasts else "32"
 
-    @property
-    def resources(self) -> dict[str, int]:
+    def process_resources(self) -> dict[str, int]:
         """luigi runs one stage with a network at a time on each machine. Its scheduler may be that of many machines."""
         return {f"gpu@{socket.gethostname()}": 1} if self.autocasts and self.is_computed_here else {}
 

@@ -126,7 +126,7 @@ class ImageStage(StageTask):
         """
         return None
 
-    def network(self, **inputs: Any) -> BatchNetwork:
+    def network(self, *args: Any, **inputs: Any) -> BatchNetwork:  # any signature: mypy knows this form
         """The network on the device of this process, ready to compute.
 
         This runs in any process and must not use ``self.inputs``: it gets what `network_inputs` has returned.

@@ -55,6 +55,6 @@ def test_a_central_scheduler_runs_one_stage_with_a_network_on_each_machine(luigi
 
 def test_only_a_network_on_this_machine_counts():
     forget_instances()
-    assert IndexDataset().resources == {}
-    assert ExtractKeys().resources == TrainClassifier().resources == {f"gpu@{socket.gethostname()}": 1}
-    assert ExtractKeys(dask="slurm").resources == {}
+    assert IndexDataset().process_resources() == {}
+    assert ExtractKeys().process_resources() == TrainClassifier().resources == {f"gpu@{socket.gethostname()}": 1}
+    assert ExtractKeys(dask="slurm").process_resources() == {}
