@@ -75,7 +75,7 @@ class PredictMasks(SplitStage):
         one_of(
             ("auto", *ENGINES),
             "auto",
-            "engine of the CRF, equal up to rounding; auto: torch on a GPU or if pydensecrf is missing (it has no build "
+            "engine of the CRF, equal up to rounding; auto: torch on a GPU or without pydensecrf (it has no build "
             "for Python 3.13 and newer), else pydensecrf",
         ),
         crf=used,

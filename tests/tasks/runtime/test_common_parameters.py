@@ -56,5 +56,8 @@ def test_a_central_scheduler_runs_one_stage_with_a_network_on_each_machine(luigi
 def test_only_a_network_on_this_machine_counts():
     forget_instances()
     assert IndexDataset().process_resources() == {}
-    assert ExtractKeys().process_resources() == TrainClassifier().resources == {f"gpu@{socket.gethostname()}": 1}
+    of_machine = {f"gpu@{socket.gethostname()}": 1}
+    assert ExtractKeys().process_resources() == TrainClassifier().process_resources() == of_machine
     assert ExtractKeys(dask="slurm").process_resources() == {}
+    assert TrainClassifier(dask="slurm").process_resources() == of_machine
+    assert TrainClassifier(cluster="slurm").process_resources() == {}
