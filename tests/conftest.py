@@ -5,6 +5,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: two test processes on two cores, and the commands that they start
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import luigi
@@ -119,3 +120,12 @@ def tiny_depth_network(tmp_path_factory) -> Path:
         size={"height": 28, "width": 28}, ensure_multiple_of=14, keep_aspect_ratio=True
     ).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def slurm_answers():
+    """Skips the test where no SLURM answers."""
+    try:
+        subprocess.run(["sinfo"], capture_output=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("no SLURM answers here (sinfo)")

@@ -136,7 +136,9 @@ class TrainingJob:
                     "[slurm-training] of luigi.cfg"
                 )
             if state not in ALIVE and not self._has_result_soon():
-                self._go_on_after(state)
+                state, _ = job_state(self.number)  # on its way into the queue again, a job seems to have failed
+                if state not in ALIVE:
+                    self._go_on_after(state)
             time.sleep(SECONDS_TO_LOOK)
         self._show(*job_state(self.number))
 

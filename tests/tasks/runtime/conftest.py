@@ -1,7 +1,5 @@
 """Fixtures of the tests of workers."""
 
-import subprocess
-
 import luigi.configuration
 import pytest
 from distributed.security import Security
@@ -30,12 +28,3 @@ def tls_files(tmp_path) -> dict[str, str]:
     for name, content in (("ca_file", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)):
         (tmp_path / f"{name}.pem").write_text(content)
     return {name: str(tmp_path / f"{name}.pem") for name in ("ca_file", "cert", "key")}
-
-
-@pytest.fixture
-def slurm():
-    """Skips the test where no SLURM answers."""
-    try:
-        subprocess.run(["sinfo"], capture_output=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        pytest.skip("no SLURM answers here (sinfo)")

@@ -189,7 +189,9 @@ def process_of(job):
     return job, os.environ["SLURM_JOB_ID"]
 
 
-def test_real_workers_come_by_tls_and_a_cancelled_one_is_replaced(slurm, section, tmp_path, log_lines, monkeypatch):
+def test_real_workers_come_by_tls_and_a_cancelled_one_is_replaced(
+    slurm_answers, section, tmp_path, log_lines, monkeypatch
+):
     from strangers import attempts  # the workers read this file, too, and do not find the folder of that module
 
     monkeypatch.setattr(slurm_workers, "SECONDS_TO_LOOK", 1)
