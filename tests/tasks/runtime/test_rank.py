@@ -17,7 +17,8 @@ def network(monkeypatch):
 
     def network(own, first, here, is_there=False):
         addresses = {"me": own, "first": first}
-        monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", "")  # so that it is restored, whoever sets it
+        monkeypatch.delenv("GLOO_SOCKET_IFNAME")
         monkeypatch.setenv("MASTER_ADDR", "first")
         monkeypatch.setenv("MASTER_PORT", "1234")
         monkeypatch.setattr(socket, "gethostname", lambda: "me")
