@@ -52,7 +52,7 @@ CLASSES = 20
 VOC_IMAGES = 10_582
 """Training images of PASCAL VOC with the usual additions."""
 
-RANDOM = {"weights": "random", "epochs": 3, "ranks": 1}
+RANDOM = {"weights": "random", "epochs": 3, "least_steps": 0, "ranks": 1}
 SETTINGS = {
     **dict.fromkeys(("TrainClassifier", "TrainSegmenter", "TrainByMasking", "TrainCoarse"), RANDOM),
     "ExtractKeys": {"weights": "random"},

@@ -39,9 +39,13 @@ METHOD_DEFAULTS: dict[str, Settings] = {
 }
 """Defaults of a method that differ from those in the code. A profile overrides them."""
 
+# A paper gives epochs: no step more, and each image once in each.
+AS_PUBLISHED = {"least_steps": 0, "rare_share": 0.0}
+
 # S. Kim, SNU dissertation 2022: both chapters train in the same way, except for crop and epochs. This needs a GPU of
 # 24 GB or more.
 KIM_CLASSIFIER = {
+    **AS_PUBLISHED,
     "backbone": "resnet50",
     "weights": "hub",
     "output_stride": 16,
@@ -58,6 +62,7 @@ KIM_CLASSIFIER = {
     "deal_weight": 0.0,
 }
 KIM_SEGMENTER = {
+    **AS_PUBLISHED,
     "backbone": "resnet101",
     "weights": "hub",
     "start": "pretrained",
@@ -107,7 +112,14 @@ SEAM_WITH_DEAL = {
 
 # de Jong, Holenderski, arXiv 2510.15756. We assume the m and lambda of SpixelFCN, the nearest published method.
 COARSE: Settings = {
-    "TrainCoarse": {"backbone": "vgg16_bn", "weights": "hub", "slic_weight": 0.005, "compactness": 0.003, "epochs": 60}
+    "TrainCoarse": {
+        **AS_PUBLISHED,
+        "backbone": "vgg16_bn",
+        "weights": "hub",
+        "slic_weight": 0.005,
+        "compactness": 0.003,
+        "epochs": 60,
+    }
 }
 COARSE_PUBLISHED = "better boundary recall than bilinear upsampling (arXiv 2510.15756; we do not know the numbers)"
 

@@ -12,7 +12,7 @@ from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map
 from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import one_of, only
 from tasks.runtime.stage import Stages
-from tasks.runtime.training_stage import STRIDE_HELP, STRIDES, TrainingStage
+from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP, STRIDE_HELP, STRIDES, TrainingStage
 
 
 def uses_cnn(stage) -> bool:
@@ -37,7 +37,8 @@ class TrainClassifier(TrainingStage):
 
     output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)
     head = one_of(HEADS, "gap", "CAM head; vit takes a ViT as backbone, or a CNN, to which it adds a small ViT")
-    epochs = whole(4, "passes over the training images", at_least=1)
+    epochs = whole(4, EPOCHS_HELP, at_least=1)
+    least_steps = whole(240, LEAST_STEPS_HELP, at_least=0)
     cam_normalisation = only(
         one_of(NORMALISATIONS, "max", "normalisation of the CAMs in the losses on CAMs"), when=has_loss_on_cams
     )

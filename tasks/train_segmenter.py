@@ -15,6 +15,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import flag, only
 from tasks.runtime.stage import Stages
+from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP
 from tasks.segmenter_stage import SegmenterStage
 from tasks.train_classifier import TrainClassifier
 
@@ -29,7 +30,8 @@ class TrainSegmenter(SegmenterStage):
     al., CVPR 2021; finding them by seeds is ours.
     """
 
-    epochs = whole(8, "passes over the training images", at_least=1)
+    epochs = whole(8, EPOCHS_HELP, at_least=1)
+    least_steps = whole(480, LEAST_STEPS_HELP, at_least=0)
     paste = number(0.5, "share of the images into which objects of another image are pasted", at_least=0, at_most=1)
     grow = flag(True, "grow the seeds over superpixels")
     beta_bg = only(

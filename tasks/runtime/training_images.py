@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data.sample import Sample
 from data.store.sharded import ShardedStore
 from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
+from tasks.runtime.batch_order import BatchOrder
 from tasks.runtime.copy_paste import Pasting, pasted
 from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
 
@@ -52,10 +53,11 @@ class MapSource:
 
 
 class TrainingImages(Dataset):
-    """Augmented training images. The item (epoch, index) always has the same content.
+    """Augmented training images. The item (turn, index) always has the same content.
 
-    Each item has its own random generator with the seed (seed, epoch, index). So the items of an epoch depend neither
-    on their order, nor on the number of loader processes, nor on an interruption.
+    The turn says how often an image was shown before, roughly (`tasks.runtime.batch_order.BatchOrder`). Each item has
+    its own random generator with the seed (seed, turn, index). So the items depend neither on their order, nor on the
+    number of loader processes, nor on an interruption.
 
     An item is a dict: ``image``, (3, H, W) float32, normalised; ``tags``, (K,) float32 in {0, 1}; and each of the
     maps, (H, W). H and W are those of the crop.
@@ -89,9 +91,9 @@ class TrainingImages(Dataset):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        epoch, index = key
+        turn, index = key
         settings = self.augmentation
-        rng = np.random.default_rng([self.seed, epoch, index])
+        rng = np.random.default_rng([self.seed, turn, index])
         if rng.random() >= settings.mosaic:
             return self._composed(index, settings.crop, 1.0, rng)
         others = rng.integers(len(self.samples), size=3)
@@ -178,29 +180,26 @@ class TrainingImages(Dataset):
 
 def batches_from(
     images: TrainingImages,
+    order: BatchOrder,
     epochs: int,
-    batch_size: int,
     step: int = 0,
-    own: Callable[[list[int]], list[int]] = list,
+    own: Callable[[list[tuple[int, int]]], list[tuple[int, int]]] = list,
     loader_processes: int = 0,
     pinned: bool = False,
 ) -> DataLoader:
-    """The batches of a training from a step on, in a random order that depends on (seed, epoch).
-
-    A last batch of an epoch with fewer images is left out. If all images are fewer than a batch, they are one batch.
-    The processes that load images live until the last epoch ends.
+    """The batches of a training from a step on. The processes that load images live until the last epoch ends.
 
     Parameters
     ----------
     images : TrainingImages
+    order : BatchOrder
+        Which items the batches have.
     epochs : int
         Epochs of the whole training.
-    batch_size : int
-        Images per batch.
     step : int
         Steps done in all epochs.
     own : callable
-        Positions of the images of a batch -> those that are loaded; the default takes all.
+        Keys of the items of a batch -> those that are loaded; the default takes all.
     loader_processes : int
         Processes that load images; 0 = this process.
     pinned : bool
@@ -213,7 +212,7 @@ def batches_from(
     """
     return DataLoader(
         images,
-        batch_sampler=_Batches(images, epochs, batch_size, step, own),
+        batch_sampler=_Batches(order, epochs, step, own),
         num_workers=loader_processes,
         # zarr runs a thread: in a forked process, its lock could block for ever
         multiprocessing_context="spawn" if loader_processes else None,
@@ -225,21 +224,25 @@ def batches_from(
 
 
 class _Batches(Sampler[list[tuple[int, int]]]):
-    """The items of each batch."""
+    """The keys of the items of each batch."""
 
     def __init__(
-        self, images: TrainingImages, epochs: int, batch_size: int, step: int, own: Callable[[list[int]], list[int]]
+        self,
+        order: BatchOrder,
+        epochs: int,
+        step: int,
+        own: Callable[[list[tuple[int, int]]], list[tuple[int, int]]],
     ):
-        self.images, self.epochs, self.batch_size, self.step, self.own = images, epochs, batch_size, step, own
+        self.order, self.epochs, self.step, self.own = order, epochs, step, own
 
     def __len__(self) -> int:
-        return self.epochs * steps_per_epoch(len(self.images), self.batch_size) - self.step
+        return self.epochs * self.order.steps - self.step
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        first, skipped = divmod(self.step, steps_per_epoch(len(self.images), self.batch_size))
+        first, skipped = divmod(self.step, self.order.steps)
         for epoch in range(first, self.epochs):
-            for indices in batch_order(self.images, epoch, self.batch_size)[skipped:]:
-                yield [(epoch, index) for index in self.own(indices)]
+            for keys in self.order.batches(epoch)[skipped:]:
+                yield self.own(keys)
             skipped = 0
 
 
@@ -278,15 +281,3 @@ def fitting_processes(wanted: int, device_kind: str, cores: int, items: int) -> 
     if device_kind == "cpu" or cores <= 2 or items < MANY_ITEMS:
         return 0
     return min(cores - 1, MOST_PROCESSES)
-
-
-def batch_order(images: TrainingImages, epoch: int, batch_size: int) -> list[list[int]]:
-    """Positions of the images in each batch of an epoch."""
-    order = np.random.default_rng([images.seed, epoch]).permutation(len(images)).tolist()
-    size = min(batch_size, len(images))
-    return [order[start : start + size] for start in range(0, len(images) - size + 1, size)]
-
-
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches of an epoch for `count` images."""
-    return count // min(batch_size, count)

@@ -43,3 +43,10 @@ def test_a_profile_brings_its_method_unless_another_is_named(in_process, bop_roo
     assert list(map(type, prediction.required.values())) == [IndexDataset, TrainByMasking]
     assert PredictMasks(**common, profile="voc-masking", method="superpixel").method == "superpixel"
     assert PredictMasks(**common).method == "superpixel"
+
+
+def test_a_paper_trains_as_many_epochs_as_it_says():
+    for name, profile in PROFILES.items():
+        for stage, values in profile.settings.items():
+            if profile.published and stage.startswith("Train"):
+                assert (values["least_steps"], values["rare_share"]) == (0, 0), (name, stage)
