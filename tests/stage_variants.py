@@ -51,11 +51,16 @@ class Variants:
     def __init__(self, folder: Path, rendered: Path):
         self.data = Path(shutil.copytree(rendered, folder / "tiny"))
         shutil.copytree(rendered / "train_pbr", self.data / "other")  # a split of another name
-        for sample in read_bop(rendered, {TRAIN: "train_pbr", EVALUATION: "test"}).samples:
+        index = read_bop(rendered, {TRAIN: "train_pbr", EVALUATION: "test"})
+        for sample in index.samples:
             for name, values in (("depth", np.full((144, 192), 700, np.uint16)), ("saliency", np.eye(144, 192) > 0)):
                 path = folder / name / f"{sample.image_id}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values).save(path)
+        for name in index.class_names[1:]:
+            path = self.data / "crops" / name / "a.png"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(np.full((8, 8, 3), 70, np.uint8)).save(path)
         network, grid = folder / "network.onnx", folder / "grid.toml"
         network.write_bytes(b"a network")
         grid.write_text("[gamma.low.GenerateSeeds]\ngamma = 0.01\n")

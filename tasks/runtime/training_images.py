@@ -18,6 +18,7 @@ from data.store.sharded import ShardedStore
 from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
 from tasks.runtime.batch_order import BatchOrder
 from tasks.runtime.copy_paste import Pasting, pasted
+from tasks.runtime.cutouts import Cutouts
 from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
 
 BATCHES_AHEAD = 4
@@ -44,12 +45,15 @@ class MapSource:
         Value outside the image.
     numbers_regions : bool
         True if the values are numbers of regions of an image. Then the images of a mosaic get different numbers.
+    holds_classes : bool
+        True if the values are class numbers. Pasted photographs then bring the class of their object.
     """
 
     store: ShardedStore
     array: str
     padding: float
     numbers_regions: bool = False
+    holds_classes: bool = False
 
 
 class TrainingImages(Dataset):
@@ -72,6 +76,8 @@ class TrainingImages(Dataset):
     seed : int
     maps : dict of name -> MapSource
     pasting : Pasting, optional
+    cutouts : Cutouts, optional
+        Objects that are pasted into each image before anything else.
     """
 
     def __init__(
@@ -83,7 +89,9 @@ class TrainingImages(Dataset):
         seed: int,
         maps: Mapping[str, MapSource],
         pasting: Pasting | None = None,
+        cutouts: Cutouts | None = None,
     ):
+        self.cutouts = cutouts
         self.samples, self.num_classes, self.normalisation = samples, num_classes, normalisation
         self.augmentation, self.seed, self.maps, self.pasting = augmentation, seed, maps, pasting
 
@@ -138,8 +146,11 @@ class TrainingImages(Dataset):
     def _item(self, index: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
         sample = self.samples[index]
         layers = {name: self._read_map(source, index, sample.size) for name, source in self.maps.items()}
-        image, layers = self._augment(image_tensor(sample), layers, crop, zoom, rng)
-        return {"image": image, "tags": tags_of([sample], self.num_classes)[0], **layers}
+        image, tags = image_tensor(sample), tags_of([sample], self.num_classes)[0]
+        if self.cutouts:
+            self.cutouts.paste(image, layers, self.maps, tags, rng.spawn(1)[0])
+        image, layers = self._augment(image, layers, crop, zoom, rng)
+        return {"image": image, "tags": tags, **layers}
 
     def whole(self, index: int) -> dict[str, Tensor]:
         """The whole image and its maps without augmentation: only normalised."""

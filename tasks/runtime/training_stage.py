@@ -149,7 +149,7 @@ class TrainingStage(StageTask):
         network = build_network(self.network, self.inputs["dataset"].num_classes, self.network_settings())
         return pretrained(network, self.backbone, self.weights)
 
-    def training_images(self, maps: Mapping[str, Any], pasting=None):
+    def training_images(self, maps: Mapping[str, Any], pasting=None, cutouts=None):
         """The train split with the augmentation of the parameters, a `tasks.runtime.training_images.TrainingImages`.
 
         Parameters
@@ -157,6 +157,7 @@ class TrainingStage(StageTask):
         maps : dict of name -> MapSource
             Arrays that are augmented together with the images. A batch has them under these names.
         pasting : tasks.runtime.copy_paste.Pasting, optional
+        cutouts : tasks.runtime.cutouts.Cutouts, optional
         """
         from tasks.runtime.augmentation import Augmentation
         from tasks.runtime.layout import training_crop
@@ -171,7 +172,9 @@ class TrainingStage(StageTask):
             fit=not self.crop_size,
         )  # fmt: skip
         normalisation = normalisation_of(self.backbone)
-        return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
+        return TrainingImages(
+            samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting, cutouts
+        )
 
     @property
     def is_computed_here(self):

@@ -52,6 +52,13 @@ def test_without_depth_and_masks(root):
     index.require_training()
 
 
+def test_some_images_may_have_no_depth(root):
+    (root / "depth/1.png").unlink()
+    index = read_folder(root)
+    assert not index.has_depth
+    assert [sample.depth is None for sample in index.split(TRAIN)] == [False, True, False]
+
+
 def test_evaluation_images_alone_are_a_set(root):
     (root / "labels.csv").write_text("image,tags,split\n0.jpg,mug,evaluation\n")
     index = read_folder(root)
@@ -89,7 +96,6 @@ def test_a_name_may_lead_into_a_folder_below_the_images(root):
         (lambda r: (r / "labels.csv").unlink(), "labels.csv: file is missing"),
         (lambda r: (r / "labels.csv").write_text("file,tags\na,b\n"), "needs a header line"),
         (lambda r: (r / "images/1.jpg").unlink(), "1.jpg: image file is missing"),
-        (lambda r: (r / "depth/1.png").unlink(), "1.png: depth file is missing"),
         (lambda r: (r / "classes.txt").write_text("mug\n"), "1.jpg has the unknown class 'plate'"),
         (lambda r: (r / "labels.csv").write_text("image,tags,split\n0.jpg,mug,test\n"), "has the split 'test'"),
         (lambda r: (r / "labels.csv").write_text("image,tags\n0.jpg,mug\n0.jpg,mug\n"), "two images are called"),
