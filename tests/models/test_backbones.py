@@ -23,6 +23,16 @@ def test_the_stride_is_the_requested_one(name, stride):
     assert features.shape == (1, backbone.num_features, 64 // stride, 96 // stride)
 
 
+def test_the_features_of_a_convnext_are_normalised():
+    torch.manual_seed(0)
+    backbone, images = build_backbone("test_convnext", 16).eval(), torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        features = dense_features(backbone, images)
+        assert torch.equal(features, backbone(images))  # timm's own forward pass, with its head
+    assert features.shape == (2, backbone.num_features, 4, 6)
+    assert features.mean(1).abs().max() < 1e-4
+
+
 def test_unknown_names_get_the_nearest_ones():
     with pytest.raises(ValueError, match="timm has no backbone 'resnet5'; did you mean: resnet50"):
         check_backbone("resnet5")
