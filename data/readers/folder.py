@@ -13,7 +13,8 @@
     root/crops/CLASS/NAME.png  (optional) photographs of one object each (`data.readers.cutouts`)
 
 Rows without a split are in the train split. If no row is in the evaluation split, every image with a mask is in both.
-If there is no mask either, the set has no evaluation split. A row with empty tags is an image of background alone.
+If there is no mask either, the set has no evaluation split. The tags ``-`` say that an image shows background alone; a
+training image must have tags or this.
 
 Both text files are UTF-8. A class name has no space and no ``|``. "background" is class 0 and no tag; only the first
 line of ``classes.txt`` may name it. Depth, masks and annotations have the size of the image as it is shown: turned as
@@ -37,6 +38,9 @@ from data.readers.merging import Merging, read_merging
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Samples
 
 BACKGROUND_NAME = "background"
+
+NO_TAGS = "-"
+"""The tags of an image that shows no class. An empty cell may have been forgotten."""
 
 MILLIMETRE = 0.001
 """Metres per count of the depth files."""
@@ -164,7 +168,12 @@ def _rows(table: Path) -> list[_Labelled]:
                 raise DatasetError(
                     f"{place} has the tag '{BACKGROUND_NAME}', which is class 0 and no tag; leave it out"
                 )
-            rows.append(_Labelled(row[image], row[tags], (split is not None and row[split]) or TRAIN))
+            labelled = _Labelled(row[image], row[tags], (split is not None and row[split]) or TRAIN)
+            if labelled.split == TRAIN and not labelled.tags.split():
+                raise DatasetError(
+                    f"{place} has no tags; write '{NO_TAGS}' as tags of an image that shows none of the classes"
+                )
+            rows.append(labelled._replace(tags="") if labelled.tags.strip() == NO_TAGS else labelled)
     except csv.Error as error:
         raise DatasetError(f"{table}: is malformed from line {end + 1} on ({error}); correct its quotes") from error
     if not rows:
@@ -188,6 +197,8 @@ def _class_names(root: Path, rows: list[_Labelled]) -> tuple[str, ...]:
             raise DatasetError(f"{source}: lists the class '{name}' {count} times; remove lines")
         if "|" in name or len(name.split()) > 1:
             raise DatasetError(f"{source}: the class name '{name}' has a space or '|' in it; write '_' instead")
+        if name == NO_TAGS:
+            raise DatasetError(f"{source}: '{name}' stands for an image without a class; give the class another name")
     return (BACKGROUND_NAME, *names)
 
 
