@@ -16,7 +16,7 @@ class TrainCoarse(TrainingStage):
     network = "superpixel_fcn"
 
     epochs = whole(20, EPOCHS_HELP, at_least=1)
-    least_steps = whole(800, LEAST_STEPS_HELP, at_least=0)
+    least_steps = whole(400, LEAST_STEPS_HELP, at_least=0)
     batch_size = whole(4, "images per step", at_least=1)
     crop_size = whole(
         256,

@@ -129,12 +129,14 @@ def test_loader_processes_change_nothing(samples):
     assert len(alone) == 3
 
 
-def test_batches_from_a_step_on_are_the_last_ones_of_all(samples):
+@pytest.mark.parametrize("draws", [(1.0, 1.0, 1.0), (0.5, 1.5, 1.2)])
+def test_batches_from_a_step_on_are_the_last_ones_of_all(samples, draws):
     images = images_of(samples, Augmentation((16, 16), 0.5, 2.0, True, 0.3))
-    every = [batch["image"] for batch in batches(images, 3, 1)]
+    order = BatchOrder(np.array(draws), 1)
+    every = [batch["image"] for batch in batches_from(images, order, 3)]
     assert len(every) == 9
     for step in (0, 2, 3, 7):
-        rest = batches(images, 3, 1, step)
+        rest = batches_from(images, order, 3, step)
         assert len(rest) == 9 - step
         assert all(torch.equal(a, b["image"]) for a, b in zip(every[step:], rest, strict=True))
 
