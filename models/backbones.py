@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import timm
 import timm.data
-from timm.models import get_deprecated_models, model_entrypoint
 import torch
+from timm.models import get_deprecated_models, model_entrypoint
 from torch import Tensor, nn
 
 VIT_FAMILIES = ("timm.models.vision_transformer", "timm.models.deit")
