@@ -40,14 +40,14 @@ class Candidates(NamedTuple):
         Class numbers of the probabilities.
     superpixels : ndarray, (H, W), uint16, or None
         Superpixels that the network has learned, if it learns any.
-    tag_pixels : ndarray, (S,), int32
-        For each tag of the image: the pixels where its class has the highest probability of all K+1 classes.
+    tag_pixels : ndarray, (S,), int32, or None
+        For each tag of a training image: the pixels where its class has the highest probability of all K+1 classes.
     """
 
     probabilities: np.ndarray
     classes: np.ndarray
     superpixels: np.ndarray | None
-    tag_pixels: np.ndarray
+    tag_pixels: np.ndarray | None
 
 
 def used(crf: str) -> bool:
@@ -171,25 +171,34 @@ class PredictMasks(SplitStage):
         return {"model": model, "learns_superpixels": self.learns_superpixels}
 
     def network(self, model, learns_superpixels):
+        import torch
+
         from tasks.runtime.network_map import BatchNetwork
+        from tasks.runtime.networks import compiled
         from tasks.runtime.tensors import colours
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
         trained = model.load_segmenter(device)
+        compiled(trained.network, self.compile)
 
         def probabilities_of(images, samples):
             images = trained.normalise(colours(images))
             found = {"probability": trained.network.predict(images, self.scales, self.flip)}
+            if self.split == TRAIN:
+                found["best"] = found["probability"].argmax(1).to(torch.int16)
             if learns_superpixels:
                 found["superpixel"] = trained.network.superpixels(images)
             return found
 
         def results(found, samples):
             regions = found["superpixel"].numpy().astype(np.uint16) if learns_superpixels else [None] * len(samples)
-            for sample, values, superpixels in zip(samples, found["probability"], regions, strict=True):
-                classes, best = self._candidates(sample, values), values.argmax(0)
-                tag_pixels = np.array([int((best == tag).sum()) for tag in sample.tags], np.int32)
+            all_best = found["best"] if self.split == TRAIN else [None] * len(samples)
+            for sample, values, superpixels, best in zip(samples, found["probability"], regions, all_best, strict=True):
+                classes = self._candidates(sample, values)
+                tag_pixels = None
+                if best is not None:
+                    tag_pixels = np.array([int((best == tag).sum()) for tag in sample.tags], np.int32)
                 yield Candidates(values[classes].half().numpy(), classes.numpy(), superpixels, tag_pixels)
 
         return BatchNetwork(device, probabilities_of, results)
