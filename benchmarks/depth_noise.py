@@ -11,6 +11,8 @@ Markdown tables of
 - the share of the pixels without depth, and where these are, each in the first of these places: near the image border,
   in a large area (cut off or out of range), near a depth border, on dark pixels, elsewhere;
 - the mean number of pixels without depth along a row between a near and a far surface, by the jump between them;
+- the share of the pixels of objects without depth, and the shift that brings the depth borders nearest to the borders
+  of the masks: median of its length over the frames;
 - CPU milliseconds an image.
 
 Distances of rendered frames are those that the sensor model sees: times `--scale`.
@@ -23,6 +25,7 @@ import functools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +35,10 @@ from data.depth import SENSORS
 from data.depth.cleaning import fill_holes
 from data.depth.sensors import luminance, rounded_disparity, sense
 from data.files.images import read_depth, read_image
+from data.files.labels import read_truth
 from data.readers.bop import read_bop
 from data.readers.folder import read_folder
-from data.sample import Sample
+from data.sample import UNLABELLED, Sample
 
 DISTANCES = (0.5, 0.8, 1.2, 2.0)
 """Metres: limits of the classes of distance."""
@@ -60,6 +64,9 @@ DARK = 80
 JUMPS = (0.2, 0.3, 0.46, 0.93)
 """1/m: limits of the classes of jumps. A Kinect at 640 pixels sees 43 pixels of disparity a 1/m."""
 
+REACH = 8
+"""Pixels: largest shift between depth and image that is looked for."""
+
 PATCH = 32
 """Pixels: side of the patches to which planes are fitted."""
 
@@ -69,8 +76,8 @@ FLAT = 0.25
 PLACES = ("image border", "large area", "depth border", "dark", "elsewhere")
 
 
-Maps = Iterable[tuple[np.ndarray, np.ndarray]]
-"""Pairs of depth in metres and luminance, (H, W) each."""
+Maps = Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Depth in metres, luminance and label map, (H, W) each."""
 
 Differences = dict[tuple[int, int], np.ndarray]
 """Second differences in 0.001 1/m, by (reach, class of distance)."""
@@ -122,6 +129,28 @@ def holes_at_jumps(depth: np.ndarray) -> Iterator[tuple[int, int, float]]:
             yield int(jumps[at] > 0), int(np.digitize(abs(jumps[at]), JUMPS)) - 1, gaps[at]
 
 
+def border_shift(depth: np.ndarray, truth: np.ndarray) -> float | None:
+    """Length of the shift that brings the depth borders nearest to those of the masks, in pixels of 640.
+
+    None if there are few depth borders near those of the masks.
+    """
+    zoom = depth.shape[1] / 640
+    inverse = 1 / fill_holes(depth, depth > 0)
+    borders, jumps = np.zeros(depth.shape, bool), np.zeros(depth.shape, bool)
+    for now, before in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+        borders[now] |= truth[now] != truth[before]
+        jumps[now] |= np.abs(inverse[now] - inverse[before]) > 2 * EDGE
+    margin, reach = round(BORDER * zoom), round(REACH * zoom)
+    distance = np.minimum(ndimage.distance_transform_edt(~borders), reach)
+    inner = np.s_[margin:-margin, margin:-margin]
+    rows, columns = np.nonzero(jumps[inner] & (distance[inner] < reach))
+    if len(rows) < 100 * zoom:
+        return None
+    shifts = [(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)]
+    means = [distance[rows + margin + y, columns + margin + x].mean() for y, x in shifts]
+    return float(np.hypot(*shifts[int(np.argmin(means))])) / zoom
+
+
 def flat_patches(depth: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Flat patches without holes: depth in metres, and the disparity in pixels of a Kinect of the fitted plane."""
     model = SENSORS["kinect"]
@@ -140,7 +169,7 @@ def flat_patches(depth: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def planes(maps: Maps, is_model: bool) -> Differences:
     """Second differences as of `measured`, of flat patches: as they are, or with the model on the fitted plane."""
     values, rng, model = defaultdict(list), np.random.default_rng(0), SENSORS["kinect"]
-    for depth, _ in maps:
+    for depth, _, _ in maps:
         for patch, plane in flat_patches(depth):
             if is_model:
                 disparity = rounded_disparity(plane, model.step, model.rms, round(model.correlation), rng)
@@ -151,25 +180,52 @@ def planes(maps: Maps, is_model: bool) -> Differences:
     return {key: np.concatenate(parts) for key, parts in values.items()}
 
 
-def measured(maps: Maps) -> tuple[Differences, np.ndarray, np.ndarray]:
-    """Second differences, the mean of `hole_places`, and mean lengths by (side of the near surface, class of jump)."""
-    values, places = defaultdict(list), []
-    total, count = np.zeros((2, len(JUMPS) - 1)), np.zeros((2, len(JUMPS) - 1))
+@dataclass
+class Measured:
+    """What is measured of some depth maps.
+
+    Attributes
+    ----------
+    differences : dict
+        Second differences of inverse depth.
+    places : list of ndarray
+        `hole_places` of each map.
+    lengths, pairs : ndarray
+        Sum of the lengths of holes, and their number, by (side of the near surface, class of jump).
+    missed, shifts : list of float
+        Share of the object pixels without depth, and `border_shift`, of each map where they are known.
+    """
+
+    differences: Differences = field(default_factory=dict)
+    places: list[np.ndarray] = field(default_factory=list)
+    lengths: np.ndarray = field(default_factory=lambda: np.zeros((2, len(JUMPS) - 1)))
+    pairs: np.ndarray = field(default_factory=lambda: np.zeros((2, len(JUMPS) - 1)))
+    missed: list[float] = field(default_factory=list)
+    shifts: list[float] = field(default_factory=list)
+
+
+def measured(maps: Maps) -> Measured:
+    found, values = Measured(), defaultdict(list)
     rng = np.random.default_rng(0)
-    for depth, brightness in maps:
-        places.append(hole_places(depth, brightness))
+    for depth, brightness, truth in maps:
+        found.places.append(hole_places(depth, brightness))
         for side, jump, length in holes_at_jumps(depth):
-            total[side, jump] += length
-            count[side, jump] += 1
+            found.lengths[side, jump] += length
+            found.pairs[side, jump] += 1
+        if (is_object := (truth > 0) & (truth != UNLABELLED)).any():
+            found.missed.append((depth[is_object] == 0).mean())
+        if (shift := border_shift(depth, truth)) is not None:
+            found.shifts.append(shift)
         for reach in REACHES:
-            found, where = second_differences(depth, round(reach * depth.shape[1] / 640))
+            all_of_it, where = second_differences(depth, round(reach * depth.shape[1] / 640))
             for index in range(len(DISTANCES) - 1):
-                inside = found[(where >= DISTANCES[index]) & (where < DISTANCES[index + 1])]
+                inside = all_of_it[(where >= DISTANCES[index]) & (where < DISTANCES[index + 1])]
                 values[reach, index].append(1000 * rng.choice(inside, min(len(inside), 20000), replace=False))
-    return {key: np.concatenate(parts) for key, parts in values.items()}, np.mean(places, 0), total / count
+    found.differences = {key: np.concatenate(parts) for key, parts in values.items()}
+    return found
 
 
-def noisy(samples: Iterable[Sample], name: str, scale: float, times: list[float]) -> Maps:
+def noisy(samples: Iterable[Sample], classes: int, name: str, scale: float, times: list[float]) -> Maps:
     """The frames with a sensor model; their depth times `scale`, in whole millimetres as in files."""
     for index, sample in enumerate(samples):
         depth, image = read_depth(sample), read_image(sample.image)
@@ -177,28 +233,28 @@ def noisy(samples: Iterable[Sample], name: str, scale: float, times: list[float]
         if name in SENSORS:
             depth = sense(depth, image, SENSORS[name], scale, np.random.default_rng([0, index]))
         times.append(time.process_time() - begun)
-        yield np.round(depth * scale, 3), luminance(image)
+        truth = read_truth(sample, classes)
+        yield np.round(depth * scale, 3), luminance(image), np.zeros(depth.shape) if truth is None else truth
 
 
 def report(rows: dict[str, Callable[[], Maps]], real: list[str]) -> None:
     """Measure and print; `real` names the rows of real frames."""
     results = {name: measured(maps()) for name, maps in rows.items()}
-    differences = {}
     for name in real:
-        differences[f"{name}, flat patches"] = planes(rows[name](), is_model=False)
-        differences["kinect on their planes"] = planes(rows[name](), is_model=True)
-        print_differences(differences)
-        differences = {}
-    print_differences({name: values for name, (values, _, _) in results.items()})
-    print("\nShare of the pixels without depth, and where these are, in percent of the image\n")
-    _print_head("depth", "all", *PLACES)
-    for name, (_, places, _) in results.items():
-        print(f"| {name} | " + " | ".join(f"{100 * share:.1f}" for share in (places.sum(), *places)) + " |")
+        patches = {f"{name}, flat patches": planes(rows[name](), is_model=False)}
+        print_differences({**patches, "kinect on their planes": planes(rows[name](), is_model=True)})
+    print_differences({name: found.differences for name, found in results.items()})
+    print("\nShare of the pixels without depth, and where these are, in percent of the image; of the objects; shift\n")
+    _print_head("depth", "all", *PLACES, "in objects, % of them", "shift, pixels of 640")
+    for name, found in results.items():
+        places = np.mean(found.places, 0)
+        cells = [100 * places.sum(), *100 * places, 100 * np.mean(found.missed), np.median(found.shifts)]
+        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
     print("\nMean pixels of 640 without depth between two surfaces, by the jump between them\n")
     classes = [f"{low:g} to {high:g} 1/m" for low, high in zip(JUMPS, JUMPS[1:], strict=False)]
     _print_head("depth", *(f"{side}, {told}" for side in ("right of near", "left of near") for told in classes))
-    for name, (_, _, lengths) in results.items():
-        print(f"| {name} | " + " | ".join(f"{length:.1f}" for length in lengths.ravel()) + " |")
+    for name, found in results.items():
+        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in (found.lengths / found.pairs).ravel()) + " |")
 
 
 def print_differences(found: dict[str, Differences]) -> None:
@@ -231,15 +287,17 @@ def main() -> None:
     arguments = parser.parse_args()
     rows: dict[str, Callable[[], Maps]] = {}
     for root in arguments.real:
-        found = [sample for sample in read_folder(root).samples if sample.depth]
-        rows[f"{root.name}, {len(found)} real frames"] = functools.partial(noisy, found, "", 1.0, [])
+        index = read_folder(root)
+        frames = [sample for sample in index.samples if sample.depth]
+        maps = functools.partial(noisy, frames, index.num_classes, "", 1.0, [])
+        rows[f"{root.name}, {len(frames)} real frames"] = maps
     real = list(rows)
     times: dict[str, list[float]] = {"as rendered": [], **{name: [] for name in SENSORS}}
     if arguments.rendered:
         index = read_bop(arguments.rendered, {"train": "onboarding_static", "evaluation": "val"})
         frames = list(index.samples)[:: arguments.every]
         for name, spent in times.items():
-            maps = functools.partial(noisy, frames, name, arguments.scale, spent)
+            maps = functools.partial(noisy, frames, index.num_classes, name, arguments.scale, spent)
             rows[f"{name}, {len(frames)} rendered frames"] = maps
     report(rows, real)
     for name in SENSORS:

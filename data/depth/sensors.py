@@ -111,10 +111,8 @@ def sense(
 
     Returns
     -------
-    ndarray, (H, W), float32, metres; 0 where nothing was measured, all zeros if nothing was measured before
+    ndarray, (H, W), float32, metres; 0 where nothing was measured; that may be everywhere
     """
-    if not (depth > 0).any():
-        return np.zeros(depth.shape, np.float32)
     height, width = depth.shape
     zoom = width / model.width
     visible = depth > 0
@@ -133,10 +131,10 @@ def sense(
     if model.dark:
         seen &= ~_dark_holes(luminance(image), model.dark, HOLE_SIZE * width / 640, rng)
     left, right, upper, lower = model.band
+    rows = slice(round(upper * height), height - round(lower * height))
+    columns = slice(round(left * width), width - round(right * width))
     inside = np.zeros_like(seen)
-    inside[
-        round(upper * height) : height - round(lower * height), round(left * width) : width - round(right * width)
-    ] = True
+    inside[rows, columns] = True
     return np.where(seen & inside, np.float32(model.focal_baseline / scale) / disparity, np.float32(0))
 
 
