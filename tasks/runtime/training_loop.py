@@ -355,7 +355,9 @@ def choose_device(name: str) -> torch.device:
         torch.cuda.set_device(name)
     try:
         # The tensor's own device has a number, which threads and streams of a GPU need; that of the name may have none.
-        return torch.zeros(1, device=name).device
+        probe = torch.zeros(1, device=name)
+        probe.item()
+        return probe.device
     except Exception as error:  # each backend of torch has errors of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SettingError(f"--device {name}: cannot be used here ({reason}); use auto or cpu") from error
