@@ -33,7 +33,11 @@ def from_cells(
     seed_rule: str,
     centre: bool,
     depth_weight: float,
-    edge_threshold: float,
+    colour_weight: float,
+    edge_factor: float,
+    least_edge: float,
+    plane: bool,
+    holes: bool,
     cells: int,
 ) -> np.ndarray:
     """Superpixels that are groups of cells, with borders at colour and depth edges (ours).
@@ -43,7 +47,7 @@ def from_cells(
     sample : Sample
     inputs : ImageInputs
         ``keys``, and ``depth`` if `depth_weight` is not 0.
-    tau, seed_rule, centre, depth_weight, edge_threshold, cells
+    tau, seed_rule, centre, depth_weight, colour_weight, edge_factor, least_edge, plane, holes, cells
         The parameters of `DiscoverSuperpixels`.
 
     Returns
@@ -59,9 +63,9 @@ def from_cells(
     segments, weight = np.zeros(sample.size, np.int64), 0.0
     if depth_weight:
         depth, valid = read_surface(inputs["depth"])
-        segments = segments_of(image, depth, valid, edge_threshold)
+        segments = segments_of(image, depth, valid, edge_factor, least_edge, plane, holes)
         weight = depth_weight if valid.any() else 0.0
-    return discover_on_cells(image, keys, segments, cells, weight, tau, seed_rule, centre)
+    return discover_on_cells(image, keys, segments, cells, weight, colour_weight, tau, seed_rule, centre)
 
 
 def from_patches(
@@ -116,7 +120,18 @@ def _patches(inputs: ImageInputs) -> np.ndarray:
 UNITS: dict[str, Choice] = {
     "cells": Choice(
         from_cells,
-        ("tau", "seed_rule", "centre", "depth_weight", "edge_threshold", "cells"),
+        (
+            "tau",
+            "seed_rule",
+            "centre",
+            "depth_weight",
+            "colour_weight",
+            "edge_factor",
+            "least_edge",
+            "plane",
+            "holes",
+            "cells",
+        ),
         inputs=("keys", "depth"),
     ),
     "patches": Choice(from_patches, ("tau", "seed_rule", "centre", "refinement", "crf"), inputs=("keys",)),
@@ -132,9 +147,9 @@ class DiscoverSuperpixels(SplitStage):
     of each pixel (uint16, from 0) and the number of superpixels of each image.
     """
 
-    version = 3
+    version = 4
 
-    tau = number(0.5, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
+    tau = number(0.4, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
         ("lowest", "highest", "ncut"),
         "lowest",
@@ -147,10 +162,17 @@ class DiscoverSuperpixels(SplitStage):
         "what superpixels are made of: cells with borders at colour and depth edges, or patches; slic: plain SLIC",
     )
     depth_weight = number(0.3, "share of depth in the affinity, 0 = no depth", at_least=0, at_most=1)
-    edge_threshold = only(
-        number(0.02, "depth edges above this value separate surfaces, in 1/m", above=0),
+    colour_weight = number(0.4, "share of colour in what depth leaves of the affinity", at_least=0, at_most=1)
+    edge_factor = only(
+        number(2.5, "depth edges above this multiple of the noise of the image separate surfaces", at_least=0),
         depth_weight=nonzero,
     )
+    least_edge = only(
+        number(0.004, "smallest depth edge that separates surfaces, a second difference in 1/m", above=0),
+        depth_weight=nonzero,
+    )
+    plane = only(flag(True, "what stands above the support plane is a surface of its own"), depth_weight=nonzero)
+    holes = only(flag(True, "large regions without depth are surfaces of their own"), depth_weight=nonzero)
     cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
     refinement = one_of(("crf", "nearest"), "crf", "refinement from patches to pixels")
     crf = only(one_of(CRF_PRESETS, "irn", "preset of CRF constants"), refinement="crf")
