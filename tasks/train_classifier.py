@@ -32,7 +32,7 @@ class TrainClassifier(TrainingStage):
     Losses on CAMs begin after `ramp_start` epochs. Their weight rises linearly until `ramp_end`.
     """
 
-    version = 3
+    version = 4
     network = "classifier"
 
     output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)
