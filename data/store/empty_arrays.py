@@ -78,7 +78,7 @@ def write_empty_arrays(
                 fill_value=spec.fill,
                 dimension_names=(IMAGE, *spec.dims),
                 compressors=codecs(spec.dtype),
-                attributes={**spec.attrs, **({STRIDE: spec.stride} if spec.stride > 1 else {})},
+                attributes=cast(Any, {**spec.attrs, **({STRIDE: spec.stride} if spec.stride > 1 else {})}),
             )
         zarr.consolidate_metadata(str(aside))
     path.mkdir(parents=True, exist_ok=True)
