@@ -22,10 +22,13 @@ BOUNDS: dict[str, Callable[[float, float], bool]] = {
 }
 """Name of a bound of `Range` -> function (value, bound) -> True if the value keeps it."""
 
+LARGEST = 1e30
+"""No number may be larger or below its negative: networks and losses compute in float32, which ends at 3e38."""
+
 
 @dataclass(frozen=True)
 class Range:
-    """The legal values of a number. NaN and infinity are never legal. ``str`` tells it in a few words.
+    """The legal values of a number. NaN and what is beyond `LARGEST` are never legal. ``str`` tells it in a few words.
 
     Attributes
     ----------
@@ -47,11 +50,11 @@ class Range:
         return {name: bound for name in BOUNDS if (bound := getattr(self, name)) is not None}
 
     def allows(self, value: object) -> bool:
-        """True if the value is a finite number in the range."""
+        """True if the value is a number in the range, and not beyond `LARGEST`."""
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
         return (
-            math.isfinite(value)
+            -LARGEST <= value <= LARGEST  # false for NaN
             and all(BOUNDS[name](float(value), bound) for name, bound in self.bounds.items())
             and (not self.among or value in self.among)
         )
@@ -226,7 +229,14 @@ def require_legal(task: type[luigi.Task], values: Mapping[str, object], shared: 
         value = values[name]
         if not parameter.allows(value):
             flag_name = f"--{name.replace('_', '-')}" if name in shared else flag_of(task, name)
-            raise SettingError(f"{flag_name} is {_shown(value)}; set it to {parameter.told()[1]}")
+            hint = f" (and of at most {LARGEST:g})" if _is_huge(value) else ""
+            raise SettingError(f"{flag_name} is {_shown(value)}; set it to {parameter.told()[1]}{hint}")
+
+
+def _is_huge(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_is_huge, value))
+    return isinstance(value, Real) and (LARGEST < value < math.inf or -math.inf < value < -LARGEST)
 
 
 def _shown(value: object) -> str:
