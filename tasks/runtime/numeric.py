@@ -54,7 +54,8 @@ class Range:
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
         return (
-            -LARGEST <= value <= LARGEST  # false for NaN
+            value <= LARGEST  # false for NaN
+            and value >= -LARGEST
             and all(BOUNDS[name](float(value), bound) for name, bound in self.bounds.items())
             and (not self.among or value in self.among)
         )
@@ -236,7 +237,7 @@ def require_legal(task: type[luigi.Task], values: Mapping[str, object], shared: 
 def _is_huge(value: object) -> bool:
     if isinstance(value, tuple):
         return any(map(_is_huge, value))
-    return isinstance(value, Real) and (LARGEST < value < math.inf or -math.inf < value < -LARGEST)
+    return isinstance(value, Real) and (value > LARGEST or value < -LARGEST) and abs(value) != math.inf
 
 
 def _shown(value: object) -> str:
