@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -54,8 +53,7 @@ class Range:
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
         return (
-            value <= LARGEST  # false for NaN
-            and value >= -LARGEST
+            _fits_float32(value)
             and all(BOUNDS[name](float(value), bound) for name, bound in self.bounds.items())
             and (not self.among or value in self.among)
         )
@@ -73,6 +71,11 @@ class Range:
         if self.among:
             return str(self)
         return f"{noun} of {self}" if self.bounds and str(self).startswith("at") else f"{noun} {self}".rstrip()
+
+
+def _fits_float32(value: Any) -> bool:
+    """False beyond `LARGEST`, for whole numbers of any length, too, and for NaN."""
+    return bool(-LARGEST <= value <= LARGEST)
 
 
 class WholeParameter(luigi.IntParameter):
@@ -230,14 +233,14 @@ def require_legal(task: type[luigi.Task], values: Mapping[str, object], shared: 
         value = values[name]
         if not parameter.allows(value):
             flag_name = f"--{name.replace('_', '-')}" if name in shared else flag_of(task, name)
-            hint = f" (and of at most {LARGEST:g})" if _is_huge(value) else ""
+            hint = f" (and of at most {LARGEST:g})" if _is_beyond(value) else ""
             raise SettingError(f"{flag_name} is {_shown(value)}; set it to {parameter.told()[1]}{hint}")
 
 
-def _is_huge(value: object) -> bool:
+def _is_beyond(value: object) -> bool:
     if isinstance(value, tuple):
-        return any(map(_is_huge, value))
-    return isinstance(value, Real) and (value > LARGEST or value < -LARGEST) and abs(value) != math.inf
+        return any(map(_is_beyond, value))
+    return isinstance(value, Real) and not _fits_float32(value)
 
 
 def _shown(value: object) -> str:
