@@ -58,10 +58,11 @@ class EstimateDepth(SplitStage):
 
         from models.depth_estimation import depth_of_disparity
         from tasks.runtime.network_map import BatchNetwork
+        from tasks.runtime.networks import compiled
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
-        estimator = self.estimator().to(device).eval()
+        estimator = compiled(self.estimator().to(device).eval(), self.compile)
 
         def depth_of(inputs, samples):
             estimates = estimator(inputs, samples[0].size)

@@ -77,11 +77,13 @@ class ExtractCams(ImageStage):
     def network(self, classifier, num_classes):
         from models.cam.extraction import extract_cams
         from tasks.runtime.network_map import BatchNetwork
+        from tasks.runtime.networks import compiled
         from tasks.runtime.tensors import colours, tags_of
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
         model = classifier.load(device)
+        compiled(model.network, self.compile)
 
         def cams_of(images, samples):
             tags, size = tags_of(samples, num_classes).to(device), padded_size(samples, CAM_STRIDE)

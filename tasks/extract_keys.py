@@ -78,8 +78,9 @@ class ExtractKeys(SplitStage):
         import torch
         import torch.nn.functional as F
 
+        from models.backbones import memory_format
         from tasks.runtime.network_map import BatchNetwork
-        from tasks.runtime.networks import normalisation_of
+        from tasks.runtime.networks import compiled, normalisation_of
         from tasks.runtime.tensors import colours
         from tasks.runtime.training_loop import choose_device
         from tasks.runtime.weights import load_weights
@@ -87,8 +88,8 @@ class ExtractKeys(SplitStage):
         device = choose_device(self.device)
         extractor = self.new_extractor()
         load_weights(extractor.network, self.backbone, self.weights)
-        layout = torch.channels_last if is_cnn(self.backbone) else torch.preserve_format
-        network = extractor.to(device, memory_format=layout).eval()
+        layout = memory_format(extractor, device) if is_cnn(self.backbone) else torch.preserve_format
+        network = compiled(extractor.to(device, memory_format=layout).eval(), self.compile)
         normalise = normalisation_of(self.backbone)
 
         def keys_of(images, samples):

@@ -8,19 +8,21 @@ from pathlib import Path
 import luigi
 import numpy as np
 
+from data.depth import SENSORS
 from data.depth.cleaning import clean_depth
 from data.depth.folder import depth_file, read_depth_file
 from data.depth.noise import DepthNoise, degrade
+from data.depth.sensors import SensorModel, sense
 from data.errors import ImageError, SettingError
-from data.files.images import read_depth
+from data.files.images import read_depth, read_image
 from data.sample import Sample
 from data.store.sharded import StoredImage
 from tasks.estimate_depth import EstimateDepth
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
-from tasks.runtime.numeric import number, require_order, whole
-from tasks.runtime.parameters import Choice, RegistryParameter
+from tasks.runtime.numeric import number, number_or_name, require_order, whole
+from tasks.runtime.parameters import Choice, RegistryParameter, only
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -71,7 +73,16 @@ class LoadDepth(SplitStage):
     near = number(0.05, "minimum depth in metres; nearer measurements become holes", above=0)
     far = number(20.0, "maximum depth in metres; farther measurements become holes", above=0)
     median_size = whole(3, "side of the median filter in pixels, 1 = no filter", at_least=1, at_most=99)
-    noise = number(0.0, "for studies: standard deviation of Gaussian noise on depth, in metres", at_least=0)
+    noise = number_or_name(
+        0.0,
+        "for studies: standard deviation of Gaussian noise on depth, in metres; or depth as this camera measures it",
+        SENSORS,
+        at_least=0,
+    )
+    sensor_scale = only(
+        number(1.0, "the camera sees a scene that is so many times larger and farther away", at_least=0.1, at_most=100),
+        noise=tuple(SENSORS),
+    )
     dropout = number(0.0, "for studies: share of the pixels that become holes", at_least=0, below=1)
     bleeding = number(0.0, "for studies: standard deviation of the shift of depth borders, in pixels", at_least=0)
 
@@ -85,13 +96,18 @@ class LoadDepth(SplitStage):
         return stages
 
     @property
+    def sensor(self) -> SensorModel | None:
+        """The model that `noise` names; None if it is a number."""
+        return SENSORS.get(str(self.noise))
+
+    @property
     def degradation(self) -> DepthNoise:
-        """The noise of the parameters `noise`, `dropout` and `bleeding`; false if all are 0."""
-        return DepthNoise(self.noise, self.dropout, self.bleeding)
+        """The noise of the parameters `noise`, if it is a number, `dropout` and `bleeding`; false if all are 0."""
+        return DepthNoise(0.0 if self.sensor else self.noise, self.dropout, self.bleeding)
 
     @property
     def uses_seed(self):
-        return bool(self.degradation)
+        return bool(self.sensor or self.degradation)
 
     @functools.cached_property
     def maps(self):
@@ -135,8 +151,8 @@ class LoadDepth(SplitStage):
     def compute(self, sample, inputs):
         source = SOURCES[self.source]
         raw = source.function(sample, inputs, **source.settings(self))
-        if raw is not None and self.degradation:
-            raw = degrade(raw, self.degradation, np.random.default_rng([self.seed, inputs.index]))
+        if raw is not None and self.uses_seed:
+            raw = self._degraded(raw, sample, np.random.default_rng([self.seed, inputs.index]))
         if raw is None:
             return {"depth": np.full(sample.size, np.nan, np.float32), "valid": np.zeros(sample.size, bool)}
         try:
@@ -148,6 +164,12 @@ class LoadDepth(SplitStage):
                 "--LoadDepth-far"
             ) from error
         return {"depth": depth, "valid": valid}
+
+    def _degraded(self, depth: np.ndarray, sample: Sample, rng: np.random.Generator) -> np.ndarray:
+        """The depth with the noise of the parameters."""
+        if self.sensor:
+            depth = sense(depth, read_image(sample.image), self.sensor, self.sensor_scale, rng)
+        return degrade(depth, self.degradation, rng)
 
 
 def read_surface(stored: StoredImage) -> tuple[np.ndarray, np.ndarray]:

@@ -164,11 +164,13 @@ class PredictMasks(SplitStage):
 
     def network(self, model, learns_superpixels):
         from tasks.runtime.network_map import BatchNetwork
+        from tasks.runtime.networks import compiled
         from tasks.runtime.tensors import colours
         from tasks.runtime.training_loop import choose_device
 
         device = choose_device(self.device)
         trained = model.load_segmenter(device)
+        compiled(trained.network, self.compile)
 
         def probabilities_of(images, samples):
             images = trained.normalise(colours(images))

@@ -13,7 +13,7 @@ from data.readers.bop import read_bop
 from data.sample import EVALUATION, TRAIN
 from tasks.methods import METHODS
 from tasks.runtime.luigi_seam import choices_of, default_value
-from tasks.runtime.numeric import NumberParameter, NumbersParameter, WholeParameter
+from tasks.runtime.numeric import NumberOrName, NumberParameter, NumbersParameter, WholeParameter
 from tasks.runtime.parameters import nonzero
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -106,6 +106,8 @@ class Variants:
             found = list(filter(parameter.allows, longer))[:1]
         elif isinstance(parameter, WholeParameter):
             found = list(filter(parameter.allows, [value + 1, *parameter.legal.among]))[:1]
+        elif isinstance(parameter, NumberOrName):
+            found = [0.0, 0.25, *parameter.names]
         elif isinstance(parameter, NumberParameter):
             found = list(filter(parameter.allows, [value + 0.25, value - 0.25]))[:1]
             found += [0.0] if _is_switch(stage, name) else []

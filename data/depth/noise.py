@@ -52,7 +52,7 @@ def degrade(depth: np.ndarray, noise: DepthNoise, rng: np.random.Generator) -> n
     """
     noisy = depth.astype(np.float32)
     if noise.bleeding:
-        shifts = [noise.bleeding * _smooth_field(depth.shape, 2.0, rng) for _ in range(2)]
+        shifts = [noise.bleeding * smooth_field(depth.shape, 2.0, rng) for _ in range(2)]
         source = [
             np.clip(np.rint(grid + shift), 0, side - 1).astype(np.intp)
             for grid, shift, side in zip(np.indices(depth.shape), shifts, depth.shape)
@@ -63,12 +63,12 @@ def degrade(depth: np.ndarray, noise: DepthNoise, rng: np.random.Generator) -> n
         moved = noisy + rng.normal(0.0, noise.gaussian, depth.shape).astype(np.float32)
         noisy = np.where(measured, np.maximum(moved, MINIMUM_DEPTH), np.float32(0))
     if noise.dropout:
-        field = _smooth_field(depth.shape, HOLE_SIZE, rng)
+        field = smooth_field(depth.shape, HOLE_SIZE, rng)
         noisy = np.where(field < np.quantile(field, noise.dropout), np.float32(0), noisy)
     return noisy
 
 
-def _smooth_field(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> np.ndarray:
+def smooth_field(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian random field of unit variance and correlation length `sigma` pixels."""
     field = scipy.ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
-    return field / field.std()
+    return field / (field.std() or 1.0)  # 0: a single pixel

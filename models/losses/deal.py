@@ -81,6 +81,30 @@ DEPTH_EDGES = {"curvature": curvature_edges, "sobel": sobel_edges}
 """name -> function of (depth, valid, stride) that finds depth edges."""
 
 
+def median_of(edges: Tensor, known: Tensor) -> Tensor:
+    """Median of the known edges of each image, the lower one of two; 0 if none is known.
+
+    `torch.nanmedian` has no deterministic form on GPUs; sorting has.
+
+    Parameters
+    ----------
+    edges, known : Tensor, (B, 1, h, w)
+
+    Returns
+    -------
+    Tensor, (B,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> median_of(torch.tensor([3.0, 1.0, 2.0, 9.0]).view(1, 1, 1, 4), torch.tensor([True, True, True, False]))
+    tensor([2.])
+    """
+    ordered = edges.where(known, torch.inf).flatten(1).sort(dim=1).values
+    count = known.flatten(1).sum(1, keepdim=True)
+    return ordered.gather(1, (count - 1).clamp(min=0) // 2).where(count > 0, 0.0)[:, 0]
+
+
 def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise_factor: float) -> Tensor:
     """Bring depth edges into [0, 1]: 0 up to the floor, 1 from ``floor + span`` on, linear between them.
 
@@ -98,7 +122,7 @@ def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise
     -------
     Tensor, (B, 1, h, w), [0, 1]
     """
-    noise = edges.where(known, torch.nan).flatten(1).nanmedian(dim=1).values.nan_to_num(0.0)  # NaN: no known edge
+    noise = median_of(edges, known)
     floors = (noise_factor * noise).clamp(min=floor)[:, None, None, None]
     return ((edges - floors) / span).clamp(0.0, 1.0)
 

@@ -10,7 +10,7 @@ from data.readers import DATASETS
 from tasks.methods import METHODS
 from tasks.presets import PROFILES
 from tasks.runtime.numeric import whole
-from tasks.runtime.parameters import one_of
+from tasks.runtime.parameters import flag, one_of
 from tasks.runtime.precision import PRECISIONS, resolved_precision
 from tasks.runtime.settings_parameter import SettingsParameter
 from tasks.runtime.slurm_settings import SLURM
@@ -59,6 +59,13 @@ class CommonParameters:
         PRECISIONS,
         "auto",
         "precision of networks: 32, bf16 = autocast to bfloat16, auto = bf16 on GPUs that have it",
+    )
+
+    compile = flag(
+        False,
+        "compile networks by torch.compile: faster on a GPU, after a start of some minutes; it changes results by "
+        "rounding alone",
+        significant=False,
     )
 
     autocasts = False

@@ -138,6 +138,8 @@ class NetworkMap:
         self.lanes = 1 if self.on_gpu else max(1, min(lanes, network.lanes or lanes))
         self.precision = precision
         self.use = DeviceUse()
+        # Kept for all shards: cuDNN plans each convolution anew in each new thread, which takes seconds.
+        self._gpu_lane = _GpuLane(self) if self.on_gpu else None
 
     def shards(self, shards: Iterable[Sequence[Sample]]) -> Iterator[list[Any]]:
         """Yield the results of each shard, one per image, in the order of the shards and of their images.
@@ -149,7 +151,7 @@ class NetworkMap:
         window = AHEAD if self.on_gpu else 2 * self.lanes
         under_way: deque[_Batch] = deque()
         found: dict[int, Any] = {}
-        lane = _GpuLane(self) if self.on_gpu else _CpuLanes(self)
+        lane = self._gpu_lane or _CpuLanes(self)
         with ThreadPoolExecutor(readers) as pool, lane:
             try:
                 for batch in self._batches(shards, pool, lane):
@@ -182,13 +184,13 @@ class _Lane(contextlib.AbstractContextManager):
     """Computes batches: `submit` takes the reads of a batch and returns the future list of its results."""
 
     def __init__(self, run: NetworkMap):
-        self.network, self.use, self.precision = run.network, run.use, run.precision
+        self.run, self.network, self.precision = run, run.network, run.precision
         self.lock = threading.Lock()
 
     def count(self, use: DeviceUse) -> None:
         """Add what was measured for a batch."""
         with self.lock:
-            self.use.add(use)
+            self.run.use.add(use)
 
     def submit(self, reads: Sequence[Future], samples: Sequence[Sample]) -> Future:
         raise NotImplementedError
@@ -206,7 +208,7 @@ class _CpuLanes(_Lane):
 
     def __init__(self, run: NetworkMap):
         super().__init__(run)
-        self.use.device = "cpu"
+        run.use.device = "cpu"
         self.threads_before = torch.get_num_threads()
         self.pool = ThreadPoolExecutor(run.lanes, initializer=torch.set_num_threads, initargs=(1,))
 
@@ -231,17 +233,23 @@ class _GpuLane(_Lane):
 
     def __init__(self, run: NetworkMap):
         super().__init__(run)
-        network = self.network
-        self.use.device = torch.cuda.get_device_name(network.device)
-        torch.cuda.reset_peak_memory_stats(network.device)
-        self.copies = torch.cuda.Stream(network.device)
-        self.given = ThreadPoolExecutor(1, initializer=torch.cuda.set_device, initargs=(network.device,))
-        self.fetched = ThreadPoolExecutor(1, initializer=torch.cuda.set_device, initargs=(network.device,))
+        device = self.network.device
+        self.copies = torch.cuda.Stream(device)
+        self.given, self.fetched = (
+            ThreadPoolExecutor(1, initializer=torch.cuda.set_device, initargs=(device,)) for _ in range(2)
+        )
         self.last_end: torch.cuda.Event | None = None
 
+    def __enter__(self):
+        self.run.use.device = torch.cuda.get_device_name(self.network.device)
+        torch.cuda.reset_peak_memory_stats(self.network.device)
+        self.last_end = None
+        return self
+
     def __exit__(self, *error) -> None:
-        self.given.shutdown(wait=True, cancel_futures=True)
-        self.fetched.shutdown(wait=True, cancel_futures=True)
+        """Wait until nothing is under way. The threads stay for the next shards."""
+        for thread in (self.given, self.fetched):
+            thread.submit(int).result()
 
     def submit(self, reads: Sequence[Future], samples: Sequence[Sample]) -> Future:
         done: Future = Future()

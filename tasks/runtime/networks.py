@@ -53,6 +53,16 @@ def pretrained(network: Any, backbone: str, weights: str) -> Any:
     return network
 
 
+def compiled(network: Any, wanted: bool) -> Any:
+    """Compile a network in place by `torch.compile`, if it is wanted. Returns the network.
+
+    Its first call compiles. Sizes that differ are compiled once more, with sizes as variables.
+    """
+    if wanted:
+        network.compile()
+    return network
+
+
 def normalisation_of(backbone: str) -> Normalisation:
     """The normalisation that the pretrained weights of a timm network expect."""
     return Normalisation(*normalisation(backbone))

@@ -116,6 +116,23 @@ class NumberParameter(luigi.FloatParameter):
         return str(self.legal), self.legal.of("a number")
 
 
+class NumberOrName(NumberParameter):
+    """A number in a range, or one of some names."""
+
+    def __init__(self, default: float, description: str, legal: Range, names: tuple[str, ...]):
+        self.names = names
+        super().__init__(default, description, legal)
+
+    def allows(self, value: object) -> bool:
+        """True for a legal number and for a name."""
+        return (isinstance(value, str) and value in self.names) or super().allows(value)
+
+    def told(self) -> tuple[str, str]:
+        """The legal values in words: for luigi.cfg, and for error lines."""
+        names = f", or {' or '.join(self.names)}"
+        return f"{self.legal}{names}", f"{self.legal.of('a number')}{names}"
+
+
 class NumbersParameter(luigi.Parameter[tuple[float, ...]]):
     """A comma-separated list of numbers in a range, ``1,0.75,0.5``; its value is a tuple of floats, not empty.
 
@@ -198,6 +215,13 @@ def number(
 ) -> NumberParameter:
     """A parameter that is a number. The bounds are those of `Range`."""
     return NumberParameter(default, description, Range(at_least, above, at_most, below), significant)
+
+
+def number_or_name(
+    default: float, description: str, names: Collection[str], *, at_least: float | None = None
+) -> NumberOrName:
+    """A parameter that is a number, or one of some names. The bounds are those of `Range`."""
+    return NumberOrName(default, description, Range(at_least=at_least), tuple(names))
 
 
 SCALES = Range(at_least=0.05, at_most=16)

@@ -22,10 +22,13 @@ from tasks.runtime.luigi_seam import choices_of
 from tasks.runtime.numeric import ranged_parameters
 
 
-def flag(default: bool, description: str = "") -> luigi.BoolParameter:
+def flag(default: bool, description: str = "", significant: bool = True) -> luigi.BoolParameter:
     """A parameter that is given as ``true`` or ``false``."""
     return luigi.BoolParameter(
-        default=default, parsing=luigi.BoolParameter.EXPLICIT_PARSING, description=description or None
+        default=default,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description=description or None,
+        significant=significant,
     )
 
 

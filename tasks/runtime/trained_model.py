@@ -119,9 +119,9 @@ class TrainedArtifact(Artifact):
         DamagedArtifactError
             If a file is missing or not what was written.
         """
-        import torch
         from safetensors.torch import load
 
+        from models.backbones import memory_format
         from tasks.runtime.networks import build_network
         from tasks.runtime.tensors import Normalisation
 
@@ -129,7 +129,7 @@ class TrainedArtifact(Artifact):
         network: Any = build_network(described["network"], len(described["class_names"]) - 1, described["settings"])
         network.load_state_dict(load(self.read(MODEL)))
         return TrainedModel(
-            network.to(device, memory_format=torch.channels_last).eval(),
+            network.to(device, memory_format=memory_format(network, device)).eval(),
             tuple(described["class_names"]),
             Normalisation(tuple(described["mean"]), tuple(described["std"])),
             tuple(described["size"]),

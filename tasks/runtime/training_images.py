@@ -22,7 +22,7 @@ from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
 BATCHES_AHEAD = 4
 """Batches that a loader process loads ahead."""
 
-MOST_PROCESSES = 8
+MOST_PROCESSES = 16
 """Largest number of loader processes that is chosen for a training process."""
 
 MANY_ITEMS = 1000
@@ -269,7 +269,7 @@ def fitting_processes(wanted: int, device_kind: str, cores: int, items: int) -> 
     Examples
     --------
     >>> fitting_processes(-1, "cuda", cores=16, items=100_000), fitting_processes(-1, "cpu", cores=16, items=100_000)
-    (8, 0)
+    (15, 0)
     """
     if multiprocessing.current_process().daemon:  # such a process may not start others
         return 0

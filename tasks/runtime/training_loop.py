@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from data.errors import SettingError, TrainingError, WorkerError
 from data.store.artifact import write_bytes, write_json
-from models.backbones import freeze_batch_norm, freeze_early_layers
+from models.backbones import freeze_batch_norm, freeze_early_layers, memory_format
 from tasks.runtime.batch_gradient import BatchGradient, LossFunction, in_precision, with_synchronised_batch_norm
 from tasks.runtime.batches_ahead import StepTimes, on_device
 from tasks.runtime.checkpoint import Position, random_state, resume, save_checkpoint, set_random_state
@@ -22,6 +22,7 @@ from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.looks import Looks
 from tasks.runtime.loss_sums import LossSums, added
 from tasks.runtime.memory import keep_freed_memory
+from tasks.runtime.networks import compiled
 from tasks.runtime.progress import Progress
 from tasks.runtime.ranks import Ranks, local_rank, present_ranks
 from tasks.runtime.stop_requests import StopRequests
@@ -66,6 +67,8 @@ class TrainingPlan:
         Of the network; losses and weights are float32.
     checkpoint_minutes : float
         Time between two checkpoints in an epoch; 0 = only after each epoch.
+    compile : bool
+        Compile the network by `torch.compile`.
     """
 
     epochs: int
@@ -84,6 +87,7 @@ class TrainingPlan:
     accumulate: int = 1
     precision: str = "32"
     checkpoint_minutes: float = 0.0
+    compile: bool = False
 
     def epoch_seed(self, epoch: int) -> int:
         """Seed of the random numbers of an epoch."""
@@ -173,7 +177,7 @@ def train(
     with StopRequests() as asked:
         training = _Training(network, plan, loss_of, folder, name, device, image_ids, asked)
         with Progress(name, plan.epochs * plan.steps_per_epoch, "step", initial=training.steps_done) as progress:
-            stream = on_device(batches(training.steps_done), device)
+            stream = on_device(batches(training.steps_done), device, training.layout)
             for epoch in range(len(training.position.history), plan.epochs):
                 training.run_epoch(epoch, stream, progress)
                 if training.ranks.is_first:
@@ -194,11 +198,13 @@ class _Training:
         self.plan, self.loss_of, self.folder, self.name = plan, loss_of, folder, name
         self.device, self.image_ids, self.asked = device, image_ids, asked
         self.ranks = present_ranks()
-        network = network.to(device, memory_format=torch.channels_last)
+        self.layout = memory_format(network, device)
+        network = network.to(device, memory_format=self.layout)
         self.network = with_synchronised_batch_norm(network, self.ranks, device)
         self.optimizer = optimizer_of(self.network, plan, device)
         self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(plan.average_decay))
         in_precision(self.network, device, plan.precision)
+        compiled(self.network, plan.compile)
         self.modules = {"network": self.network, "averaged": self.averaged}
         self.position = resume(folder / CHECKPOINT, self.modules, self.optimizer) or Position()
         if len(set(self.ranks.gather(self.steps_done))) > 1:
@@ -340,6 +346,7 @@ def choose_device(name: str) -> torch.device:
         If there is no such device here.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else all is written twice
     torch.backends.cudnn.benchmark = False
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -348,7 +355,9 @@ def choose_device(name: str) -> torch.device:
         torch.cuda.set_device(name)
     try:
         # The tensor's own device has a number, which threads and streams of a GPU need; that of the name may have none.
-        return torch.zeros(1, device=name).device
+        probe = torch.zeros(1, device=name)
+        probe.item()
+        return probe.device
     except Exception as error:  # each backend of torch has errors of its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SettingError(f"--device {name}: cannot be used here ({reason}); use auto or cpu") from error

@@ -221,6 +221,7 @@ class TrainingStage(StageTask):
             accumulate=self.accumulate,
             precision=self.resolved_precision,
             checkpoint_minutes=self.checkpoint_minutes,
+            compile=self.compile,
         )
         own = functools.partial(ranks.own, parts=self.accumulate)
         cores = usable_cores() // ranks_here()

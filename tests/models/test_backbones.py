@@ -9,6 +9,7 @@ from models.backbones import (
     freeze_batch_norm,
     freeze_early_layers,
     is_vit,
+    memory_format,
     normalisation,
     num_features,
 )
@@ -21,6 +22,15 @@ def test_the_stride_is_the_requested_one(name, stride):
     with torch.no_grad():
         features = dense_features(backbone, torch.zeros(1, 3, 64, 96))
     assert features.shape == (1, backbone.num_features, 64 // stride, 96 // stride)
+
+
+def test_depthwise_convolutions_keep_the_usual_order_on_a_gpu():
+    plain, depthwise = (nn.Sequential(nn.Conv2d(4, 4, 3, groups=groups)) for groups in (1, 4))
+    gpu, cpu = torch.device("cuda:0"), torch.device("cpu")
+    assert memory_format(depthwise, gpu) == torch.contiguous_format
+    assert {memory_format(plain, gpu), memory_format(plain, cpu), memory_format(depthwise, cpu)} == {
+        torch.channels_last
+    }
 
 
 def test_unknown_names_get_the_nearest_ones():

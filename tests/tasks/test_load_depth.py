@@ -4,8 +4,10 @@ import luigi
 import numpy as np
 import pytest
 
+from data.depth import SENSORS
+from data.depth.sensors import sense
 from data.errors import ImageError, SettingError, WeightsError
-from data.files.images import read_depth
+from data.files.images import read_depth, read_image
 from data.readers.bop import read_bop
 from data.sample import TRAIN
 from tasks.estimate_depth import EstimateDepth
@@ -105,6 +107,28 @@ def test_noise_depends_on_the_seed_and_clean_depth_does_not(common):
 
     assert identity(seed=0) == identity(seed=1)
     assert identity(seed=0, noise=0.01) != identity(seed=1, noise=0.01)
+
+
+def test_a_sensor_takes_the_place_of_gaussian_noise(common, sample):
+    def identity(**parameters):
+        return LoadDepth(**common, **parameters).identity
+
+    assert identity(noise="kinect", seed=0) != identity(noise="kinect", seed=1)
+    assert len({identity(noise=noise) for noise in (0.0, 0.01, "kinect", "realsense")}) == 4
+    assert identity(noise=0.01, sensor_scale=2.0) == identity(noise=0.01)
+    assert identity(noise="kinect", sensor_scale=2.0) != identity(noise="kinect")
+    with pytest.raises(SettingError, match="a number of at least 0, or kinect or realsense"):
+        LoadDepth(**common, noise="xtion")
+
+    raw = read_depth(sample)
+    clean = loaded_depth(sample, median_size=1)
+    for name in SENSORS:
+        loaded = loaded_depth(sample, noise=name, median_size=1, sensor_scale=1.5)
+        expected = sense(raw, read_image(sample.image), SENSORS[name], 1.5, np.random.default_rng([0, 0]))
+        assert np.array_equal(loaded["depth"][loaded["valid"]], expected[expected > 0])
+        assert not np.array_equal(loaded["depth"], clean["depth"])
+        fewer = loaded_depth(sample, noise=name, median_size=1, sensor_scale=1.5, dropout=0.5)["valid"].mean()
+        assert fewer < loaded["valid"].mean() - 0.2  # further noise comes on top
 
 
 def test_noisy_depth_is_noisy_and_has_holes(common):

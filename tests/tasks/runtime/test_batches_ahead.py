@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 
 def test_batches_come_in_order_and_in_the_layout_of_networks():
     given = [{"image": torch.full((2, 3, 4, 4), float(n)), "tags": torch.tensor([n])} for n in range(3)]
-    found = list(on_device(given, CPU))
+    found = list(on_device(given, CPU, torch.channels_last))
     assert [int(batch["tags"]) for batch in found] == [0, 1, 2]
     for one, other in zip(found, given, strict=True):
         assert torch.equal(one["image"], other["image"])
@@ -25,8 +25,8 @@ def test_waiting_is_told_from_computing():
         times.end()
     use = times.read()
     assert use.device == "cpu"
-    assert 0.06 <= use.waited < use.seconds
-    assert use.seconds >= 0.24
+    assert 0.04 <= use.waited < use.seconds  # the wait for the first batch is the start of the loader
+    assert use.seconds >= 0.22
     assert use.waited < use.seconds / 2
     before = use.seconds
     time.sleep(0.05)

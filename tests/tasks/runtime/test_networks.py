@@ -1,11 +1,12 @@
 import pytest
 import torch
+from torch import nn
 
 from data.errors import SettingError
 from models.backbones import normalisation
 from models.cam import HEADS
 from models.segmentation import NETWORKS
-from tasks.runtime.networks import CLASSIFIER, build_network, normalisation_of, pretrained
+from tasks.runtime.networks import CLASSIFIER, build_network, compiled, normalisation_of, pretrained
 
 BACKBONE = "test_efficientnet"
 
@@ -42,3 +43,15 @@ def test_a_wrong_setting_is_the_users_error(name, settings):
 def test_what_the_weights_expect_of_images():
     found = normalisation_of("tf_efficientnet_lite0")
     assert (found.mean, found.std) == normalisation("tf_efficientnet_lite0") == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_a_network_is_compiled_in_place_and_keeps_the_names_of_its_weights(monkeypatch):
+    network, calls = nn.Linear(2, 2), []
+    names = list(network.state_dict())
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: calls.append(function) or function)
+    assert compiled(network, False) is network
+    assert calls == []
+    assert compiled(network, True) is network
+    assert calls == [network._call_impl]
+    assert list(network.state_dict()) == names
+    assert network(torch.ones(1, 2)).shape == (1, 2)

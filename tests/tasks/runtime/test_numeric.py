@@ -14,6 +14,7 @@ from pipeline.dag import stages
 from tasks.presets import METHOD_DEFAULTS, PROFILES
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import (
+    NumberOrName,
     NumberParameter,
     NumbersParameter,
     Range,
@@ -229,3 +230,12 @@ def test_the_order_of_two_parameters():
     with pytest.raises(SettingError, match="--PickOrder-low is 3 and --PickOrder-high is 2; the first must be at most"):
         require_order(PickOrder(low=3.0), "low", "high")
     assert isinstance(PickOrder.low, NumberParameter)
+
+
+def test_a_number_or_a_name():
+    parameter = NumberOrName(0.0, "noise", Range(at_least=0), ("loud", "soft"))
+    assert [parameter.parse(text) for text in ("0.5", "loud", "lou")] == [0.5, "loud", "lou"]
+    assert [parameter.parse(parameter.serialize(value)) for value in (0.5, "soft")] == [0.5, "soft"]
+    assert all(map(parameter.allows, (0.5, "loud")))
+    assert not any(map(parameter.allows, ("lou", -1, math.nan)))
+    assert parameter.told() == ("at least 0, or loud or soft", "a number of at least 0, or loud or soft")

@@ -156,7 +156,7 @@ def test_loader_processes_fit_the_machine(monkeypatch):
     assert fitting_processes(3, "cpu", cores=1, items=1) == 3
     assert fitting_processes(-1, "cuda", cores=2, items=10**6) == 0
     assert fitting_processes(-1, "cuda", cores=5, items=10**6) == 4
-    assert fitting_processes(-1, "cuda", cores=64, items=10**6) == 8
+    assert fitting_processes(-1, "cuda", cores=64, items=10**6) == 16
     assert fitting_processes(-1, "cuda", cores=64, items=100) == 0
     assert fitting_processes(-1, "cpu", cores=64, items=10**6) == 0
     monkeypatch.setattr("multiprocessing.current_process", lambda: SimpleNamespace(daemon=True))
