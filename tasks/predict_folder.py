@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import SettingError
-from data.files.facts import changed
+from data.files.facts import changed, stamp_of
 from data.files.fingerprint import hash_file
 from data.files.images import read_image
 from data.files.label_export import exported_png, voc_palette
@@ -48,6 +48,8 @@ class PredictFolder(luigi.Task):
     ------
     SettingError
         If the folder has no images, or `model` is not a complete artifact of a segmentation network.
+    DatasetError
+        If an image is no regular file.
     """
 
     model = luigi.Parameter(description="folder of the artifact of TrainSegmenter, TrainByMasking or TrainCoarse")
@@ -78,6 +80,8 @@ class PredictFolder(luigi.Task):
         found = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
             raise SettingError(f"{folder}: has no images; --images must name a folder of {', '.join(IMAGE_SUFFIXES)}")
+        for path in found:
+            stamp_of(path)  # a named pipe would be read without end
         uses = Counter(path.stem for path in found)
         names = {path: path.stem if uses[path.stem] == 1 else path.name for path in found}
         for name, count in Counter(names.values()).items():

@@ -43,7 +43,7 @@ MAP_LOSSES: dict[str, MapLoss] = {
         inputs=("cams", "image", "tags"),
         published_weight=1.0,
         settings={
-            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid", above=0, at_most=100),
+            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid", at_least=0.5, at_most=100),
             "stride": Setting(8, "pixels per cell of the grid on which colours are compared", at_least=1, at_most=64),
         },
     ),

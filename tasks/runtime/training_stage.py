@@ -58,7 +58,7 @@ class TrainingStage(StageTask):
     mosaic = number(0.0, "share of the items that are mosaics of four images at half size", at_least=0, at_most=1)
     optimizer = one_of(("adamw", "sgd"), "adamw", "optimizer; sgd has momentum 0.9")
     learning_rate = number(1e-3, "peak backbone learning rate", above=0)
-    head_factor = number(10.0, "learning rate of the head, relative to the backbone", above=0)
+    head_factor = number(10.0, "learning rate of the head, relative to the backbone", above=0, at_most=1e6)
     weight_decay = number(5e-4, "weight decay of the optimizer", at_least=0)
     schedule = RegistryParameter(SCHEDULES, "one_cycle", "learning rate schedule")
     warmup_epochs = number(0.0, "epochs of linear warm-up from 1e-6", at_least=0)

@@ -1,9 +1,11 @@
 """Names of the results, and what is predicted again; the predictions themselves are tested in tests/pipeline."""
 
+import os
+
 import numpy as np
 import pytest
 
-from data.errors import SettingError
+from data.errors import DatasetError, SettingError
 from data.store.artifact import write_bytes
 from tasks.predict_folder import RECORD, PredictFolder, _overlay
 from tasks.runtime.trained_model import TrainedArtifact
@@ -30,6 +32,12 @@ def test_images_that_differ_in_their_ending_alone_have_results_of_their_own(imag
 def test_results_that_would_overwrite_each_other_are_refused(images, tmp_path):
     (images / "a.jpg.png").write_bytes(b"")
     with pytest.raises(SettingError, match="two images would have the result a.jpg.png; rename one"):
+        PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
+
+
+def test_a_pipe_among_the_images_is_refused(images, tmp_path):
+    os.mkfifo(images / "c.png")
+    with pytest.raises(DatasetError, match="c.png: is no regular file"):
         PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
 
 
