@@ -151,9 +151,16 @@ class Samples(Sequence[Sample]):
         return self.table.values["size"]
 
     @property
+    def tags(self) -> list[tuple[int, ...]]:
+        """The tags of each image; images with equal tags share one tuple."""
+        texts, places = np.unique(self.table.values["tags"], return_inverse=True)
+        found = [tuple(json.loads(text or "[]")) for text in texts.tolist()]
+        return [found[place] for place in places.tolist()]
+
+    @property
     def tag_sets(self) -> list[tuple[int, ...]]:
         """The different sets of tags."""
-        return [tuple(json.loads(text or "[]")) for text in np.unique(self.table.values["tags"]).tolist()]
+        return sorted(set(self.tags))
 
     def of_split(self, split: str) -> Samples:
         """The samples of a split; nothing is copied where they follow each other."""

@@ -80,7 +80,7 @@ class EvaluateMasks(StageTask):
     Ground truth is opened only here, in EvaluateSuperpixels, in CoarsenMasks with ``source=fine``, and for pictures.
     """
 
-    version = 5
+    version = 6
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
@@ -240,12 +240,14 @@ def summary(
     -------
     dict
         ``miou`` (unlabelled pixels count as wrong), ``miou_of_labelled``, ``pixel_accuracy``, ``boundary_recall``
-        (within 2 px), ``boundary_f`` (within 3 px), ``labelled`` (share of labelled pixels), ``per_class`` (IoU),
-        ``images`` (their number) and ``confusion`` (the confusion matrix, in pixels; None above `CONFUSION_CLASSES`).
+        (within 2 px), ``boundary_f`` (within 3 px), ``labelled`` (share of labelled pixels), ``per_class`` (IoU; None
+        for a class that the ground truth does not have), ``images`` (their number) and ``confusion`` (the confusion
+        matrix, in pixels; None above `CONFUSION_CLASSES`).
     """
     from models.metrics import boundary_f_score, class_iou, coverage, mean_iou, pixel_accuracy
 
     boundary = boundary_f_score(boundaries)
+    ious = np.where(confusion.sum(1) > 0, class_iou(confusion), np.nan)
 
     def percent(value: float) -> float | None:
         return round(100 * float(value), 2) if np.isfinite(value) else None
@@ -257,7 +259,7 @@ def summary(
         "boundary_recall": percent(borders[1] / borders[0] if borders[0] else np.nan),
         "boundary_f": percent(np.nanmean(boundary) if np.isfinite(boundary).any() else np.nan),
         "labelled": percent(coverage(confusion)),
-        "per_class": {name: percent(value) for name, value in zip(class_names, class_iou(confusion), strict=True)},
+        "per_class": {name: percent(value) for name, value in zip(class_names, ious, strict=True)},
         "images": images,
         "confusion": confusion.tolist() if len(class_names) <= CONFUSION_CLASSES else None,
     }

@@ -18,17 +18,19 @@ import luigi
 import numpy as np
 
 from data.demo import scenes
-from data.errors import DatasetError, ImageError
+from data.errors import DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
 from data.readers import DATASETS, DatasetSpec
+from data.readers.cutouts import Cutout, list_cutouts
 from data.readers.label_maps import RememberedTags
+from data.readers.merging import category_table
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import Artifact, hash_text, write_bytes
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
-from tasks.runtime.quality import listed
+from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
 log = logging.getLogger("depthseed")
@@ -51,6 +53,13 @@ class IndexDataset(StageTask):
         default="",
         description="folder of the evaluation split, empty = the usual one of the data set, none = there are no such "
         "images",
+    )
+
+    merge = luigi.Parameter(
+        default="",
+        description="CSV file class,category of classes that count as one, empty = no such classes; for the data set "
+        "folder",
+        significant=False,
     )
 
     @classmethod
@@ -106,6 +115,10 @@ class IndexDataset(StageTask):
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
             )
         splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
+        if self.merge:
+            if not self.spec.merges:
+                raise SettingError(f"--IndexDataset-merge: the data set {self.dataset} has no merging; use folder")
+            return self.spec.read(self.root, splits, merge=Path(self.merge))
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
@@ -167,6 +180,20 @@ class IndexDataset(StageTask):
         self._hashes.save()
         return digest.hexdigest()
 
+    def cutouts(self) -> list[Cutout]:
+        """The photographs of single objects beside the data set; raises as `list_cutouts`."""
+        found = self.scanned
+        class_of = {name: number for number, name in enumerate(found.class_names) if number}
+        if self.merge:
+            class_of |= {name: class_of[category] for name, category in category_table(Path(self.merge)).items()}
+        return list_cutouts(self.root, class_of)
+
+    def cutouts_fingerprint(self, files: WatchedFiles) -> str:
+        """Content hash of the photographs of `cutouts`, which are watched in `files`."""
+        found = [(cutout.class_number, files(cutout.path)) for cutout in self.cutouts()]
+        self._hashes.save()
+        return hash_text(repr(found))
+
     def watched(self):
         return [self.files]
 
@@ -221,6 +248,7 @@ class IndexDataset(StageTask):
         return [
             *(f"there are no {split} images: {meaning}" for split, meaning in empty.items() if not index.split(split)),
             *_unusual_frames(index.samples),
+            *_without_depth(index.samples),
             *_untagged_classes(index),
         ]
 
@@ -258,6 +286,15 @@ def _unusual_frames(samples: Samples) -> list[str]:
             named = listed(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames)
             found.append(f"{len(frames)} of {len(samples)} images are much {kind} than the others: {named}")
     return found
+
+
+def _without_depth(samples: Samples) -> list[str]:
+    """A finding about the images without depth in a set where others have it."""
+    places = np.flatnonzero(samples.table.values["depth"] == "")
+    if len(places) in (0, len(samples)):
+        return []
+    named = listed(samples[place].image_id for place in places[: NAMED + 1].tolist())
+    return [f"{len(places)} of {len(samples)} images have no depth, so depth is not used there: {named}"]
 
 
 def _untagged_classes(index: DatasetIndex) -> list[str]:

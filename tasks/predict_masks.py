@@ -11,6 +11,7 @@ import numpy as np
 from data.errors import SettingError
 from data.files.images import read_image
 from data.sample import TRAIN
+from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
@@ -39,11 +40,14 @@ class Candidates(NamedTuple):
         Class numbers of the probabilities.
     superpixels : ndarray, (H, W), uint16, or None
         Superpixels that the network has learned, if it learns any.
+    tag_pixels : ndarray, (S,), int32, or None
+        For each tag of a training image: the pixels where its class has the highest probability of all K+1 classes.
     """
 
     probabilities: np.ndarray
     classes: np.ndarray
     superpixels: np.ndarray | None
+    tag_pixels: np.ndarray | None
 
 
 def used(crf: str) -> bool:
@@ -58,7 +62,7 @@ class PredictMasks(SplitStage):
     split, all classes are possible (predictions).
     """
 
-    version = 2
+    version = 3
     autocasts = True
 
     train_scales = only(
@@ -140,6 +144,10 @@ class PredictMasks(SplitStage):
 
     def arrays(self, samples):
         arrays = {"label": label_map(samples, "0 background, 1.. class, 65535 padding")}
+        if self.split == TRAIN:
+            slots = max([1, *(len(sample.tags) for sample in samples)])
+            name = "pixels where the class of a tag is the most probable of all classes"
+            arrays["tag_pixels"] = ArraySpec(("slot",), (slots,), "int32", -1, {"long_name": name})
         if self.learns_superpixels:
             arrays["superpixel"] = image_map(
                 samples, "uint16", NO_SUPERPIXEL, "superpixel by which the network has upsampled"
@@ -163,6 +171,8 @@ class PredictMasks(SplitStage):
         return {"model": model, "learns_superpixels": self.learns_superpixels}
 
     def network(self, model, learns_superpixels):
+        import torch
+
         from tasks.runtime.network_map import BatchNetwork
         from tasks.runtime.networks import compiled
         from tasks.runtime.tensors import colours
@@ -175,15 +185,21 @@ class PredictMasks(SplitStage):
         def probabilities_of(images, samples):
             images = trained.normalise(colours(images))
             found = {"probability": trained.network.predict(images, self.scales, self.flip)}
+            if self.split == TRAIN:
+                found["best"] = found["probability"].argmax(1).to(torch.int16)
             if learns_superpixels:
                 found["superpixel"] = trained.network.superpixels(images)
             return found
 
         def results(found, samples):
             regions = found["superpixel"].numpy().astype(np.uint16) if learns_superpixels else [None] * len(samples)
-            for sample, values, superpixels in zip(samples, found["probability"], regions, strict=True):
+            all_best = found["best"] if self.split == TRAIN else [None] * len(samples)
+            for sample, values, superpixels, best in zip(samples, found["probability"], regions, all_best, strict=True):
                 classes = self._candidates(sample, values)
-                yield Candidates(values[classes].half().numpy(), classes.numpy(), superpixels)
+                tag_pixels = None
+                if best is not None:
+                    tag_pixels = np.array([int((best == tag).sum()) for tag in sample.tags], np.int32)
+                yield Candidates(values[classes].half().numpy(), classes.numpy(), superpixels, tag_pixels)
 
         return BatchNetwork(device, probabilities_of, results)
 
@@ -199,14 +215,26 @@ class PredictMasks(SplitStage):
         return likely.nonzero()[:, 0]
 
     def count(self, sample, image, num_classes):
-        return class_pixels(image.read("label"), num_classes)
+        labelled = class_pixels(image.read("label"), num_classes)
+        if self.split != TRAIN:
+            return labelled
+        predicted = np.zeros(num_classes + 1, np.int64)
+        predicted[list(sample.tags)] = image.read("tag_pixels")[: len(sample.tags)]
+        return np.concatenate([labelled, predicted])
 
     def findings(self):
-        pixels = self.counts()
-        present = [name for name, count in zip(self.inputs["dataset"].class_names, pixels, strict=False) if count]
+        names, counted = self.inputs["dataset"].class_names, self.counts()
+        pixels, predicted = np.split(counted, [len(names) + 1])
+        present = [name for name, count in zip(names, pixels, strict=False) if count]
         if self.samples and len(present) == 1:
             return [f"every pixel of {len(self.samples)} images has the class {present[0]}"]
-        return classes_without(self, pixels, "pseudo-label") if self.split == TRAIN else []
+        if self.split != TRAIN:
+            return []
+        longer = f"train longer (--{trainer(self.method).__name__}-least-steps), or look at their seeds"
+        return [
+            *classes_without(self, pixels, "pseudo-label"),
+            *classes_without(self, predicted, "pixel where the network prefers them to all other classes", longer),
+        ]
 
     def compute(self, sample, inputs):
         from models.crf import crf_from_probabilities
@@ -222,4 +250,6 @@ class PredictMasks(SplitStage):
         if self.vote == "depth":
             values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
         arrays = {"label": found.classes[values.argmax(0)].astype(np.uint16)}
+        if self.split == TRAIN:
+            arrays["tag_pixels"] = found.tag_pixels
         return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}

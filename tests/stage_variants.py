@@ -37,6 +37,14 @@ def own_parameters(stage: type[StageTask]) -> dict[str, luigi.Parameter]:
     return {name: parameter for name, parameter in stage.get_params() if name not in COMMON}
 
 
+def write_crops(root: Path, class_names: tuple[str, ...]) -> None:
+    """A photograph of each class beside a data set."""
+    for name in class_names[1:]:
+        path = root / "crops" / name / "a.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 70, np.uint8)).save(path)
+
+
 class Variants:
     """Legal values of the parameters of all stages.
 
@@ -51,11 +59,13 @@ class Variants:
     def __init__(self, folder: Path, rendered: Path):
         self.data = Path(shutil.copytree(rendered, folder / "tiny"))
         shutil.copytree(rendered / "train_pbr", self.data / "other")  # a split of another name
-        for sample in read_bop(rendered, {TRAIN: "train_pbr", EVALUATION: "test"}).samples:
+        index = read_bop(rendered, {TRAIN: "train_pbr", EVALUATION: "test"})
+        for sample in index.samples:
             for name, values in (("depth", np.full((144, 192), 700, np.uint16)), ("saliency", np.eye(144, 192) > 0)):
                 path = folder / name / f"{sample.image_id}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values).save(path)
+        write_crops(self.data, index.class_names)
         network, grid = folder / "network.onnx", folder / "grid.toml"
         network.write_bytes(b"a network")
         grid.write_text("[gamma.low.GenerateSeeds]\ngamma = 0.01\n")

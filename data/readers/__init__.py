@@ -30,6 +30,8 @@ class DatasetSpec:
         Our split name ("train", "evaluation") -> folder, list or folds, as the reader needs it.
     tags_from_masks : bool
         Image-level tags are the classes of the label maps; ``tags_of`` (LabelLayer -> classes) reads one.
+    merges : bool
+        The reader takes ``merge``, a file of categories (`data.readers.merging`).
     renderer : str
         Import path of what renders the data set if it does not exist yet; empty: it must exist.
     options : dict
@@ -40,6 +42,7 @@ class DatasetSpec:
     folder: str = ""
     splits: dict[str, str] = field(default_factory=dict)
     tags_from_masks: bool = False
+    merges: bool = False
     renderer: str = ""
     options: dict[str, object] = field(default_factory=dict)
 
@@ -88,7 +91,7 @@ DATASETS: dict[str, DatasetSpec] = {
         splits={TRAIN: "train_pbr", EVALUATION: "test"},
         renderer=RENDERER,
     ),
-    "folder": DatasetSpec("folder:read_folder"),
+    "folder": DatasetSpec("folder:read_folder", merges=True),
     # BOP layout, https://bop.felk.cvut.cz
     "hope": DatasetSpec("bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}),
     "ycbv": DatasetSpec("bop:read_bop", folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}),

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
-from stage_variants import Variants
+from stage_variants import Variants, write_crops
 
 from data.demo.scenes import render_demo
+from data.readers.bop import read_bop
+from data.sample import TRAIN
 from pipeline.dag import stages
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
@@ -121,6 +123,7 @@ def folder(shared_folder) -> Path:
     with FileLock(shared_folder / "in_use.lock"):
         if not place.exists():
             render_demo(place / "rendered", {"train_pbr": (1, 2), "test": (1, 1)})
+            write_crops(place / "rendered", read_bop(place / "rendered", {TRAIN: "train_pbr"}).class_names)
     return place
 
 

@@ -1,11 +1,18 @@
 import pytest
+import torch
 
 import pipeline
+from models.cam import build_classifier
+from models.features import build_key_extractor
+from models.segmentation.deeplab import DeepLabAspp
+from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.presets import METHOD_DEFAULTS, PROFILES
 from tasks.train_by_masking import TrainByMasking
+from tasks.train_classifier import TrainClassifier
+from tasks.train_segmenter import TrainSegmenter
 
 SOURCES = {**{name: profile.settings for name, profile in PROFILES.items()}, **METHOD_DEFAULTS}
 ENTRIES = [(p, s, n) for p, stages in SOURCES.items() for s, values in stages.items() for n in values]
@@ -19,7 +26,7 @@ def test_every_entry_is_a_parameter_and_a_legal_value(source, stage, name):
 
 
 def test_every_paper_says_what_it_reports_and_how_it_goes():
-    assert {name for name, profile in PROFILES.items() if not profile.published} == {"small"}
+    assert {name for name, profile in PROFILES.items() if not profile.published} == {"small", "large"}
     assert {profile.method for profile in PROFILES.values()} <= set(METHODS)
 
 
@@ -43,3 +50,39 @@ def test_a_profile_brings_its_method_unless_another_is_named(in_process, bop_roo
     assert list(map(type, prediction.required.values())) == [IndexDataset, TrainByMasking]
     assert PredictMasks(**common, profile="voc-masking", method="superpixel").method == "superpixel"
     assert PredictMasks(**common).method == "superpixel"
+
+
+def test_a_paper_trains_as_many_epochs_as_it_says():
+    for name, profile in PROFILES.items():
+        for stage, values in profile.settings.items():
+            if profile.published and stage.startswith("Train"):
+                assert (values["least_steps"], values["rare_share"]) == (0, 0), (name, stage)
+
+
+def test_the_networks_of_the_large_profile_fit_together():
+    """Random weights, small images: the shapes, one training step, and the backbone of the classifier as a start."""
+    large = PROFILES["large"].settings
+    classifying, segmenting, keys = (large[name] for name in ("TrainClassifier", "TrainSegmenter", "ExtractKeys"))
+    with torch.device("meta"):  # shapes alone
+        extractor = build_key_extractor(keys["backbone"], 16)
+        found = extractor(torch.zeros(1, 3, 90, 120))
+        classifier = build_classifier(3, "gap", classifying["backbone"], classifying["output_stride"])
+        segmenter = DeepLabAspp.build(3, segmenting["backbone"], segmenting["output_stride"], (1, 2, 4, 6))
+        images, tags = torch.zeros(2, 3, 64, 96), torch.zeros(2, 3)
+        output = classifier(images)
+        sum(classifier.classification_losses(images, tags, output).values()).backward()
+        assert segmenter(images).shape == (2, 4, 4, 6)
+    assert found.shape == (1, 7, 9, 768)
+    assert output.maps.shape == (2, 3, 4, 6)
+    assert all(parameter.grad is not None for parameter in classifier.parameters())
+    segmenter.backbone.load_state_dict(classifier.pretrained_network().state_dict(), assign=True)
+
+
+def test_the_large_profile_keeps_what_is_ours(in_process, bop_root):
+    common = {"dataset": "bop", "data_root": str(bop_root), "profile": "large"}
+    superpixels, segmenter = DiscoverSuperpixels(**common), TrainSegmenter(**common)
+    classifier = segmenter.upstream(TrainClassifier)
+    assert (superpixels.units, superpixels.depth_weight > 0, segmenter.paste > 0) == ("cells", True, True)
+    assert (classifier.deal_edges, classifier.deal_weight > 0) == ("curvature", True)
+    assert classifier.backbone == segmenter.backbone
+    assert PredictMasks(**common, precision="bf16").resolved_precision == "bf16"
