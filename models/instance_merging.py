@@ -71,11 +71,13 @@ def border_strengths(regions: np.ndarray, strength: np.ndarray) -> dict[tuple[in
         seconds.append(np.maximum(regions[here], regions[there])[touch])
         values.append(np.maximum(strength[here], strength[there])[touch])
     first, second, value = map(np.concatenate, (firsts, seconds, values))
+    if not len(value):
+        return {}
     order = np.lexsort((second, first))
     pairs = np.stack([first, second], 1)[order]
-    starts = np.flatnonzero(np.r_[True, np.any(pairs[1:] != pairs[:-1], axis=1)]) if len(pairs) else []
-    parts = np.split(value[order], starts[1:]) if len(pairs) else []
-    return {(int(a), int(b)): part for (a, b), part in zip(pairs[starts].tolist() if len(pairs) else [], parts)}
+    starts = np.flatnonzero(np.r_[True, np.any(pairs[1:] != pairs[:-1], axis=1)])
+    parts = np.split(value[order], starts[1:])
+    return {(int(a), int(b)): part for (a, b), part in zip(pairs[starts].tolist(), parts, strict=True)}
 
 
 def merge_weak(regions: np.ndarray, strength: np.ndarray, small: float) -> np.ndarray:

@@ -7,6 +7,7 @@ CoRL 2020 (UCN), section 4. Each image is scored alone. A set has the mean of it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -73,9 +74,10 @@ def unseen_scores(predicted: np.ndarray, truth: np.ndarray, scored: np.ndarray |
     overlap = _f(common[pairs].sum(), common[pairs].sum(), areas_found.sum(), areas_true.sum())
     found_borders, true_borders = _boundaries(predicted, found), _boundaries(truth, true)
     near_found, near_true = _near(found_borders), _near(true_borders)
-    agreeing = sum(np.count_nonzero(found_borders[i] & near_true[j]) for i, j in zip(*pairs, strict=True))
-    met = sum(np.count_nonzero(true_borders[j] & near_found[i]) for i, j in zip(*pairs, strict=True))
-    boundary = _f(agreeing, met, sum(map(np.count_nonzero, found_borders)), sum(map(np.count_nonzero, true_borders)))
+    matched = [(int(i), int(j)) for i, j in zip(*pairs, strict=True)]
+    agreeing = _pixels(found_borders[i] & near_true[j] for i, j in matched)
+    met = _pixels(true_borders[j] & near_found[i] for i, j in matched)
+    boundary = _f(agreeing, met, _pixels(found_borders), _pixels(true_borders))
     share = float((pair_f[pairs] > DETECTED).sum() / len(true)) if len(true) else float("nan")
     return UnseenScores(*overlap, *boundary, share)
 
@@ -84,6 +86,10 @@ def _f(right: float, met: float, predicted: float, true: float) -> tuple[float, 
     precision = float(right / predicted) if predicted else 1.0
     recall = float(met / true) if true else 1.0
     return precision, recall, 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _pixels(masks: Iterable[np.ndarray]) -> int:
+    return sum(int(mask.sum()) for mask in masks)
 
 
 def _boundaries(numbers: np.ndarray, ids: np.ndarray) -> list[np.ndarray]:
