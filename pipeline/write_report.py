@@ -10,8 +10,7 @@ from data.store.artifact import Artifact, write_bytes
 from pipeline.dag import stages
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
-from tasks.methods import METHODS
-from tasks.predict_masks import PredictMasks
+from tasks.methods import METHODS, labels_stage
 from tasks.runtime.numeric import whole
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.shards import ImageInputs, open_stores
@@ -50,10 +49,10 @@ class WriteReport(StageTask):
         return {
             "dataset": self.upstream(IndexDataset),
             **{name: self.upstream(stage) for name, stage in method.stage_classes().items()},
-            "model": self.upstream(method.trainer_stage()),
+            **({"model": self.upstream(method.trainer_stage())} if method.trainer else {}),
             "scores": self.upstream(EvaluateMasks),
-            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN),
-            "predictions": self.upstream(PredictMasks, split=EVALUATION),
+            "pseudo_labels": self.upstream(labels_stage(self.method), split=TRAIN),
+            "predictions": self.upstream(labels_stage(self.method), split=EVALUATION),
         }
 
     def watched(self):
@@ -127,7 +126,7 @@ class WriteReport(StageTask):
 
     def _growing(self) -> list[dict]:
         """The grown seeds of some training images after every epoch; empty for a method without growing seeds."""
-        segmenter = self.required["model"]
+        segmenter = self.required.get("model")
         if not isinstance(segmenter, TrainSegmenter):
             return []
         from pipeline.report.colours import data_uri

@@ -84,7 +84,7 @@ def read_instances(sample: Sample, num_classes: int, table: int = 0) -> list[Tru
 
 
 def instance_map(instances: Sequence[TrueInstance], shape: tuple[int, int]) -> np.ndarray:
-    """Numbers 1..N of the instances in their order, (H, W) int64; smaller ones cover larger ones, ignored ones are 0."""
+    """Numbers 1..N of the instances in their order, (H, W) int64; smaller ones cover larger ones. Ignored: 0."""
     numbers = np.zeros(shape, np.int64)
     kept = [(number, item) for number, item in enumerate(instances, start=1) if not item.ignored]
     for number, item in sorted(kept, key=lambda pair: -int(pair[1].mask.sum())):

@@ -1,0 +1,115 @@
+"""Instances of the images: a class map and depth, or depth alone, are cut into objects."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from data.errors import ImageError
+from data.files.images import read_image
+from data.sample import UNLABELLED, Sample
+from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth, read_surface
+from tasks.methods import labels_stage
+from tasks.runtime.image_stage import SplitStage
+from tasks.runtime.instance_arrays import instance_arrays, stored_instances
+from tasks.runtime.numeric import number
+from tasks.runtime.parameters import Choice, RegistryParameter
+from tasks.runtime.shards import ImageInputs
+from tasks.runtime.stage import Stages
+
+
+def by_classes(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, np.ndarray]:
+    """Instances of the class map of the method, and the class of each."""
+    from models.instance_table import class_of_each
+
+    labels = inputs["labels"].read("label")
+    labels = np.where(labels == UNLABELLED, 0, labels).astype(np.int64)
+    instances = _split(sample, inputs, labels, seed, **constants)
+    return instances, class_of_each(instances, labels)
+
+
+def by_depth(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, np.ndarray]:
+    """Instances of any class: what stands on the support plane.
+
+    Raises
+    ------
+    ImageError
+        If the image has no depth.
+    """
+    if not inputs["depth"].read("valid").any():
+        raise ImageError(
+            f"{sample.image_id}: has no depth to find instances by; choose --SplitInstances-source classes, or masks "
+            "from files (BaselineMasks)"
+        )
+    instances = _split(sample, inputs, None, seed, **constants)
+    return instances, np.zeros(int(instances.max()), np.int64)
+
+
+def _split(sample: Sample, inputs: ImageInputs, labels: np.ndarray | None, seed: int, **settings: float) -> np.ndarray:
+    from models.instances import SplitSettings, split_instances
+
+    depth, valid = read_surface(inputs["depth"])
+    return split_instances(read_image(sample.image), depth, valid, labels, SplitSettings(**settings), seed)
+
+
+CONSTANTS = ("angle", "height", "certainty", "smallest")
+
+SOURCES: dict[str, Choice] = {
+    "classes": Choice(by_classes, CONSTANTS, inputs=("labels", "depth")),
+    "depth": Choice(by_depth, CONSTANTS, inputs=("depth",)),
+}
+"""source -> function (sample, inputs, constants, seed) -> instances (H, W) from 1 without gaps, and their classes."""
+
+
+class SplitInstances(SplitStage):
+    """Instances of each image, with class, score, box and area (`tasks.runtime.instance_arrays`).
+
+    Objects are cut where surfaces meet in a concave edge, and at class borders (`models.instances`). The score says how
+    well the depth shows the instance above the support plane (`models.instance_table.depth_scores`).
+    """
+
+    @property
+    def uses_seed(self):
+        return True
+
+    source = RegistryParameter(
+        SOURCES, "classes", "what is cut: the class map of the method, or what stands on the support plane (no class)"
+    )
+    angle = number(0.6, "change of slope (tangent) above which a concave edge divides two objects", above=0)
+    height = number(0.008, "height above the support plane, in metres, from which a pixel is an object", at_least=0)
+    certainty = number(4.0, "standard deviations of the noise of depth that an edge must have", at_least=0)
+    smallest = number(0.0006, "share of the image below which an instance is left out", at_least=0, below=1)
+
+    def requires(self):
+        stages: Stages = {
+            "dataset": self.upstream(IndexDataset),
+            "depth": self.upstream(LoadDepth, split=self.split),
+        }
+        if "labels" in SOURCES[self.source].inputs:
+            stages["labels"] = self.upstream(labels_stage(self.method), split=self.split)
+        return stages
+
+    def arrays(self, samples):
+        return instance_arrays(samples)
+
+    def count(self, sample, image, num_classes):
+        return np.array([not (image.read("area") >= 0).any()], np.int64)
+
+    def findings(self):
+        (empty,) = self.counts()
+        if empty == len(self.samples):
+            return ["no image has an instance: check the depth, or lower --SplitInstances-height"]
+        return [f"{empty} of {len(self.samples)} images have no instance"] if empty else []
+
+    def compute(self, sample, inputs):
+        from models.instance_table import depth_scores, instance_table
+        from models.instances import stands_on_plane
+        from models.standing import standing
+
+        source = SOURCES[self.source]
+        instances, classes = source.function(sample, inputs, seed=self.seed, **source.settings(self))
+        depth, valid = read_surface(inputs["depth"])
+        found = standing(depth, valid, self.seed) if valid.any() else None
+        stands = np.zeros(sample.size, bool) if found is None else stands_on_plane(found, valid, self.height)
+        scores = depth_scores(instances, stands, valid & (found is not None), self.smallest * instances.size)
+        return stored_instances(sample, instances, instance_table(instances, classes, scores))
