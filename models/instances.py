@@ -20,6 +20,7 @@ from skimage.measure import label
 from skimage.segmentation import watershed
 
 from models.instance_merging import Scene, merge_containers, merge_hidden, merge_weak
+from models.instance_table import InstanceTable, class_of_each, depth_scores, instance_table
 from models.standing import FOCAL, Standing, measured_mean, standing
 
 
@@ -147,6 +148,27 @@ def split_instances(
     if labels is None:
         result = _fill_holes(result, image, valid, scene.plane)
     return numbered(result, smallest)
+
+
+def found_instances(
+    image: np.ndarray,
+    depth: np.ndarray,
+    valid: np.ndarray,
+    labels: np.ndarray | None,
+    settings: SplitSettings = SplitSettings(),  # noqa: B008 (frozen)
+    seed: int = 0,
+) -> tuple[np.ndarray, InstanceTable]:
+    """`split_instances`, and the table of its instances, scored by `models.instance_table.depth_scores`."""
+    instances = split_instances(image, depth, valid, labels, settings, seed)
+    found = standing(depth, valid, seed) if valid.any() else None
+    if found is None:
+        stands = valid = np.zeros(depth.shape, bool)
+    else:
+        stands = stands_on_plane(found, valid, settings.height)
+    classes = np.zeros(int(instances.max()), np.int64) if labels is None else class_of_each(instances, labels)
+    return instances, instance_table(
+        instances, classes, depth_scores(instances, stands, valid, settings.smallest * depth.size)
+    )
 
 
 def stands_on_plane(found: Standing, valid: np.ndarray, height: float) -> np.ndarray:

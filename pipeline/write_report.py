@@ -12,11 +12,13 @@ from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS, labels_stage
 from tasks.runtime.numeric import whole
+from tasks.runtime.parameters import flag
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.shards import ImageInputs, open_stores
-from tasks.runtime.stage import StageTask
+from tasks.runtime.stage import Stages, StageTask
 from tasks.runtime.trained_model import HISTORY
 from tasks.runtime.training_stage import TrainingStage
+from tasks.split_instances import SplitInstances
 from tasks.train_segmenter import TrainSegmenter
 
 REPORT = "report.html"
@@ -41,6 +43,8 @@ class WriteReport(StageTask):
     images = whole(12, "number of training images shown", at_least=0)
     evaluation_images = whole(9, "number of evaluation images shown", at_least=0)
 
+    instances = flag(False, "also cut the predictions into instances (SplitInstances), and show them")
+
     def parameters(self):
         return {**super().parameters(), "profile": self.profile}  # the page shows its name
 
@@ -53,7 +57,17 @@ class WriteReport(StageTask):
             "scores": self.upstream(EvaluateMasks),
             "pseudo_labels": self.upstream(labels_stage(self.method), split=TRAIN),
             "predictions": self.upstream(labels_stage(self.method), split=EVALUATION),
+            **(
+                {"instances": self.upstream(SplitInstances, split=EVALUATION, source="classes")}
+                if self.instances
+                else {}
+            ),
         }
+
+    def _instances(self) -> Stages:
+        return (
+            {"instances": self.upstream(SplitInstances, split=EVALUATION, source="classes")} if self.instances else {}
+        )
 
     def watched(self):
         return [*super().watched(), self.required["dataset"].truth_files]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from data.errors import ImageError
@@ -17,18 +19,17 @@ from tasks.runtime.parameters import Choice, RegistryParameter
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
+if TYPE_CHECKING:
+    from models.instance_table import InstanceTable
 
-def by_classes(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, np.ndarray]:
-    """Instances of the class map of the method, and the class of each."""
-    from models.instance_table import class_of_each
 
+def by_classes(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, InstanceTable]:
+    """Instances of the class map of the method."""
     labels = inputs["labels"].read("label")
-    labels = np.where(labels == UNLABELLED, 0, labels).astype(np.int64)
-    instances = _split(sample, inputs, labels, seed, **constants)
-    return instances, class_of_each(instances, labels)
+    return _found(sample, inputs, np.where(labels == UNLABELLED, 0, labels).astype(np.int64), seed, **constants)
 
 
-def by_depth(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, np.ndarray]:
+def by_depth(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, InstanceTable]:
     """Instances of any class: what stands on the support plane.
 
     Raises
@@ -41,15 +42,16 @@ def by_depth(sample: Sample, inputs: ImageInputs, seed: int, **constants: float)
             f"{sample.image_id}: has no depth to find instances by; choose --SplitInstances-source classes, or masks "
             "from files (BaselineMasks)"
         )
-    instances = _split(sample, inputs, None, seed, **constants)
-    return instances, np.zeros(int(instances.max()), np.int64)
+    return _found(sample, inputs, None, seed, **constants)
 
 
-def _split(sample: Sample, inputs: ImageInputs, labels: np.ndarray | None, seed: int, **settings: float) -> np.ndarray:
-    from models.instances import SplitSettings, split_instances
+def _found(
+    sample: Sample, inputs: ImageInputs, labels: np.ndarray | None, seed: int, **constants: float
+) -> tuple[np.ndarray, InstanceTable]:
+    from models.instances import SplitSettings, found_instances
 
     depth, valid = read_surface(inputs["depth"])
-    return split_instances(read_image(sample.image), depth, valid, labels, SplitSettings(**settings), seed)
+    return found_instances(read_image(sample.image), depth, valid, labels, SplitSettings(**constants), seed)
 
 
 CONSTANTS = ("angle", "height", "certainty", "smallest")
@@ -58,7 +60,7 @@ SOURCES: dict[str, Choice] = {
     "classes": Choice(by_classes, CONSTANTS, inputs=("labels", "depth")),
     "depth": Choice(by_depth, CONSTANTS, inputs=("depth",)),
 }
-"""source -> function (sample, inputs, constants, seed) -> instances (H, W) from 1 without gaps, and their classes."""
+"""source -> function (sample, inputs, constants, seed) -> instances (H, W) from 1 without gaps, and their table."""
 
 
 class SplitInstances(SplitStage):
@@ -102,14 +104,6 @@ class SplitInstances(SplitStage):
         return [f"{empty} of {len(self.samples)} images have no instance"] if empty else []
 
     def compute(self, sample, inputs):
-        from models.instance_table import depth_scores, instance_table
-        from models.instances import stands_on_plane
-        from models.standing import standing
-
         source = SOURCES[self.source]
-        instances, classes = source.function(sample, inputs, seed=self.seed, **source.settings(self))
-        depth, valid = read_surface(inputs["depth"])
-        found = standing(depth, valid, self.seed) if valid.any() else None
-        stands = np.zeros(sample.size, bool) if found is None else stands_on_plane(found, valid, self.height)
-        scores = depth_scores(instances, stands, valid & (found is not None), self.smallest * instances.size)
-        return stored_instances(sample, instances, instance_table(instances, classes, scores))
+        instances, table = source.function(sample, inputs, seed=self.seed, **source.settings(self))
+        return stored_instances(sample, instances, table)

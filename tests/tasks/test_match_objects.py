@@ -24,19 +24,37 @@ from tasks.runtime.luigi_seam import forget_instances
 from tasks.split_instances import SplitInstances
 
 
-@pytest.fixture
-def root(bop_root):
-    """The tiny set, whose training frames list one object each."""
-    show_single_objects(bop_root / "train_pbr")
-    return bop_root
+@pytest.fixture(scope="module")
+def place(rendered, tmp_path_factory):
+    """The tiny set, whose training frames list one object each, and the artifacts that the tests share."""
+    folder = tmp_path_factory.mktemp("matching")
+    shutil.copytree(rendered, folder / "tiny")
+    show_single_objects(folder / "tiny/train_pbr")
+    return folder
 
 
 @pytest.fixture
-def common(in_process, root, tmp_path):
+def root(place):
+    return place / "tiny"
+
+
+def parameters_of(folder):
     return {
-        "dataset": "bop", "data_root": str(root), "artifacts": str(tmp_path / "artifacts"), "processes": 1,
+        "dataset": "bop", "data_root": str(folder / "tiny"), "artifacts": str(folder / "artifacts"), "processes": 1,
         "device": "cpu", "method": "match",
     }  # fmt: skip
+
+
+@pytest.fixture
+def common(in_process, place):
+    return parameters_of(place)
+
+
+@pytest.fixture
+def spoiled(in_process, place, tmp_path):
+    """The parameters of a copy of the set that a test may spoil."""
+    shutil.copytree(place / "tiny", tmp_path / "tiny")
+    return parameters_of(tmp_path)
 
 
 def finished(task):
@@ -74,7 +92,8 @@ def test_tags_restrict_the_classes_of_the_train_split(common):
         assert set(found.tolist()) <= {0, *sample.tags}
 
 
-def test_a_new_class_touches_only_its_own_frames(common, root):
+def test_a_new_class_touches_only_its_own_frames(spoiled, tmp_path):
+    common, root = spoiled, tmp_path / "tiny"
     new = samples_of(root).split("train")[0].tags[0]
     whole = {path: path.read_text() for path in root.glob("train_pbr/*/scene_gt.json")}
     for path, text in whole.items():  # the set before the class was there
@@ -182,9 +201,9 @@ def test_matched_objects_are_seeds(common):
         assert (found[labels > 0] > 0).all()
 
 
-def test_without_instances_in_the_truth_nothing_is_scored(common, root):
-    for path in root.glob("test/*/mask_visib/*"):
+def test_without_instances_in_the_truth_nothing_is_scored(spoiled, tmp_path):
+    for path in tmp_path.glob("tiny/test/*/mask_visib/*"):
         path.unlink()
     forget_instances()
     with pytest.raises(DatasetError, match="the evaluation split has no instances to score against"):
-        finished(EvaluateInstances(**common, instances="split", settings={"SplitInstances": {"source": "depth"}}))
+        finished(EvaluateInstances(**spoiled, instances="split", settings={"SplitInstances": {"source": "depth"}}))
