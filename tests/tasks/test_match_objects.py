@@ -1,6 +1,7 @@
 """Templates, matching, instances, scores and export on the tiny set, which has frames of a single object."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
