@@ -44,7 +44,8 @@ class RunAll(StageTask):
             log.info("%-14s %s", "published", published)
         for title in ("pseudo_labels", "predictions"):
             log.info("%-14s %s", title.replace("_", "-"), report.required[title].artifact.path)
-        log.info("model          %s", report.required["model"].artifact.path / MODEL)
+        if "model" in report.required:
+            log.info("model          %s", report.required["model"].artifact.path / MODEL)
         log.info("report         %s", report.artifact.path / REPORT)
 
 

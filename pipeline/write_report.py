@@ -10,14 +10,15 @@ from data.store.artifact import Artifact, write_bytes
 from pipeline.dag import stages
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
-from tasks.methods import METHODS
-from tasks.predict_masks import PredictMasks
+from tasks.methods import METHODS, labels_stage
 from tasks.runtime.numeric import whole
+from tasks.runtime.parameters import flag
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.shards import ImageInputs, open_stores
-from tasks.runtime.stage import StageTask
+from tasks.runtime.stage import Stages, StageTask
 from tasks.runtime.trained_model import HISTORY
 from tasks.runtime.training_stage import TrainingStage
+from tasks.split_instances import SplitInstances
 from tasks.train_segmenter import TrainSegmenter
 
 REPORT = "report.html"
@@ -42,6 +43,8 @@ class WriteReport(StageTask):
     images = whole(12, "number of training images shown", at_least=0)
     evaluation_images = whole(9, "number of evaluation images shown", at_least=0)
 
+    instances = flag(False, "also cut the predictions into instances (SplitInstances), and show them")
+
     def parameters(self):
         return {**super().parameters(), "profile": self.profile}  # the page shows its name
 
@@ -50,11 +53,21 @@ class WriteReport(StageTask):
         return {
             "dataset": self.upstream(IndexDataset),
             **{name: self.upstream(stage) for name, stage in method.stage_classes().items()},
-            "model": self.upstream(method.trainer_stage()),
+            **({"model": self.upstream(method.trainer_stage())} if method.trainer else {}),
             "scores": self.upstream(EvaluateMasks),
-            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN),
-            "predictions": self.upstream(PredictMasks, split=EVALUATION),
+            "pseudo_labels": self.upstream(labels_stage(self.method), split=TRAIN),
+            "predictions": self.upstream(labels_stage(self.method), split=EVALUATION),
+            **(
+                {"instances": self.upstream(SplitInstances, split=EVALUATION, source="classes")}
+                if self.instances
+                else {}
+            ),
         }
+
+    def _instances(self) -> Stages:
+        return (
+            {"instances": self.upstream(SplitInstances, split=EVALUATION, source="classes")} if self.instances else {}
+        )
 
     def watched(self):
         return [*super().watched(), self.required["dataset"].truth_files]
@@ -127,7 +140,7 @@ class WriteReport(StageTask):
 
     def _growing(self) -> list[dict]:
         """The grown seeds of some training images after every epoch; empty for a method without growing seeds."""
-        segmenter = self.required["model"]
+        segmenter = self.required.get("model")
         if not isinstance(segmenter, TrainSegmenter):
             return []
         from pipeline.report.colours import data_uri

@@ -15,7 +15,7 @@ from data.files.label_export import class_masks, coco_content, exported_png
 from data.sample import Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
-from tasks.predict_masks import PredictMasks
+from tasks.methods import labels_stage
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.stage import StageTask
 
@@ -30,7 +30,10 @@ class ExportLabels(OfSplit, StageTask):
     formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
 
     def requires(self):
-        return {"dataset": self.upstream(IndexDataset), "labels": self.upstream(PredictMasks, split=self.split)}
+        return {
+            "dataset": self.upstream(IndexDataset),
+            "labels": self.upstream(labels_stage(self.method), split=self.split),
+        }
 
     def work(self) -> int:
         for name in self.formats:

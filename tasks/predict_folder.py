@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -15,11 +16,13 @@ import luigi
 import numpy as np
 from PIL import Image
 
-from data.errors import SettingError
+from data.depth.cleaning import clean_depth
+from data.errors import ImageError, SettingError
 from data.files.facts import changed, stamp_of
 from data.files.fingerprint import hash_file
-from data.files.images import read_image
+from data.files.images import read_depth_image, read_image
 from data.files.label_export import exported_png, voc_palette
+from data.files.labels import label_png
 from data.files.pixels import IMAGE_SUFFIXES
 from data.store.artifact import write_bytes, write_json
 from tasks.runtime.numeric import require_legal, scales_parameter
@@ -27,11 +30,15 @@ from tasks.runtime.parameters import flag
 from tasks.runtime.progress import track
 from tasks.runtime.resource_errors import resource_errors_told
 from tasks.runtime.trained_model import TrainedArtifact
+from tasks.split_instances import CONSTANTS, SplitInstances
 
 log = logging.getLogger("depthseed")
 
 RECORD = "predictions.json"
 """File beside the label maps: hash of the model, settings, class names, and hashes of the images and label maps."""
+
+MILLIMETRE = 0.001
+"""Metres per count of the depth maps."""
 
 SECONDS_PER_RECORD = 30.0
 """How often the record is written. If a run is killed, what it made since then is made again."""
@@ -43,6 +50,9 @@ class PredictFolder(luigi.Task):
     Two images whose names differ only in the ending, a.jpg and a.png, give a.jpg.png and a.png.png. The file
     `RECORD` says by which model and settings each label map was made, and from which image. A second run predicts only
     what is missing or was made otherwise.
+
+    With `depth`, the label map is cut into instances (`models.instances`), with the settings of SplitInstances. They go
+    into ``<name>_instances.png`` (16 bits, 0 = none) and ``<name>_instances.json`` (class, score, box, area of each).
 
     Raises
     ------
@@ -57,6 +67,9 @@ class PredictFolder(luigi.Task):
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
     scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
+    depth: Any = luigi.Parameter(
+        default="", description="folder of depth maps <name>.png (16 bits, millimetres): write instances, too"
+    )
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if it is available, else cpu")
 
     @classmethod
@@ -92,7 +105,18 @@ class PredictFolder(luigi.Task):
     @property
     def _settings(self) -> dict[str, object]:
         """What the label maps depend on, besides the images."""
-        return {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip}
+        found = {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip}
+        if self.depth:
+            found["instances"] = dataclasses.asdict(self._split_settings())
+        return found
+
+    @staticmethod
+    def _split_settings():
+        """The settings of SplitInstances, as they are set for that stage."""
+        from models.instances import SplitSettings
+
+        stage = SplitInstances()
+        return SplitSettings(**{name: getattr(stage, name) for name in CONSTANTS})
 
     def _recorded(self) -> dict[str, list[str]]:
         """Name of each label map that was made with the same settings -> hashes of its image and of itself."""
@@ -107,8 +131,17 @@ class PredictFolder(luigi.Task):
         return [path for path in self._names if recorded.get(self._target(path).name, []) != self._hashes(path)]
 
     def _hashes(self, image: Path) -> list[str] | None:
+        needed = [image, self._target(image)]
+        if self.depth:
+            needed += [self._depth_of(image), *self._instance_files(image)]
+        return [hash_file(path) for path in needed] if all(path.is_file() for path in needed) else None
+
+    def _depth_of(self, image: Path) -> Path:
+        return Path(self.depth) / f"{image.stem}.png"
+
+    def _instance_files(self, image: Path) -> list[Path]:
         target = self._target(image)
-        return [hash_file(image), hash_file(target)] if target.is_file() else None
+        return [target.with_name(f"{target.stem}_instances{ending}") for ending in (".png", ".json")]
 
     def _target(self, image: Path) -> Path:
         return Path(self.output) / f"{self._names[image]}.png"
@@ -135,6 +168,8 @@ class PredictFolder(luigi.Task):
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
             write_bytes(target, exported_png(labels, len(model.class_names) - 1))
+            if self.depth:
+                self._write_instances(path, image, labels)
             found = cast(list[str], self._hashes(path))
             if found[0] != before:
                 raise changed(path)
@@ -145,6 +180,26 @@ class PredictFolder(luigi.Task):
         self._write_record(recorded, model.class_names)
         log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
         log.info("PredictFolder: wrote %s", self.output)
+
+    def _write_instances(self, path: Path, image: np.ndarray, labels: np.ndarray) -> None:
+        from models.instances import found_instances
+
+        depth_file = self._depth_of(path)
+        raw = read_depth_image(depth_file, path.name, MILLIMETRE)
+        if raw.shape != labels.shape:
+            raise ImageError(
+                f"{depth_file}: depth has shape {raw.shape}, but {path.name} has {labels.shape}; register depth to the "
+                "image first"
+            )
+        try:
+            depth, valid = clean_depth(raw)
+        except ValueError as error:
+            raise ImageError(f"{depth_file}: {error}; it must hold millimetres") from error
+        instances, table = found_instances(image, depth, valid, labels.astype(np.int64), self._split_settings())
+        numbers, listed = self._instance_files(path)
+        write_bytes(numbers, label_png(instances.astype(np.uint16)))
+        rows = zip(*(values.tolist() for values in table), strict=True)
+        write_json(listed, [dict(zip(("class", "score", "box", "area"), row, strict=True)) for row in rows])
 
     def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
         content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}

@@ -21,7 +21,9 @@ from pipeline.dag import stages
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.estimate_depth import EstimateDepth
+from tasks.evaluate_instances import EvaluateInstances
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.export_instances import ExportInstances
 from tasks.export_labels import ExportLabels
 from tasks.export_model import ExportModel
 from tasks.extract_cams import ExtractCams
@@ -30,17 +32,19 @@ from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
+from tasks.match_objects import MatchObjects
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.parameters import registries_of
 from tasks.runtime.stage import StageTask
+from tasks.split_instances import SplitInstances
 from tasks.train_by_masking import TrainByMasking
 from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate"}
+ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate", "proposals", "instances"}
 """What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 
@@ -199,7 +203,8 @@ def check(in_process, watch, variants, folder, tmp_path, monkeypatch):
 
 STAGES = [
     IndexDataset, TrainClassifier, ExtractCams, ExtractKeys, DiscoverSuperpixels, GenerateSeeds, RefineSaliency,
-    TrainSegmenter, TrainByMasking, TrainCoarse, ExportLabels, EvaluateMasks,
+    TrainSegmenter, TrainByMasking, TrainCoarse, ExportLabels, EvaluateMasks, SplitInstances, MatchObjects,
+    EvaluateInstances, ExportInstances,
 ]  # fmt: skip
 
 
@@ -209,7 +214,7 @@ def test_what_matters_is_what_is_read(check, stage):
 
 
 def test_what_matters_is_what_is_read_by_predictions_of_every_method(check):
-    check(PredictMasks, keep=lambda base: True)
+    check(PredictMasks, keep=lambda base: base.get("method") != "match")  # which has no network
 
 
 def test_what_matters_is_what_depth_reads(check):
