@@ -28,8 +28,11 @@ FACTOR = 4
 EDGE_FACTOR = 2.5
 """Second differences above this multiple of their noise are depth edges."""
 
-LEAST_EDGE = 0.004
-"""Smallest second difference of inverse depth that is an edge, in 1/m: 4 mm at 1 m, 0.4 mm at 0.3 m."""
+LEAST_EDGE = 0.006
+"""Smallest step in depth that is an edge, in metres. Below it there is the curvature of round objects, too."""
+
+SMALLEST_NUMBER = 1e-6
+"""Of 1/m; where nothing is measured, the threshold would be 0."""
 
 ON_PLANE, ABOVE_PLANE = 2.5, 4.0
 """How far a cell of the support plane may be from it, and from where on a cell stands above it, in units of the noise
@@ -198,8 +201,8 @@ def segments_of(
         Measured pixels.
     edge_factor : float
         A cell is a depth edge if its second difference is this multiple of the noise.
-    least_edge : float
-        Smallest second difference of a depth edge, in 1/m.
+    least_edge : float, metres
+        Smallest step along the line of sight that is a depth edge.
     with_plane, with_holes : bool
         Use the support plane; regions without depth are segments.
 
@@ -212,7 +215,9 @@ def segments_of(
         return np.zeros(valid.shape, np.int64)
     cells = surface_cells(depth, valid)
     above = above_plane(cells) if with_plane else None
-    parts = depth_segments(cells.curvature, np.maximum(edge_factor * cells.noise, least_edge), above)
+    least = least_edge * np.square(cells.inverse)  # a step at the distance z changes inverse depth by step / z^2
+    threshold = np.maximum(np.maximum(edge_factor * cells.noise, least), SMALLEST_NUMBER)
+    parts = depth_segments(cells.curvature, threshold, above)
     whole = parts.repeat(FACTOR, 0).repeat(FACTOR, 1)[: valid.shape[0], : valid.shape[1]]
     segments = refine_segments(whole, image, depth, band=FACTOR + 1)
     if with_holes:

@@ -168,7 +168,7 @@ class DiscoverSuperpixels(SplitStage):
         depth_weight=nonzero,
     )
     least_edge = only(
-        number(0.004, "smallest depth edge that separates surfaces, a second difference in 1/m", above=0),
+        number(0.006, "smallest step in depth that separates surfaces, in metres", above=0),
         depth_weight=nonzero,
     )
     plane = only(flag(True, "what stands above the support plane is a surface of its own"), depth_weight=nonzero)
