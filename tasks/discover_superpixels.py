@@ -132,13 +132,13 @@ class DiscoverSuperpixels(SplitStage):
     of each pixel (uint16, from 0) and the number of superpixels of each image.
     """
 
-    version = 3
+    version = 4
 
     tau = number(0.5, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
         ("lowest", "highest", "ncut"),
         "lowest",
-        "cell or patch with which a superpixel begins: lowest or highest degree, or by a normalised cut",
+        "how a superpixel is found: from a seed of lowest or highest degree; ncut: by a normalised cut (slow)",
     )
     centre = flag(True, "subtract the mean key of the image; needed for keys of a CNN")
     units = RegistryParameter(
