@@ -121,7 +121,8 @@ PROFILES: dict[str, Profile] = {
     "voc-masking": Profile(
         {
             "TrainClassifier": {
-                **KIM_CLASSIFIER, "backbone": "vgg16", "head": "dilated", "crop_size": 321, "epochs": 50,
+                **KIM_CLASSIFIER, "backbone": "vgg16", "head": "dilated", "block_width": 1024, "crop_size": 321,
+                "epochs": 50,
             },
             "ExtractCams": {"scales": (0.5, 0.75, 1.0), "fusion": "max", "flip": False},
             "LoadSaliency": {"source": "files"},
