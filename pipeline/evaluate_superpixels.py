@@ -42,6 +42,8 @@ COLUMNS = {
     "asa": "ASA",
     "br": "BR",
     "bp": "BP",
+    "border_recall": "border recall within 2 px",
+    "border_precision": "border precision within 2 px",
     "best_miou": "best mIoU",
     "best_foreground_iou": "best foreground IoU",
 }
@@ -60,11 +62,11 @@ def others_than_slic(kinds) -> bool:
 class EvaluateSuperpixels(StageTask):
     """Writes scores of superpixels as CSV, Markdown and plot.
 
-    They are UE, ASA, BR and BP (S. Kim, SNU 2022, eqs. 3.9 to 3.12), and the mIoU and the foreground IoU of the best
-    label map in which each superpixel has one class.
+    They are UE, ASA, BR and BP (S. Kim, SNU 2022, eqs. 3.9 to 3.12), border recall and precision (our form of BR and
+    BP), and the mIoU and the foreground IoU of the best label map in which each superpixel has one class.
     """
 
-    version = 2
+    version = 3
     artifact_type = Artifact
 
     split = luigi.ChoiceParameter(

@@ -47,11 +47,12 @@ def test_each_split_has_its_own_artifacts(common):
 
 
 def test_a_row_of_the_table():
-    counts = np.array([100, 10, 90, 20, 15, 40, 10, 8])
+    counts = np.array([100, 10, 90, 20, 15, 40, 10, 30, 24, 60, 18, 8])
     row = summary(counts, np.array([[60, 4, 0], [6, 30, 0]]), images=2)
     assert row["superpixels"] == 4
     assert row["ue"] == 0.1
     assert row["asa"] == 0.9
+    assert (row["br"], row["bp"], row["border_recall"], row["border_precision"]) == (0.75, 0.25, 0.8, 0.3)
     assert row["best_foreground_iou"] == 30 / 40
     assert "| slic | 25 requested | 4.0 | 0.100 | 0.900 |" in markdown({("slic", "25 requested"): row})
 
