@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -112,3 +114,30 @@ def test_images_of_a_batch_do_not_touch_each_other():
     assert both[1].tolist() == reference(hard, 0.3)
     mixed = torch.randn(4, 50, 5, generator=generator)
     assert [row.tolist() for row in discover_superpixels(mixed)] == [reference(image, 0.3) for image in mixed]
+
+
+@pytest.mark.parametrize("rule", ["lowest", "highest"])
+@pytest.mark.parametrize("tau", [0.0, 0.3, 0.5, 2**-0.5, 0.9])
+def test_lemma_1_within_a_superpixel(tau, rule):
+    """All pairs of a superpixel have a cosine above 2 tau^2 - 1 (S. Kim, SNU 2022, lemma 1), before any refinement."""
+    pairs = 0
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        centres = torch.randn(5, 3 + seed, generator=generator)
+        features = centres[torch.arange(60) % 5] + 0.5 * torch.randn(60, 3 + seed, generator=generator)
+        unit = torch.nn.functional.normalize(features.double(), dim=1)
+        for number in (labels := discover_superpixels(features[None], tau, rule)[0]).unique():
+            members = unit[labels == number]
+            assert float((members @ members.T).min()) > 2 * tau**2 - 1 - 1e-6
+            pairs += len(members) * (len(members) - 1)
+    assert pairs > 500
+
+
+def test_the_bound_of_lemma_1_is_reached():
+    """Two vectors just inside the cone of the seed, on opposite sides: no larger bound holds."""
+    tau = 0.6
+    angle = math.acos(tau) - 1e-3
+    seed, left, right = ([math.cos(a), math.sin(a)] for a in (0.0, angle, -angle))
+    cosine = left[0] * right[0] + left[1] * right[1]
+    assert discover_superpixels(torch.tensor([[seed, left, right]]), tau, "highest").tolist() == [[0, 0, 0]]
+    assert 0 < cosine - (2 * tau**2 - 1) < 0.01
