@@ -7,8 +7,8 @@ import logging
 import luigi
 
 from pipeline.dag import stages
+from pipeline.published import published_lines
 from pipeline.write_report import REPORT, WriteReport
-from tasks.presets import PROFILES
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import MODEL
@@ -40,8 +40,8 @@ class RunAll(StageTask):
         for stage in stages(report):
             for line in warnings_of(stage.artifact):
                 log.warning("%-14s %s: %s", "WARNING", stage.label, line)
-        if published := PROFILES[self.profile].published:
-            log.info("%-14s %s", "published", published)
+        for line in published_lines(report):
+            log.info("%-14s %s", "paper", line)
         for title in ("pseudo_labels", "predictions"):
             log.info("%-14s %s", title.replace("_", "-"), report.required[title].artifact.path)
         log.info("model          %s", report.required["model"].artifact.path / MODEL)
