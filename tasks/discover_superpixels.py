@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.errors import ImageError
+from data.errors import ImageError, SettingError
 from data.files.images import read_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
@@ -107,6 +107,31 @@ def plain_slic(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
     return slic(read_image(sample.image), cells, start_label=0)
 
 
+def from_opencv(method: str, sample: Sample, **size: int) -> np.ndarray:
+    """Superpixels of OpenCV, (H, W) integer from 0; SettingError if OpenCV is not installed."""
+    from models import opencv_superpixels
+
+    try:
+        return getattr(opencv_superpixels, method)(read_image(sample.image), **size)
+    except ImportError as error:
+        raise SettingError(f"{error}; use: pip install 'depthseed[opencv]'") from error
+
+
+def opencv_slic(sample: Sample, inputs: ImageInputs, region_size: int) -> np.ndarray:
+    """SLIC superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0."""
+    return from_opencv("opencv_slic", sample, region_size=region_size)
+
+
+def opencv_lsc(sample: Sample, inputs: ImageInputs, region_size: int) -> np.ndarray:
+    """LSC superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0."""
+    return from_opencv("opencv_lsc", sample, region_size=region_size)
+
+
+def opencv_seeds(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
+    """SEEDS superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0; `cells` are requested."""
+    return from_opencv("opencv_seeds", sample, count=cells)
+
+
 def _patches(inputs: ImageInputs) -> np.ndarray:
     """Keys of one image, (h, w, D) float32, one per patch."""
     rows, columns = inputs["keys"].read("grid")
@@ -121,6 +146,9 @@ UNITS: dict[str, Choice] = {
     ),
     "patches": Choice(from_patches, ("tau", "seed_rule", "centre", "refinement", "crf"), inputs=("keys",)),
     "slic": Choice(plain_slic, ("cells",)),
+    "opencv_slic": Choice(opencv_slic, ("region_size",)),
+    "opencv_lsc": Choice(opencv_lsc, ("region_size",)),
+    "opencv_seeds": Choice(opencv_seeds, ("cells",)),
 }
 """units -> function (sample, inputs, parameters) -> superpixel of each pixel of the image, (H, W) integer from 0."""
 
@@ -144,7 +172,8 @@ class DiscoverSuperpixels(SplitStage):
     units = RegistryParameter(
         UNITS,
         "cells",
-        "what superpixels are made of: cells with borders at colour and depth edges, or patches; slic: plain SLIC",
+        "what superpixels are made of: cells with borders at colour and depth edges, or patches; the others are plain "
+        "superpixels for comparison",
     )
     depth_weight = number(0.3, "share of depth in the affinity, 0 = no depth", at_least=0, at_most=1)
     edge_threshold = only(
@@ -152,6 +181,7 @@ class DiscoverSuperpixels(SplitStage):
         depth_weight=nonzero,
     )
     cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
+    region_size = whole(80, "average side of a superpixel in pixels", at_least=4, at_most=1000)
     refinement = one_of(("crf", "nearest"), "crf", "refinement from patches to pixels")
     crf = only(one_of(CRF_PRESETS, "irn", "preset of CRF constants"), refinement="crf")
 
