@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,12 +35,12 @@ def opencv_slic(image: np.ndarray, region_size: int) -> np.ndarray:
     ImportError
         If OpenCV with its contrib modules is not installed.
     """
-    return _labels(_ximgproc().createSuperpixelSLIC(_bgr(image), region_size=region_size))
+    return _by_size("createSuperpixelSLIC", image, region_size)
 
 
 def opencv_lsc(image: np.ndarray, region_size: int) -> np.ndarray:
     """LSC superpixels (Li and Chen, CVPR 2015); parameters, result and errors as of `opencv_slic`."""
-    return _labels(_ximgproc().createSuperpixelLSC(_bgr(image), region_size=region_size))
+    return _by_size("createSuperpixelLSC", image, region_size)
 
 
 def opencv_seeds(image: np.ndarray, count: int) -> np.ndarray:
@@ -62,18 +64,27 @@ def opencv_seeds(image: np.ndarray, count: int) -> np.ndarray:
         If OpenCV with its contrib modules is not installed.
     """
     height, width = image.shape[:2]
-    superpixels = _ximgproc().createSuperpixelSEEDS(width, height, 3, count, SEEDS_LEVELS)
-    superpixels.iterate(_bgr(image), ITERATIONS)
-    return _numbered(superpixels.getLabels())
+    with _ximgproc() as module:
+        superpixels = module.createSuperpixelSEEDS(width, height, 3, count, SEEDS_LEVELS)
+        superpixels.iterate(_bgr(image), ITERATIONS)
+        return _numbered(superpixels.getLabels())
 
 
-def _ximgproc() -> Any:
+@contextmanager
+def _ximgproc() -> Iterator[Any]:
+    """OpenCV's module of superpixels, on one thread: LSC adds up in the order in which its threads end."""
     try:
         import cv2
 
-        return cv2.ximgproc
+        module = cv2.ximgproc
     except (ImportError, AttributeError) as error:  # OpenCV without contrib has no ximgproc
         raise ImportError("OpenCV's contrib modules are not installed") from error
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield module
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:
@@ -81,9 +92,11 @@ def _bgr(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[..., ::-1])
 
 
-def _labels(superpixels: Any) -> np.ndarray:
-    superpixels.iterate(ITERATIONS)
-    return _numbered(superpixels.getLabels())
+def _by_size(create: str, image: np.ndarray, region_size: int) -> np.ndarray:
+    with _ximgproc() as module:
+        superpixels = getattr(module, create)(_bgr(image), region_size=region_size)
+        superpixels.iterate(ITERATIONS)
+        return _numbered(superpixels.getLabels())
 
 
 def _numbered(labels: np.ndarray) -> np.ndarray:

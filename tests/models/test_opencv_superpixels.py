@@ -25,7 +25,7 @@ def test_superpixels_are_numbered_without_gaps_and_follow_colours(image, functio
     squares = np.kron(np.arange(6).reshape(2, 3), np.ones((32, 32), int))
     pure = sum(np.bincount(squares[labels == k]).max() for k in range(labels.max() + 1)) / labels.size
     assert pure > 0.9
-    assert np.array_equal(labels, function(image, number))
+    assert all(np.array_equal(labels, function(image, number)) for _ in range(20))  # its threads add up in any order
 
 
 def test_the_channels_are_those_of_opencv(monkeypatch, image):
