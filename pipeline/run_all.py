@@ -35,6 +35,8 @@ class RunAll(StageTask):
         """Log the last lines of a run: the scores, and the paths of the results."""
         report = self.required["report"]
         scores = report.required["scores"].read()
+        if tags := report.tag_scores():
+            log.info("%-14s mAP %.1f %%, F1 %.1f %% on evaluation tags", "classifier", tags["map"], tags["f1_micro"])
         for name, score in scores.items():
             log.info("%-14s %s", name, f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score")
         for stage in stages(report):

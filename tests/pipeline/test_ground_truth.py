@@ -20,7 +20,7 @@ def test_pseudo_labels_and_model_do_not_change_when_the_masks_are_gone(here, fin
     result = here.luigi("EvaluateMasks", "--processes", 1)
     assert result.returncode == 0, result.stderr
     assert learned(here) == learned(finished_once)
-    assert len({name.split("/")[1] for name in learned(here)}) == 9
+    assert len({name.split("/")[1] for name in learned(here)}) == 10
     scores = here.scores()
     assert set(scores.values()) == {None}
 
