@@ -231,7 +231,7 @@ class IndexDataset(StageTask):
     def read_with_truth(self) -> DatasetIndex:
         """Same as `open`, with the ground truth that the data set lists now. Only a few stages may call it.
 
-        They are those that compute scores or pictures, and CoarsenMasks. All others must not see the ground truth.
+        They are those that compute scores or pictures, CoarsenMasks and RefineSaliency. All others must not see it.
         """
         dataset = self.open()
         return dataclasses.replace(dataset, samples=dataset.samples.with_truth_of(self.scanned.samples))
