@@ -22,8 +22,11 @@ from data.files.images import read_image
 from data.files.label_export import exported_png, voc_palette
 from data.files.pixels import IMAGE_SUFFIXES
 from data.store.artifact import write_bytes, write_json
+from models.crf_constants import CRF_PRESETS, installed_engine
+from tasks.predict_masks import likely_classes
+from tasks.runtime.devices import has_gpu
 from tasks.runtime.numeric import require_legal, scales_parameter
-from tasks.runtime.parameters import flag
+from tasks.runtime.parameters import flag, one_of
 from tasks.runtime.progress import track
 from tasks.runtime.resource_errors import resource_errors_told
 from tasks.runtime.trained_model import TrainedArtifact
@@ -55,6 +58,7 @@ class PredictFolder(luigi.Task):
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
     scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
+    crf = one_of(("none", *CRF_PRESETS), "none", "preset of CRF constants, none = no CRF; it takes about as long")
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if it is available, else cpu")
 
     @classmethod
@@ -88,7 +92,7 @@ class PredictFolder(luigi.Task):
     @property
     def _settings(self) -> dict[str, object]:
         """What the label maps depend on, besides the images."""
-        return {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip}
+        return {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip, "crf": self.crf}
 
     def _recorded(self) -> dict[str, list[str]]:
         """Name of each label map that was made with the same settings -> hashes of its image and of itself."""
@@ -126,8 +130,8 @@ class PredictFolder(luigi.Task):
             before, image = hash_file(path), read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
-                likeliest = model.network.predict(seen, self.scales, self.flip)[0].argmax(0)
-            labels, target = likeliest.cpu().numpy().astype(np.uint16), self._target(path)
+                probabilities = model.network.predict(seen, self.scales, self.flip)[0]
+            labels, target = self._labels(image, probabilities), self._target(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
             write_bytes(target, exported_png(labels, len(model.class_names) - 1))
@@ -141,6 +145,19 @@ class PredictFolder(luigi.Task):
         self._write_record(recorded, model.class_names)
         log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
         log.info("PredictFolder: wrote %s", self.output)
+
+    def _labels(self, image: np.ndarray, probabilities: Any) -> np.ndarray:
+        """Label map (H, W) uint16 of an image from the probabilities (K+1, H, W) of the network, by CRF if it is on."""
+        if self.crf == "none":
+            return probabilities.argmax(0).cpu().numpy().astype(np.uint16)
+        from models.crf import crf_from_probabilities
+
+        classes = likely_classes(probabilities)
+        engine = "torch" if has_gpu(self.device) else installed_engine()
+        values = probabilities[classes].float().cpu().numpy()
+        device = str(probabilities.device) if engine == "torch" else "cpu"
+        refined = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], engine, device)
+        return classes.cpu().numpy()[refined.argmax(0)].astype(np.uint16)
 
     def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
         content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}

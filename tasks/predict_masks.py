@@ -51,6 +51,19 @@ def used(crf: str) -> bool:
     return crf != "none"
 
 
+def likely_classes(probabilities):
+    """Numbers of the classes that an image may have, (L,) int64: the background, and all that are not `UNLIKELY`.
+
+    Parameters
+    ----------
+    probabilities : Tensor, (K+1, H, W)
+    """
+    likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
+    likely[0] = True
+    likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
+    return likely.nonzero()[:, 0]
+
+
 class PredictMasks(SplitStage):
     """Label maps: probabilities over scales and mirror images, dense CRF, argmax.
 
@@ -189,12 +202,7 @@ class PredictMasks(SplitStage):
         """Numbers of the possible classes: background and tags (train), or classes with a probability (evaluation)."""
         import torch
 
-        if self.split == TRAIN:
-            return torch.tensor([0, *sample.tags])
-        likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
-        likely[0] = True
-        likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
-        return likely.nonzero()[:, 0]
+        return torch.tensor([0, *sample.tags]) if self.split == TRAIN else likely_classes(probabilities)
 
     def count(self, sample, image, num_classes):
         return class_pixels(image.read("label"), num_classes)

@@ -88,3 +88,21 @@ def test_the_overlay_has_a_colour_for_every_class_but_0():
     found = _overlay(image, np.array([[0, 44, 255, 256, 1203]], np.uint16))[0].tolist()
     assert found[0] == [100] * 3
     assert len({tuple(colour) for colour in found}) == 5
+
+
+def test_a_crf_moves_borders_to_edges_of_colour_and_keeps_class_numbers(images, model):
+    """The network is unsure in a column that has the colour of the right side, whose class is 7."""
+    torch = pytest.importorskip("torch")
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[:, 14:] = 220
+    probabilities = torch.full((9, 20, 30), 0.001)
+    probabilities[0, :, :16], probabilities[7, :, 16:] = 0.95, 0.95
+    probabilities[0, :, 14:16], probabilities[7, :, 14:16] = 0.52, 0.47
+    plain = PredictFolder(model=model[0], images=str(images), device="cpu")
+    assert (plain._labels(image, probabilities)[:, 14:16] == 0).all()
+    refined = PredictFolder(model=model[0], images=str(images), device="cpu", crf="default")
+    found = refined._labels(image, probabilities)
+    assert found.dtype == np.uint16
+    assert (found[:, :14] == 0).all()
+    assert (found[:, 14:] == 7).all()
+    assert refined._settings != plain._settings
