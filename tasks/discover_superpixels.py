@@ -16,6 +16,7 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import Choice, RegistryParameter, flag, nonzero, one_of, only
+from tasks.runtime.resizing import SIDES, nearest_at_size, resize_to_parameter, resized_picture, resized_size
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -65,7 +66,15 @@ def from_cells(
 
 
 def from_patches(
-    sample: Sample, inputs: ImageInputs, tau: float, seed_rule: str, centre: bool, refinement: str, crf: str
+    sample: Sample,
+    inputs: ImageInputs,
+    tau: float,
+    seed_rule: str,
+    centre: bool,
+    refinement: str,
+    crf: str,
+    resize_side: str,
+    resize_to: int,
 ) -> np.ndarray:
     """Superpixels that are groups of patches (S. Kim, SNU 2022, eq. 3.1), refined to pixels by a dense CRF.
 
@@ -74,7 +83,7 @@ def from_patches(
     sample : Sample
     inputs : ImageInputs
         ``keys``.
-    tau, seed_rule, centre, refinement, crf
+    tau, seed_rule, centre, refinement, crf, resize_side, resize_to
         The parameters of `DiscoverSuperpixels`.
 
     Returns
@@ -95,8 +104,11 @@ def from_patches(
     pixels = superpixels_at_pixels(labels.view(rows, columns), sample.size)
     if refinement == "crf":
         count = int(pixels.max()) + 1
-        coarse, engine = pixels.numpy(), installed_engine()
-        pixels = torch.from_numpy(crf_from_labels(read_image(sample.image), coarse, count, CRF_PRESETS[crf], engine))
+        seen, engine = resized_size(sample.size, resize_side, resize_to), installed_engine()
+        coarse = superpixels_at_pixels(labels.view(rows, columns), seen).numpy()
+        image = resized_picture(read_image(sample.image), seen)
+        refined = crf_from_labels(image, coarse, count, CRF_PRESETS[crf], engine)
+        pixels = torch.from_numpy(nearest_at_size(refined, sample.size).astype(np.int64))
     return renumber(pixels).numpy()
 
 
@@ -144,7 +156,11 @@ UNITS: dict[str, Choice] = {
         ("tau", "seed_rule", "centre", "depth_weight", "edge_threshold", "cells"),
         inputs=("keys", "depth"),
     ),
-    "patches": Choice(from_patches, ("tau", "seed_rule", "centre", "refinement", "crf"), inputs=("keys",)),
+    "patches": Choice(
+        from_patches,
+        ("tau", "seed_rule", "centre", "refinement", "crf", "resize_side", "resize_to"),
+        inputs=("keys",),
+    ),
     "slic": Choice(plain_slic, ("cells",)),
     "opencv_slic": Choice(opencv_slic, ("region_size",)),
     "opencv_lsc": Choice(opencv_lsc, ("region_size",)),
@@ -184,6 +200,10 @@ class DiscoverSuperpixels(SplitStage):
     region_size = whole(80, "average side of a superpixel in pixels", at_least=4, at_most=1000)
     refinement = one_of(("crf", "nearest"), "crf", "refinement from patches to pixels")
     crf = only(one_of(CRF_PRESETS, "irn", "preset of CRF constants"), refinement="crf")
+    resize_side = only(
+        one_of(SIDES, "none", "side of the image that is brought to a length before the CRF sees it"), refinement="crf"
+    )
+    resize_to = resize_to_parameter()
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
@@ -204,7 +224,9 @@ class DiscoverSuperpixels(SplitStage):
         from models.crf import crf_scale
 
         count = int(image.read("count"))
-        return np.array([count == 1, crf_scale(sample.size, count) < 1], np.int64)
+        by_crf = self.units == "patches" and self.refinement == "crf"
+        seen = resized_size(sample.size, self.resize_side, self.resize_to) if by_crf else sample.size
+        return np.array([count == 1, crf_scale(seen, count) < 1], np.int64)
 
     def findings(self):
         alone, large = self.counts() if self.samples else (0, 0)

@@ -12,10 +12,11 @@ from tasks.runtime.backbone_names import is_cnn, is_network
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.numeric import scale_parameter, whole
 from tasks.runtime.parameters import only
+from tasks.runtime.resizing import ResizesImages
 from tasks.runtime.weight_files import weights_identity
 
 
-class ExtractKeys(SplitStage):
+class ExtractKeys(ResizesImages, SplitStage):
     """Keys of the last attention block of a ViT, features of a stage of a CNN, or colours.
 
     The artifact holds the keys (float16, patch rows x patch columns x channels) and the number of patch rows and
@@ -114,6 +115,7 @@ class ExtractKeys(SplitStage):
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image of `size`."""
-        scale = limited_scale(size, self.image_scale)
-        height, width = (max(1, round(side * scale)) for side in size)
+        seen = self.seen_size(size)
+        scale = limited_scale(seen, self.image_scale)
+        height, width = (max(1, round(side * scale)) for side in seen)
         return height, width

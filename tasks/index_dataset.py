@@ -77,6 +77,10 @@ class IndexDataset(StageTask):
             return Path(self.artifacts) / self.dataset / "data"
         raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
 
+    def folders(self) -> dict[str, str]:
+        """Split -> the folder, list or folds that it is read from; empty for a set whose table names the splits."""
+        return self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
+
     @property
     def is_rendered(self) -> bool:
         """True if this stage renders the data set."""
@@ -105,7 +109,7 @@ class IndexDataset(StageTask):
             raise DatasetError(
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
             )
-        splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
+        splits = self.folders()
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))

@@ -28,6 +28,14 @@ from tasks.runtime.devices import has_gpu
 from tasks.runtime.numeric import require_legal, scales_parameter
 from tasks.runtime.parameters import flag, one_of
 from tasks.runtime.progress import track
+from tasks.runtime.resizing import (
+    at_size,
+    resize_side_parameter,
+    resize_to_parameter,
+    resized,
+    resized_picture,
+    resized_size,
+)
 from tasks.runtime.resource_errors import resource_errors_told
 from tasks.runtime.trained_model import TrainedArtifact
 
@@ -58,6 +66,8 @@ class PredictFolder(luigi.Task):
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
     scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
+    resize_side = resize_side_parameter()
+    resize_to = resize_to_parameter()
     crf = one_of(("none", *CRF_PRESETS), "none", "preset of CRF constants, none = no CRF; it takes about as long")
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if it is available, else cpu")
 
@@ -92,7 +102,9 @@ class PredictFolder(luigi.Task):
     @property
     def _settings(self) -> dict[str, object]:
         """What the label maps depend on, besides the images."""
-        return {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip, "crf": self.crf}
+        size = {} if self.resize_side == "none" else {"side": self.resize_side, "length": self.resize_to}
+        settings = {"scales": list(self.scales), "flip": self.flip, "crf": self.crf}
+        return {"model": self._model.digest(), **settings, **size}
 
     def _recorded(self) -> dict[str, list[str]]:
         """Name of each label map that was made with the same settings -> hashes of its image and of itself."""
@@ -130,6 +142,7 @@ class PredictFolder(luigi.Task):
             before, image = hash_file(path), read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
+                seen = resized(seen, resized_size(image.shape[:2], self.resize_side, self.resize_to))
                 probabilities = model.network.predict(seen, self.scales, self.flip)[0]
             labels, target = self._labels(image, probabilities), self._target(path)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,17 +160,21 @@ class PredictFolder(luigi.Task):
         log.info("PredictFolder: wrote %s", self.output)
 
     def _labels(self, image: np.ndarray, probabilities: Any) -> np.ndarray:
-        """Label map (H, W) uint16 of an image from the probabilities (K+1, H, W) of the network, by CRF if it is on."""
-        if self.crf == "none":
+        """Label map (H, W) uint16 of an image from the probabilities (K+1, h, w) of the network, by CRF if it is on."""
+        if self.crf == "none" and probabilities.shape[-2:] == image.shape[:2]:
             return probabilities.argmax(0).cpu().numpy().astype(np.uint16)
-        from models.crf import crf_from_probabilities
-
         classes = likely_classes(probabilities)
-        engine = "torch" if has_gpu(self.device) else installed_engine()
         values = probabilities[classes].float().cpu().numpy()
-        device = str(probabilities.device) if engine == "torch" else "cpu"
-        refined = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], engine, device)
-        return classes.cpu().numpy()[refined.argmax(0)].astype(np.uint16)
+        if self.crf != "none":
+            from models.crf import crf_from_probabilities
+
+            engine = "torch" if has_gpu(self.device) else installed_engine()
+            device = str(probabilities.device) if engine == "torch" else "cpu"
+            seen = resized_picture(image, values.shape[-2:])
+            values = crf_from_probabilities(seen, values, CRF_PRESETS[self.crf], engine, device)
+        if values.shape[-2:] != image.shape[:2]:
+            values = at_size(values, image.shape[:2])
+        return classes.cpu().numpy()[values.argmax(0)].astype(np.uint16)
 
     def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
         content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}

@@ -22,6 +22,7 @@ from tasks.runtime.layout import image_map, label_map
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.quality import class_pixels, classes_without, listed
+from tasks.runtime.resizing import ResizesImages, at_size, nearest_at_size, resized, resized_picture
 from tasks.runtime.stage import Stages
 from tasks.runtime.trained_model import TrainedArtifact
 
@@ -64,11 +65,14 @@ def likely_classes(probabilities):
     return likely.nonzero()[:, 0]
 
 
-class PredictMasks(SplitStage):
+class PredictMasks(ResizesImages, SplitStage):
     """Label maps: probabilities over scales and mirror images, dense CRF, argmax.
 
     On the train split, only the background and the tags of the image are possible (pseudo-labels). On the evaluation
     split, all classes are possible (predictions).
+
+    The label maps have the size of the images. If an image is resized first, the network and the CRF see it at that
+    size, and the probabilities are brought to the size of the image.
     """
 
     version = 2
@@ -162,7 +166,7 @@ class PredictMasks(SplitStage):
     def image_bytes(self, samples):
         """Also the probabilities of the possible classes, which are kept for a whole shard: 16 bits each."""
         classes = [1 + (len(sample.tags) if self.split == TRAIN else self.num_classes) for sample in samples]
-        pixels = [sample.size[0] * sample.size[1] for sample in samples]
+        pixels = [height * width for height, width in (self.seen_size(sample.size) for sample in samples)]
         return super().image_bytes(samples) + 2.0 * np.array(classes) * np.array(pixels)
 
     def network_inputs(self):
@@ -185,6 +189,7 @@ class PredictMasks(SplitStage):
 
         def probabilities_of(images, samples):
             images = trained.normalise(colours(images))
+            images = resized(images, self.seen_size((images.shape[-2], images.shape[-1])))
             found = {"probability": trained.network.predict(images, self.scales, self.flip)}
             if learns_superpixels:
                 found["superpixel"] = trained.network.superpixels(images)
@@ -223,9 +228,13 @@ class PredictMasks(SplitStage):
         values = found.probabilities.astype(np.float32)
         if self.crf != "none":
             device = str(choose_device(self.device)) if self.crf_engine == "torch" else "cpu"
-            image = read_image(sample.image)
+            image = resized_picture(read_image(sample.image), values.shape[-2:])
             values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
+        if values.shape[-2:] != sample.size:
+            values = at_size(values, sample.size)
         if self.vote == "depth":
             values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
         arrays = {"label": found.classes[values.argmax(0)].astype(np.uint16)}
-        return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}
+        if found.superpixels is None:
+            return arrays
+        return {**arrays, "superpixel": nearest_at_size(found.superpixels, sample.size)}

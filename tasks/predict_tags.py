@@ -12,11 +12,12 @@ from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.numeric import whole
+from tasks.runtime.resizing import ResizesImages, resized
 from tasks.train_classifier import TrainClassifier
 
 
-class PredictTags(SplitStage):
-    """Class logits of each image at its own size. `tag_scores` compares them with the tags."""
+class PredictTags(ResizesImages, SplitStage):
+    """Class logits of each image. `tag_scores` compares them with the tags."""
 
     in_workers = False
     autocasts = True
@@ -47,7 +48,9 @@ class PredictTags(SplitStage):
         model = classifier.load(device)
 
         def logits_of(images, samples):
-            return {"logit": model.network(limited(model.normalise(colours(images)))).scores.float()}
+            images = model.normalise(colours(images))
+            images = resized(images, self.seen_size((images.shape[-2], images.shape[-1])))
+            return {"logit": model.network(limited(images)).scores.float()}
 
         return BatchNetwork(device, logits_of, lambda found, _: ({"logit": row} for row in found["logit"].numpy()))
 

@@ -164,6 +164,23 @@ DEAL_OPEN = (
     "segmentation network: here that of chapter 3 of S. Kim, SNU 2022",
 )
 
+# Frames of HOPE have 1920x1080 pixels: a crop of 448 would show a few percent of what the tags name.
+AT_768 = {"resize_side": "long", "resize_to": 768}
+HOPE: Settings = {
+    **DEAL,
+    "TrainClassifier": {**SEAM_WITH_DEAL, "deal_span": 0.03},
+    "ExtractCams": {**DEAL["ExtractCams"], **AT_768},
+    "ExtractKeys": {**DEAL["ExtractKeys"], **AT_768},
+    "DiscoverSuperpixels": {**DEAL["DiscoverSuperpixels"], **AT_768},
+    "TrainSegmenter": {**DEAL["TrainSegmenter"], "resize_side": "long", "resize_to": (768.0,)},
+    "PredictTags": AT_768,
+    "PredictMasks": {**DEAL["PredictMasks"], **AT_768},
+}
+HOPE_SIZE = (
+    "size of the frames: not known; here the long side has 448 to 768 pixels in training and 768 in inference, and "
+    "labels are scored at full size"
+)
+
 COARSE: Settings = {"TrainCoarse": {**PLAIN, "backbone": "vgg16_bn", "weights": "hub", "epochs": 60}}
 COARSE_OPEN = (
     "constants of training, weight of the regulariser, m: not in what could be had of arXiv 2510.15756; the weight is "
@@ -200,9 +217,7 @@ PROFILES: dict[str, Profile] = {
     # Schmidt, Belagiannis, Nalpantidis, arXiv 2509.17702. It reports gains over baselines: docs/papers.md has them.
     "voc-deal": Profile({**DEAL, "LoadDepth": {"source": "estimate"}}, dataset="voc", left_open=DEAL_OPEN),
     "coco-deal": Profile({**DEAL, "LoadDepth": {"source": "estimate"}}, dataset="coco", left_open=DEAL_OPEN),
-    "hope-deal": Profile(
-        {**DEAL, "TrainClassifier": {**SEAM_WITH_DEAL, "deal_span": 0.03}}, dataset="hope", left_open=DEAL_OPEN
-    ),
+    "hope-deal": Profile(HOPE, dataset="hope", left_open=(*DEAL_OPEN, HOPE_SIZE)),
     # de Jong, Holenderski, arXiv 2510.15756. It reports boundary recall; we do not know the numbers.
     "suim-coarse": Profile(COARSE, "coarse", "suim", left_open=COARSE_OPEN),
     "cityscapes-coarse": Profile(

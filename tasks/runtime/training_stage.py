@@ -13,6 +13,7 @@ from data.sample import TRAIN
 from tasks.runtime.devices import visible_gpus
 from tasks.runtime.numeric import NumbersParameter, Range, flag_of, number, require_order, scale_parameter, whole
 from tasks.runtime.parameters import RegistryParameter, flag, one_of, only
+from tasks.runtime.resizing import SIDES
 from tasks.runtime.schedules import SCHEDULES
 from tasks.runtime.slurm_settings import SLURM
 from tasks.runtime.stage import StageTask
@@ -56,9 +57,7 @@ class TrainingStage(StageTask):
     scale_steps = whole(
         0, "random scales: 0 = any between the two, else so many equally spaced ones", at_least=0, at_most=100
     )
-    resize_side = one_of(
-        ("none", "short", "long"), "none", "side of the image that is brought to a length before it is scaled"
-    )
+    resize_side = one_of(SIDES, "none", "side of the image that is brought to a length before it is scaled")
     resize_to = only(
         NumbersParameter(
             (448.0, 768.0),

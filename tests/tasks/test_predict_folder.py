@@ -106,3 +106,15 @@ def test_a_crf_moves_borders_to_edges_of_colour_and_keeps_class_numbers(images, 
     assert (found[:, :14] == 0).all()
     assert (found[:, 14:] == 7).all()
     assert refined._settings != plain._settings
+
+
+def test_what_the_network_saw_smaller_has_the_size_of_the_image(images, model):
+    torch = pytest.importorskip("torch")
+    task = PredictFolder(model=model[0], images=str(images), device="cpu", resize_side="long", resize_to=30)
+    probabilities = torch.zeros(3, 20, 30)
+    probabilities[2, :, 15:], probabilities[0, :, :15] = 1.0, 1.0
+    labels = task._labels(np.zeros((40, 60, 3), np.uint8), probabilities)
+    assert labels.shape == (40, 60)
+    assert set(labels[:, :28].flatten()) == {0}
+    assert set(labels[:, 32:].flatten()) == {2}
+    assert task._settings["length"] == 30
