@@ -30,7 +30,7 @@ def published_lines(task: StageTask) -> list[str]:
     dataset = next(stage for stage in above if isinstance(stage, IndexDataset))
     lines = []
     if profile.published:
-        split = dataset.evaluation_folder or dataset.spec.splits.get(EVALUATION, "")
+        split = dataset.folders().get(EVALUATION, "")
         images = len(dataset.open().split(EVALUATION))
         difference = first_difference(profile, task, above, split, images)
         if difference:
