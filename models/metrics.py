@@ -269,7 +269,9 @@ def region_boundary(labels: np.ndarray) -> np.ndarray:
 
 
 def border_counts(truth: np.ndarray, prediction: np.ndarray, tolerance: int = 2) -> np.ndarray:
-    """Border pixels between any two labels of the truth, and those with a predicted border nearby (eq. 3.10).
+    """Border pixels between any two labels of the truth, and those with a predicted border nearby.
+
+    This is eq. 3.10 of S. Kim, SNU 2022, for borders of two sides and distances up to the tolerance.
 
     Parameters
     ----------

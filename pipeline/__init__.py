@@ -12,6 +12,7 @@ STAGES = (
     "tasks.estimate_depth:EstimateDepth",
     "tasks.load_depth:LoadDepth",
     "tasks.train_classifier:TrainClassifier",
+    "tasks.predict_tags:PredictTags",
     "tasks.extract_cams:ExtractCams",
     "tasks.extract_keys:ExtractKeys",
     "tasks.discover_superpixels:DiscoverSuperpixels",

@@ -115,9 +115,9 @@ class BuildTemplates(StageTask):
 
     def _frames_hash(self) -> str:
         if self._index.is_rendered:
-            return self._index.fingerprint()
+            return repr((self._index.fingerprint(), self._index.tuning))
         digest = hashlib.blake2b(digest_size=16)
-        for sample in self._own(self._index.scanned):
+        for sample in self._own(self._index.indexed):
             depth = self._depth_path(sample)
             hashes = [self.files(sample.image), self.files(depth) if depth else "", sample.depth_unit]
             digest.update(repr(hashes).encode())
@@ -240,7 +240,7 @@ def known_classes(index: IndexDataset) -> list[str]:
     """
     if index.is_rendered:
         return list(CLASSES)
-    found = list(onboarding_frames(index.scanned))
+    found = list(onboarding_frames(index.indexed))
     if not found:
         raise DatasetError(
             f"{index.root}: no training image has exactly one tag; templates are made of images of a single object"

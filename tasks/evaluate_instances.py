@@ -79,7 +79,7 @@ class EvaluateInstances(OfSplit, StageTask):
 
     def content_identity(self):
         index = self.required["dataset"]
-        files = [] if index.is_rendered else [instance_file(sample) for sample in index.scanned.split(self.split)]
+        files = [] if index.is_rendered else [instance_file(sample) for sample in index.indexed.split(self.split)]
         numbers = [self.numbered(path) for path in files if path is not None]
         return {"ground truth": index.fingerprint(truth=True), "instances": repr(numbers)}
 

@@ -77,7 +77,9 @@ def scores_cams(stage) -> bool:
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``: the scores of each result in percent (`summary`); null for a result without ground truth.
 
-    Ground truth is opened only here, in EvaluateSuperpixels, in CoarsenMasks with ``source=fine``, and for pictures.
+    Ground truth is opened here, in EvaluateSuperpixels, and for pictures. Besides, IndexDataset reads tags in the label
+    maps of sets that have no others, CoarsenMasks with ``source=fine`` makes coarse labels from it, and RefineSaliency
+    with ``ground_truth=true`` measures an upper bound.
     """
 
     version = 6

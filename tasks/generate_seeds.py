@@ -11,7 +11,7 @@ from tasks.load_depth import LoadDepth, read_surface
 from tasks.match_objects import MatchObjects
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
-from tasks.runtime.numeric import number, whole
+from tasks.runtime.numeric import number, require_order, whole
 from tasks.runtime.parameters import one_of, only
 from tasks.runtime.quality import class_pixels, classes_without, require_labels
 from tasks.runtime.stage import Stages
@@ -21,8 +21,9 @@ class GenerateSeeds(ImageStage):
     """Label maps of the few pixels whose class is certain; all others are unlabelled (S. Kim, SNU 2022).
 
     A pixel is foreground if a CAM is above alpha (eq. 3.4). A superpixel with a low mean CAM is background (eq. 3.5).
-    The parameter gamma and the background from the support plane are ours. With ``source=match``, the seeds are the
-    objects that MatchObjects has named (ours).
+    The parameter gamma and the background from the support plane are ours. With ``background=threshold``, these are the
+    seeds that section 1.1.3 calls a popular procedure (eqs. 1.12, 1.13): no superpixel is used. With ``source=match``,
+    the seeds are the objects that MatchObjects has named (ours).
     """
 
     version = 2
@@ -30,6 +31,15 @@ class GenerateSeeds(ImageStage):
 
     source = one_of(("cams", "match"), "cams", "where seeds come from: CAMs, or objects that templates have named")
     alpha = only(number(0.4, "CAM value above which a pixel is foreground", at_least=0, below=1), source="cams")
+    background = only(
+        one_of(
+            ("superpixel", "plane", "threshold"),
+            "superpixel",
+            "source of background seeds; plane: the support plane in depth, or superpixels if there is no plane; "
+            "threshold: pixels with low CAMs, the plain baseline",
+        ),
+        source="cams",
+    )
     gamma = only(
         number(
             0.02,
@@ -37,20 +47,20 @@ class GenerateSeeds(ImageStage):
             at_least=0,
             at_most=1,
         ),
-        source="cams",
+        background=("superpixel", "plane"),
     )
-    background = only(
-        one_of(
-            ("superpixel", "plane"),
-            "superpixel",
-            "source of background seeds; plane: the support plane in depth, or superpixels if there is no plane",
-        ),
-        source="cams",
+    faint = only(
+        number(0.1, "CAM value below which a pixel is background (tau 3 of eq. 1.13)", at_least=0, at_most=1),
+        background="threshold",
     )
     band = only(
         whole(2, "pixels on both sides of the border of an object without a label", at_least=0, at_most=100),
         source="match",
     )
+
+    def check(self):
+        if self.source == "cams" and self.background == "threshold":
+            require_order(self, "faint", "alpha")
 
     @property
     def uses_seed(self):
@@ -67,8 +77,9 @@ class GenerateSeeds(ImageStage):
         stages: Stages = {
             "dataset": self.upstream(IndexDataset),
             "cams": self.upstream(ExtractCams),
-            "superpixels": self.upstream(DiscoverSuperpixels),
         }
+        if self.background != "threshold":
+            stages["superpixels"] = self.upstream(DiscoverSuperpixels)
         if self.background == "plane":
             stages["depth"] = self.upstream(LoadDepth)
         return stages
@@ -104,9 +115,11 @@ class GenerateSeeds(ImageStage):
         import torch
 
         from models.depth_saliency import support_plane
-        from models.seeds import initial_seed
+        from models.seeds import initial_seed, threshold_seed
 
         cam, classes = read_cam(inputs["cams"])
+        if self.background == "threshold":
+            return threshold_seed(cam, classes, self.alpha, self.faint).numpy()
         superpixels = torch.from_numpy(inputs["superpixels"].read("superpixel").astype(np.int64))
         background = None
         if self.background == "plane":

@@ -25,9 +25,20 @@ from data.files.label_export import exported_png, voc_palette
 from data.files.labels import label_png
 from data.files.pixels import IMAGE_SUFFIXES
 from data.store.artifact import write_bytes, write_json
+from models.crf_constants import CRF_PRESETS, installed_engine
+from tasks.predict_masks import likely_classes
+from tasks.runtime.devices import has_gpu
 from tasks.runtime.numeric import require_legal, scales_parameter
-from tasks.runtime.parameters import flag
+from tasks.runtime.parameters import flag, one_of
 from tasks.runtime.progress import track
+from tasks.runtime.resizing import (
+    at_size,
+    resize_side_parameter,
+    resize_to_parameter,
+    resized,
+    resized_picture,
+    resized_size,
+)
 from tasks.runtime.resource_errors import resource_errors_told
 from tasks.runtime.trained_model import TrainedArtifact
 from tasks.split_instances import CONSTANTS, SplitInstances
@@ -67,6 +78,9 @@ class PredictFolder(luigi.Task):
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
     scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
+    resize_side = resize_side_parameter()
+    resize_to = resize_to_parameter()
+    crf = one_of(("none", *CRF_PRESETS), "none", "preset of CRF constants, none = no CRF; it takes about as long")
     depth: Any = luigi.Parameter(
         default="", description="folder of depth maps <name>.png (16 bits, millimetres): write instances, too"
     )
@@ -105,10 +119,10 @@ class PredictFolder(luigi.Task):
     @property
     def _settings(self) -> dict[str, object]:
         """What the label maps depend on, besides the images."""
-        found = {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip}
-        if self.depth:
-            found["instances"] = dataclasses.asdict(self._split_settings())
-        return found
+        size = {} if self.resize_side == "none" else {"side": self.resize_side, "length": self.resize_to}
+        settings = {"scales": list(self.scales), "flip": self.flip, "crf": self.crf}
+        instances = {"instances": dataclasses.asdict(self._split_settings())} if self.depth else {}
+        return {"model": self._model.digest(), **settings, **size, **instances}
 
     @staticmethod
     def _split_settings():
@@ -163,8 +177,9 @@ class PredictFolder(luigi.Task):
             before, image = hash_file(path), read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
-                likeliest = model.network.predict(seen, self.scales, self.flip)[0].argmax(0)
-            labels, target = likeliest.cpu().numpy().astype(np.uint16), self._target(path)
+                seen = resized(seen, resized_size(image.shape[:2], self.resize_side, self.resize_to))
+                probabilities = model.network.predict(seen, self.scales, self.flip)[0]
+            labels, target = self._labels(image, probabilities), self._target(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
             write_bytes(target, exported_png(labels, len(model.class_names) - 1))
@@ -200,6 +215,23 @@ class PredictFolder(luigi.Task):
         write_bytes(numbers, label_png(instances.astype(np.uint16)))
         rows = zip(*(values.tolist() for values in table), strict=True)
         write_json(listed, [dict(zip(("class", "score", "box", "area"), row, strict=True)) for row in rows])
+
+    def _labels(self, image: np.ndarray, probabilities: Any) -> np.ndarray:
+        """Label map (H, W) uint16 of an image from the probabilities (K+1, h, w) of the network, by CRF if it is on."""
+        if self.crf == "none" and probabilities.shape[-2:] == image.shape[:2]:
+            return probabilities.argmax(0).cpu().numpy().astype(np.uint16)
+        classes = likely_classes(probabilities)
+        values = probabilities[classes].float().cpu().numpy()
+        if self.crf != "none":
+            from models.crf import crf_from_probabilities
+
+            engine = "torch" if has_gpu(self.device) else installed_engine()
+            device = str(probabilities.device) if engine == "torch" else "cpu"
+            seen = resized_picture(image, values.shape[-2:])
+            values = crf_from_probabilities(seen, values, CRF_PRESETS[self.crf], engine, device)
+        if values.shape[-2:] != image.shape[:2]:
+            values = at_size(values, image.shape[:2])
+        return classes.cpu().numpy()[values.argmax(0)].astype(np.uint16)
 
     def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
         content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}

@@ -99,6 +99,8 @@ class Variants:
             "vary": ("", "GenerateSeeds.alpha=0.3,0.5"),
             "grid": ("", str(grid)),
             "methods": ("superpixel,coarse", "superpixel"),
+            "features": ("", "rgb"),
+            "rules": ("", "lowest,highest"),
         }
 
     def bases(self, stage: type[StageTask]) -> Iterator[dict[str, object]]:
@@ -124,7 +126,8 @@ class Variants:
         elif isinstance(parameter, luigi.BoolParameter):
             found = [False, True]
         elif isinstance(parameter, NumbersParameter):
-            longer = [(*value, further) for further in (0.5, 1.0)] if not parameter.count else [(0.25,) * len(value)]
+            longer = [(*value, further) for further in (0.5, 1.0, *value[:1])]
+            longer = [(0.25,) * len(value)] if parameter.count else longer
             found = list(filter(parameter.allows, longer))[:1]
         elif isinstance(parameter, WholeParameter):
             found = list(filter(parameter.allows, [value + 1, *parameter.legal.among]))[:1]

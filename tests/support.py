@@ -21,6 +21,7 @@ TINY_SETTINGS = {
     "IndexDataset": {"train_folder": "train_pbr", "evaluation_folder": "test"},
     "LoadDepth": {"shard_size": "4"},
     "TrainClassifier": {**TINY_NETWORK, "batch_size": "4"},
+    "PredictTags": {"shard_size": "4"},
     "ExtractCams": {"scales": "1", "shard_size": "4"},
     "ExtractKeys": {"backbone": "test_efficientnet", "weights": "random", "image_scale": "0.5", "shard_size": "4"},
     "DiscoverSuperpixels": {"shard_size": "4"},

@@ -44,7 +44,7 @@ from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate", "proposals", "instances"}
+ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate", "proposals", "instances", "tuning"}
 """What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 
@@ -94,7 +94,8 @@ class Watch:
         task = _copy(task)
         task.description = lambda: described  # it reads all parameters
         task.__dict__["artifact"] = task.artifact_type(folder)
-        task.__dict__.pop("scanned", None)  # IndexDataset: read for the identity, again when it works
+        for name in ("scanned", "indexed"):  # IndexDataset: read for the identity, again when it works
+            task.__dict__.pop(name, None)
         self.names = {name for name, parameter in task.get_params() if parameter.significant} - ELSEWHERE
         self.unusable, self.read = self.names - usable, set()
         self.task = task

@@ -123,3 +123,33 @@ def test_with_depth_the_instances_are_written_beside_the_label_map(in_process, t
     Image.fromarray(np.full((5, 5), 900, np.uint16)).save(depth / "a.png")
     with pytest.raises(ImageError, match=r"a.png: depth has shape \(5, 5\), but a.png has \(60, 80\)"):
         task._write_instances(folder / "a.png", image, labels)
+
+
+def test_a_crf_moves_borders_to_edges_of_colour_and_keeps_class_numbers(images, model):
+    """The network is unsure in a column that has the colour of the right side, whose class is 7."""
+    torch = pytest.importorskip("torch")
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[:, 14:] = 220
+    probabilities = torch.full((9, 20, 30), 0.001)
+    probabilities[0, :, :16], probabilities[7, :, 16:] = 0.95, 0.95
+    probabilities[0, :, 14:16], probabilities[7, :, 14:16] = 0.52, 0.47
+    plain = PredictFolder(model=model[0], images=str(images), device="cpu")
+    assert (plain._labels(image, probabilities)[:, 14:16] == 0).all()
+    refined = PredictFolder(model=model[0], images=str(images), device="cpu", crf="default")
+    found = refined._labels(image, probabilities)
+    assert found.dtype == np.uint16
+    assert (found[:, :14] == 0).all()
+    assert (found[:, 14:] == 7).all()
+    assert refined._settings != plain._settings
+
+
+def test_what_the_network_saw_smaller_has_the_size_of_the_image(images, model):
+    torch = pytest.importorskip("torch")
+    task = PredictFolder(model=model[0], images=str(images), device="cpu", resize_side="long", resize_to=30)
+    probabilities = torch.zeros(3, 20, 30)
+    probabilities[2, :, 15:], probabilities[0, :, :15] = 1.0, 1.0
+    labels = task._labels(np.zeros((40, 60, 3), np.uint8), probabilities)
+    assert labels.shape == (40, 60)
+    assert set(labels[:, :28].flatten()) == {0}
+    assert set(labels[:, 32:].flatten()) == {2}
+    assert task._settings["length"] == 30
