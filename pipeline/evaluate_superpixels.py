@@ -10,7 +10,8 @@ from typing import Any
 import luigi
 import numpy as np
 
-from data.errors import DatasetError, SettingError
+from data.errors import DatasetError, ImageError, SettingError
+from data.files.instance_truth import instance_file, instance_map, read_instances
 from data.files.labels import read_truth
 from data.sample import EVALUATION, TRAIN, Sample
 from data.store.artifact import Artifact, write_bytes
@@ -22,7 +23,7 @@ from tasks.load_depth import LoadDepth
 from tasks.presets import Settings
 from tasks.runtime.luigi_seam import choices_of
 from tasks.runtime.numeric import NumbersParameter, Range
-from tasks.runtime.parameters import only
+from tasks.runtime.parameters import one_of, only
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import StageTask
 
@@ -134,6 +135,12 @@ class EvaluateSuperpixels(StageTask):
         kinds=some_by_size,
     )
 
+    truth = one_of(
+        ("classes", "instances"),
+        "classes",
+        "ground truth: classes; or instances, where each instance number is a class of its own",
+    )
+
     @cached_property
     def variants(self) -> dict[tuple[str, str], DiscoverSuperpixels]:
         """What is compared: (kind with features and rule, name of its point) -> stage."""
@@ -178,11 +185,25 @@ class EvaluateSuperpixels(StageTask):
         variants = {", ".join(variant): stage for variant, stage in self.variants.items()}
         return {"dataset": self.upstream(IndexDataset), **variants}
 
+    @cached_property
+    def numbered(self):
+        """The files of instance numbers."""
+        return self.required["dataset"].new_watch()
+
     def content_identity(self):
-        return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
+        index = self.required["dataset"]
+        content = {"ground truth": index.fingerprint(truth=True)}
+        if self.truth == "instances" and not index.is_rendered:
+            files = [instance_file(sample) for sample in index.indexed.split(self.split)]
+            content["instances"] = repr([self.numbered(path) for path in files if path is not None])
+        return content
 
     def watched(self):
-        return [*super().watched(), self.required["dataset"].truth_files]
+        return [*super().watched(), self.required["dataset"].truth_files, self.numbered]
+
+    def parameters(self):
+        # Classes were all that there was: the identity of such a table stays.
+        return {name: value for name, value in super().parameters().items() if (name, value) != ("truth", "classes")}
 
     def work(self) -> int:
         from pipeline.report.charts import lines_svg
@@ -190,15 +211,24 @@ class EvaluateSuperpixels(StageTask):
 
         dataset = self.required["dataset"].read_with_truth()
         samples = dataset.split(self.split)
-        if not any(sample.truth for sample in samples):
+        by_instance = self.truth == "instances"
+        if not any(sample.truth or (by_instance and instance_file(sample)) for sample in samples):
             raise DatasetError(
                 f"{self.dataset}: the {self.split} split has no ground truth to measure superpixels with"
             )
         parts = [
-            JobsOver(stage.open(), SUPERPIXELS, samples, count_image, dataset.num_classes, variant)
+            JobsOver(
+                stage.open(), SUPERPIXELS, samples, count_instances if by_instance else count_image,
+                dataset.num_classes, variant,
+            )
             for variant, stage in self.variants.items()
-        ]
+        ]  # fmt: skip
         totals = total_counts(self, parts)
+        if len(totals) < len(parts):
+            raise DatasetError(
+                f"{self.dataset}: no image of the {self.split} split has {self.truth} as ground truth; for instances: "
+                "BOP masks, a COCO file, or instances/NAME.png beside images/"
+            )
         rows = {
             variant: summary(counts, confusion.toarray(), images)
             for variant in self.variants
@@ -256,14 +286,36 @@ def count_image(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, Any, i
     images : int
         1.
     """
+    truth = read_truth(sample, inputs.num_classes)
+    return None if truth is None else _counts(truth, inputs, inputs.num_classes)
+
+
+MOST_INSTANCES = 255
+"""Instances of an image."""
+
+
+def count_instances(sample: Sample, inputs: ImageInputs) -> tuple[np.ndarray, Any, int] | None:
+    """Same as `count_image`, with the number of an instance as its class; K is `MOST_INSTANCES`.
+
+    Raises
+    ------
+    ImageError
+        If an image has more instances.
+    """
+    instances = read_instances(sample, inputs.num_classes)
+    if instances is None:
+        return None
+    if len(instances) > MOST_INSTANCES:
+        raise ImageError(f"{sample.image_id}: has {len(instances)} instances, at most {MOST_INSTANCES} can be measured")
+    return _counts(instance_map(instances, sample.size), inputs, MOST_INSTANCES)
+
+
+def _counts(truth: np.ndarray, inputs: ImageInputs, num_classes: int) -> tuple[np.ndarray, Any, int]:
     from models.metrics import confusion_rows
     from models.superpixel_metrics import best_labels, superpixel_counts
 
-    truth = read_truth(sample, inputs.num_classes)
-    if truth is None:
-        return None
     superpixels = inputs[SUPERPIXELS].read("superpixel").astype(np.int64)
-    confusion = confusion_rows(truth, [best_labels(truth, superpixels)], inputs.num_classes + 1)
+    confusion = confusion_rows(truth, [best_labels(truth, superpixels)], num_classes + 1)
     return superpixel_counts(truth, superpixels), confusion, 1
 
 

@@ -31,6 +31,19 @@ def test_a_table_of_plain_depth_aware_and_slic(common):
     assert best["depth-aware"] > best["patches"]
 
 
+def test_instances_as_classes_of_their_own(common):
+    tasks = [
+        EvaluateSuperpixels(kinds=("slic",), counts=(20.0,), truth=truth, **common)
+        for truth in ("classes", "instances")
+    ]
+    assert luigi.build(tasks, local_scheduler=True, log_level="ERROR")
+    classes, instances = (next(csv.DictReader(task.artifact.read(CSV).decode().splitlines())) for task in tasks)
+    # The foreground is the same, its parts are not: the second object of an image is class 2, whatever it is.
+    assert instances["superpixels"] == classes["superpixels"]
+    assert instances["best_miou"] != classes["best_miou"]
+    assert abs(float(instances["asa"]) - float(classes["asa"])) < 0.05
+
+
 def test_one_kind_alone(common):
     task = EvaluateSuperpixels(kinds=("slic",), counts=(20.0,), **common)
     assert list(task.variants) == [("slic", "20 requested")]
