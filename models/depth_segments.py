@@ -223,7 +223,7 @@ def segments_of(
     if with_holes:
         missing = missing_regions(valid)
         segments = np.where(missing > 0, segments.max() + missing, segments)
-    return np.unique(segments, return_inverse=True)[1].reshape(segments.shape)
+    return (np.cumsum(np.bincount(segments.ravel()) > 0) - 1)[segments]  # without gaps; faster than np.unique
 
 
 def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, band: int) -> np.ndarray:
