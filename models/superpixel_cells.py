@@ -162,7 +162,7 @@ def cell_colours(image: np.ndarray, cells: np.ndarray) -> np.ndarray:
     -------
     ndarray, (number of cells, 3), float64
     """
-    colours, counts = rgb2lab(image), np.bincount(cells.ravel())
+    colours, counts = rgb2lab(image.astype(np.float32) / 255), np.bincount(cells.ravel())
     sums = [np.bincount(cells.ravel(), colours[..., channel].ravel()) for channel in range(3)]
     return np.stack(sums, axis=1) / counts[:, None]
 
