@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.cam_normalisation import NORMALISATIONS, check_normalisation
 from models.depth_edges import inverse_depth, inverse_depth_curvature, sobel_magnitude
-from models.depth_noise import depth_noise
+from models.depth_noise import depth_noise, median_of
 from models.losses.whole_batch import share_of_mean
 
 EPSILON = 1e-5
@@ -70,7 +70,8 @@ def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
     Returns
     -------
     DepthEdges
-        In 1/m. A step of one metre at the distance z changes inverse depth by 1/z^2, to first order.
+        In 1/m. A step of one metre at the distance z changes inverse depth by 1/z^2, to first order; z is the
+        median distance of the image.
     """
     inverse, seen = inverse_depth(depth, valid, factor=2)
     curvature, defined = inverse_depth_curvature(inverse, seen)
@@ -79,7 +80,9 @@ def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
     known = F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
     # The nearest surface of a cell: at a silhouette, the edge is that of the object in front.
     nearest = F.max_pool2d(inverse, pool, ceil_mode=True)
-    return DepthEdges(edges, known, nearest, nearest.square())
+    # One distance for an image: with that of each cell, the far end of a table is full of edges.
+    middle = median_of(nearest, known).view(-1, 1, 1, 1)
+    return DepthEdges(edges, known, nearest, middle.square().expand_as(edges))
 
 
 def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
@@ -117,7 +120,7 @@ def edge_strength(found: DepthEdges, floor: float, span: float, noise_factor: fl
     found : DepthEdges
         From a function of `DEPTH_EDGES`.
     floor, span : float, metres
-        Steps along the line of sight. So a step counts the same at all distances.
+        Steps along the line of sight. So a step counts the same in near and in far images.
     noise_factor : float
         The floor is at least this multiple of the noise of the image at this distance (`models.depth_noise`).
 
@@ -193,7 +196,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
         mu: float = 2.5,
         edges: str = "curvature",
         stride: int = 8,
-        floor: float = 0.002,
+        floor: float = 0.004,
         span: float = 0.03,
         noise_factor: float = 2.0,
         normalisation: str = "max",
