@@ -21,15 +21,23 @@ from tasks.runtime.stage import Stages
 
 if TYPE_CHECKING:
     from models.instance_table import InstanceTable
+    from models.instances import SplitSettings
 
 
-def by_classes(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, InstanceTable]:
+def by_classes(
+    sample: Sample, inputs: ImageInputs, seed: int, angle: float, height: float, certainty: float, smallest: float
+) -> tuple[np.ndarray, InstanceTable]:
     """Instances of the class map of the method."""
+    from models.instances import SplitSettings
+
     labels = inputs["labels"].read("label")
-    return _found(sample, inputs, np.where(labels == UNLABELLED, 0, labels).astype(np.int64), seed, **constants)
+    known = np.where(labels == UNLABELLED, 0, labels).astype(np.int64)
+    return _found(sample, inputs, known, SplitSettings(angle, height, certainty, smallest), seed)
 
 
-def by_depth(sample: Sample, inputs: ImageInputs, seed: int, **constants: float) -> tuple[np.ndarray, InstanceTable]:
+def by_depth(
+    sample: Sample, inputs: ImageInputs, seed: int, angle: float, height: float, certainty: float, smallest: float
+) -> tuple[np.ndarray, InstanceTable]:
     """Instances of any class: what stands on the support plane.
 
     Raises
@@ -37,21 +45,23 @@ def by_depth(sample: Sample, inputs: ImageInputs, seed: int, **constants: float)
     ImageError
         If the image has no depth.
     """
+    from models.instances import SplitSettings
+
     if not inputs["depth"].read("valid").any():
         raise ImageError(
             f"{sample.image_id}: has no depth to find instances by; choose --SplitInstances-source classes, or masks "
             "from files (BaselineMasks)"
         )
-    return _found(sample, inputs, None, seed, **constants)
+    return _found(sample, inputs, None, SplitSettings(angle, height, certainty, smallest), seed)
 
 
 def _found(
-    sample: Sample, inputs: ImageInputs, labels: np.ndarray | None, seed: int, **constants: float
+    sample: Sample, inputs: ImageInputs, labels: np.ndarray | None, settings: SplitSettings, seed: int
 ) -> tuple[np.ndarray, InstanceTable]:
-    from models.instances import SplitSettings, found_instances
+    from models.instances import found_instances
 
     depth, valid = read_surface(inputs["depth"])
-    return found_instances(read_image(sample.image), depth, valid, labels, SplitSettings(**constants), seed)
+    return found_instances(read_image(sample.image), depth, valid, labels, settings, seed)
 
 
 CONSTANTS = ("angle", "height", "certainty", "smallest")

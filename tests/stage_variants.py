@@ -82,7 +82,10 @@ class Variants:
             "LoadSaliency": {"folder": str(folder / "saliency"), "model": str(network)},
             "BaselineMasks": {"folder": str(folder / "masks")},
             "BuildTemplates": {"class_name": classes[0]},
-            "MatchObjects": {"settings": {"BaselineMasks": {"folder": str(folder / "masks")}}},
+            **dict.fromkeys(
+                ("MatchObjects", "EvaluateInstances", "ExportInstances"),
+                {"settings": {"BaselineMasks": {"folder": str(folder / "masks")}}},
+            ),
             "Ablation": {"seeds": "0", "losses": "none,deal"},
             "Compare": {"seeds": "0"},
         }
