@@ -115,6 +115,19 @@ def test_a_new_class_touches_only_its_own_frames(spoiled, tmp_path):
     finished(after)
 
 
+def test_templates_are_made_of_the_frames_that_a_tuning_split_leaves(common):
+    """A frame that settings are chosen on must be in no template, so its class has others or none."""
+    tuned = {"settings": {"IndexDataset": {"tuning": 0.5}}}
+    held_out = IndexDataset(**{name: common[name] for name in ("dataset", "data_root")}, tuning=0.5).indexed
+    left = onboarding_frames(held_out)
+    before, after = MatchObjects(**common).templates, MatchObjects(**common, **tuned).templates
+    assert list(after) == list(left)
+    changed = {name for name in after if after[name].identity != before[name].identity}
+    whole = onboarding_frames(IndexDataset(**{name: common[name] for name in ("dataset", "data_root")}).indexed)
+    assert changed == {name for name in left if len(left[name]) < len(whole[name])}
+    assert changed or len(after) < len(before)
+
+
 def test_templates_hold_the_objects_of_the_class(common, root):
     name, frames = next(iter(onboarding_frames(samples_of(root)).items()))
     keys = finished(BuildTemplates(**common, class_name=name)).read()
