@@ -53,7 +53,10 @@ CLASSES = 20
 VOC_IMAGES = 10_582
 """Training images of PASCAL VOC with the usual additions."""
 
-RANDOM = {"weights": "random", "epochs": 6, "ranks": 1, "loader_processes": min(12, (os.cpu_count() or 1) - 1)}
+RANDOM = {
+    "weights": "random", "epochs": 6, "least_steps": 0, "ranks": 1,
+    "loader_processes": min(12, (os.cpu_count() or 1) - 1),
+}  # fmt: skip
 SETTINGS = {
     **dict.fromkeys(("TrainClassifier", "TrainSegmenter", "TrainByMasking", "TrainCoarse"), RANDOM),
     "ExtractKeys": {"weights": "random"},

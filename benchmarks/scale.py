@@ -45,8 +45,8 @@ EVALUATION_EVERY = 10
 
 TINY = {"backbone": "test_resnet", "weights": "random"}
 TRAINING = {
-    **TINY, "output_stride": 16, "frozen_stride": 0, "epochs": 1, "batch_size": 32, "crop_size": 32, "jitter": 0,
-    "scale_min": 0.125, "scale_max": 0.125, "learning_rate": 0.02,
+    **TINY, "output_stride": 16, "frozen_stride": 0, "epochs": 1, "least_steps": 0, "batch_size": 32, "crop_size": 32,
+    "jitter": 0, "scale_min": 0.125, "scale_max": 0.125, "learning_rate": 0.02,
 }  # fmt: skip
 SMALL = {"train_scales": "0.25", "evaluation_scales": "0.25"}
 SETTINGS: dict[str, dict[str, object]] = {

@@ -38,8 +38,8 @@ from tasks.runtime.dask_jobs import DaskJobs
 from tasks.runtime.executors import GPU, single_threaded
 
 SETTINGS = {
-    "TrainClassifier": {"epochs": 1, "backbone": "test_efficientnet", "weights": "random"},
-    "TrainSegmenter": {"epochs": 1, "backbone": "test_efficientnet", "weights": "random"},
+    "TrainClassifier": {"epochs": 1, "least_steps": 0, "backbone": "test_efficientnet", "weights": "random"},
+    "TrainSegmenter": {"epochs": 1, "least_steps": 0, "backbone": "test_efficientnet", "weights": "random"},
     "ExtractKeys": {"image_scale": 1},
     "PredictMasks": {"train_scales": "1", "evaluation_scales": "1"},
 }

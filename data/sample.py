@@ -74,7 +74,7 @@ class Sample:
     depth_unit : float
         Metres per stored unit.
     truth : tuple of LabelLayer
-        Pixel-level ground truth. Only scores and pictures may open it, and CoarsenMasks with ``source=fine``.
+        Pixel-level ground truth, for scores and pictures; ``tests/pipeline/test_ground_truth.py`` lists who opens it.
     coarse : tuple of LabelLayer
         Coarse annotation of the data set: the supervision of the method ``coarse``.
     size : (int, int)
@@ -151,9 +151,16 @@ class Samples(Sequence[Sample]):
         return self.table.values["size"]
 
     @property
+    def tags(self) -> list[tuple[int, ...]]:
+        """The tags of each image; images with equal tags share one tuple."""
+        texts, places = np.unique(self.table.values["tags"], return_inverse=True)
+        found = [tuple(json.loads(text or "[]")) for text in texts.tolist()]
+        return [found[place] for place in places.tolist()]
+
+    @property
     def tag_sets(self) -> list[tuple[int, ...]]:
         """The different sets of tags."""
-        return [tuple(json.loads(text or "[]")) for text in np.unique(self.table.values["tags"]).tolist()]
+        return sorted(set(self.tags))
 
     def of_split(self, split: str) -> Samples:
         """The samples of a split; nothing is copied where they follow each other."""

@@ -166,10 +166,14 @@ def freeze_early_layers(backbone: nn.Module, stride: int) -> nn.Module:
 
 
 def dense_features(backbone: nn.Module, images: Tensor) -> Tensor:
-    """Feature map (B, C, h, w) of a timm CNN. Raises ValueError if the network gives tokens instead."""
+    """Feature map (B, C, h, w) of a timm CNN. Raises ValueError if the network gives tokens instead.
+
+    A ConvNeXt normalises its features in its head, where timm does not count it among the features.
+    """
     features = cast(Callable[[Tensor], Tensor], backbone.forward_features)(images)
     if features.ndim != 4:
         raise ValueError(
             f"the network gives {tuple(features.shape)}, a feature map (B, C, h, w) is needed; choose a CNN"
         )
-    return features
+    norm = getattr(getattr(backbone, "head", None), "norm", None)
+    return features if norm is None else norm(features)

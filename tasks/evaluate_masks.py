@@ -17,7 +17,7 @@ from tasks.coarsen_masks import CoarsenMasks
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
-from tasks.methods import METHODS
+from tasks.methods import METHODS, labels_stage
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.numeric import number
@@ -77,10 +77,12 @@ def scores_cams(stage) -> bool:
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``: the scores of each result in percent (`summary`); null for a result without ground truth.
 
-    Ground truth is opened only here, in EvaluateSuperpixels, in CoarsenMasks with ``source=fine``, and for pictures.
+    Ground truth is opened here, in EvaluateSuperpixels, and for pictures. Besides, IndexDataset reads tags in the label
+    maps of sets that have no others, CoarsenMasks with ``source=fine`` makes coarse labels from it, and RefineSaliency
+    with ``ground_truth=true`` measures an upper bound.
     """
 
-    version = 5
+    version = 6
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
@@ -103,8 +105,10 @@ class EvaluateMasks(StageTask):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
         for name in self.scored:
             result = RESULTS[name]
-            split = {"split": result.split} if result.stage is PredictMasks else {}
-            stages[name] = self.upstream(result.stage, **split)
+            if result.stage is PredictMasks:  # the class maps of another method are those of another stage
+                stages[name] = self.upstream(labels_stage(self.method), split=result.split)
+            else:
+                stages[name] = self.upstream(result.stage)
         return stages
 
     def content_identity(self):
@@ -240,12 +244,14 @@ def summary(
     -------
     dict
         ``miou`` (unlabelled pixels count as wrong), ``miou_of_labelled``, ``pixel_accuracy``, ``boundary_recall``
-        (within 2 px), ``boundary_f`` (within 3 px), ``labelled`` (share of labelled pixels), ``per_class`` (IoU),
-        ``images`` (their number) and ``confusion`` (the confusion matrix, in pixels; None above `CONFUSION_CLASSES`).
+        (within 2 px), ``boundary_f`` (within 3 px), ``labelled`` (share of labelled pixels), ``per_class`` (IoU; None
+        for a class that the ground truth does not have), ``images`` (their number) and ``confusion`` (the confusion
+        matrix, in pixels; None above `CONFUSION_CLASSES`).
     """
     from models.metrics import boundary_f_score, class_iou, coverage, mean_iou, pixel_accuracy
 
     boundary = boundary_f_score(boundaries)
+    ious = np.where(confusion.sum(1) > 0, class_iou(confusion), np.nan)
 
     def percent(value: float) -> float | None:
         return round(100 * float(value), 2) if np.isfinite(value) else None
@@ -257,7 +263,7 @@ def summary(
         "boundary_recall": percent(borders[1] / borders[0] if borders[0] else np.nan),
         "boundary_f": percent(np.nanmean(boundary) if np.isfinite(boundary).any() else np.nan),
         "labelled": percent(coverage(confusion)),
-        "per_class": {name: percent(value) for name, value in zip(class_names, class_iou(confusion), strict=True)},
+        "per_class": {name: percent(value) for name, value in zip(class_names, ious, strict=True)},
         "images": images,
         "confusion": confusion.tolist() if len(class_names) <= CONFUSION_CLASSES else None,
     }

@@ -18,17 +18,21 @@ import luigi
 import numpy as np
 
 from data.demo import scenes
-from data.errors import DatasetError, ImageError
+from data.errors import DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
 from data.readers import DATASETS, DatasetSpec
+from data.readers.cutouts import Cutout, list_cutouts
 from data.readers.label_maps import RememberedTags
+from data.readers.merging import category_table
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import Artifact, hash_text, write_bytes
+from data.tuning import TUNING, with_tuning_split
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
-from tasks.runtime.quality import listed
+from tasks.runtime.numeric import number
+from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
 log = logging.getLogger("depthseed")
@@ -53,6 +57,25 @@ class IndexDataset(StageTask):
         "images",
     )
 
+    merge = luigi.Parameter(
+        default="",
+        description="CSV file class,category of classes that count as one, empty = no such classes; for the data set "
+        "folder",
+        significant=False,
+    )
+
+    tuning = number(
+        0.0,
+        "share of the training sequences that become the evaluation split, in place of its own images: settings are "
+        "chosen there; 0 = off",
+        at_least=0,
+        below=1,
+    )
+
+    def parameters(self):
+        # Without a tuning split, everything is what it was before there was one: the identity stays.
+        return {name: value for name, value in super().parameters().items() if (name, value) != ("tuning", 0)}
+
     @classmethod
     def get_param_values(cls, params, args, kwargs):
         """All common parameters except `PLACE` get their defaults. So all stages share one instance: it scans once."""
@@ -76,6 +99,11 @@ class IndexDataset(StageTask):
         if self.spec.renderer:
             return Path(self.artifacts) / self.dataset / "data"
         raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
+
+    def folders(self) -> dict[str, str]:
+        """Split -> the folder, list or folds that it is read from; empty for a set whose table names the splits."""
+        folders = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
+        return {**folders, EVALUATION: TUNING} if self.tuning else folders
 
     @property
     def is_rendered(self) -> bool:
@@ -106,12 +134,21 @@ class IndexDataset(StageTask):
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
             )
         splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
+        if self.merge:
+            if not self.spec.merges:
+                raise SettingError(f"--IndexDataset-merge: the data set {self.dataset} has no merging; use folder")
+            return self.spec.read(self.root, splits, merge=Path(self.merge))
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
         found = self.spec.read(self.root, splits, tags_of)
         tags_of.save()
         return found
+
+    @cached_property
+    def indexed(self) -> DatasetIndex:
+        """What the index has: all that is `scanned`, or the training images with a tuning split."""
+        return with_tuning_split(self.scanned, self.tuning, self.spec.sequence) if self.tuning else self.scanned
 
     def _cache(self, name: str) -> Path:
         return Path(self.artifacts) / self.dataset / name
@@ -162,10 +199,24 @@ class IndexDataset(StageTask):
         The files are watched in `files`.
         """
         digest = hashlib.blake2b(digest_size=16)
-        for sample in self.scanned.split(split):
+        for sample in self.indexed.split(split):
             digest.update(repr((sample.image_id, files(file_of(sample)))).encode())
         self._hashes.save()
         return digest.hexdigest()
+
+    def cutouts(self) -> list[Cutout]:
+        """The photographs of single objects beside the data set; raises as `list_cutouts`."""
+        found = self.scanned
+        class_of = {name: number for number, name in enumerate(found.class_names) if number}
+        if self.merge:
+            class_of |= {name: class_of[category] for name, category in category_table(Path(self.merge)).items()}
+        return list_cutouts(self.root, class_of)
+
+    def cutouts_fingerprint(self, files: WatchedFiles) -> str:
+        """Content hash of the photographs of `cutouts`, which are watched in `files`."""
+        found = [(cutout.class_number, files(cutout.path)) for cutout in self.cutouts()]
+        self._hashes.save()
+        return hash_text(repr(found))
 
     def watched(self):
         return [self.files]
@@ -191,7 +242,8 @@ class IndexDataset(StageTask):
             shutil.rmtree(self.root)
         self.root.parent.mkdir(parents=True, exist_ok=True)
         cast(Callable, self.spec.render)(self.root)
-        self.__dict__.pop("scanned", None)
+        for name in ("scanned", "indexed"):
+            self.__dict__.pop(name, None)
         write_bytes(self._cache(RENDERED), (self._content(truth=False) + self._content(truth=True)).encode())
 
     def open(self) -> DatasetIndex:
@@ -201,7 +253,7 @@ class IndexDataset(StageTask):
     def work(self) -> int:
         if self.is_rendered and not self._is_as_rendered():
             self._render()
-        found = self.scanned
+        found = self.indexed
         sizes = np.zeros((len(found.samples), 2), np.int32)
         for place, size in enumerate(self.progress(_checked_sizes(found.samples), len(sizes))):
             sizes[place] = size
@@ -221,6 +273,7 @@ class IndexDataset(StageTask):
         return [
             *(f"there are no {split} images: {meaning}" for split, meaning in empty.items() if not index.split(split)),
             *_unusual_frames(index.samples),
+            *_without_depth(index.samples),
             *_untagged_classes(index),
         ]
 
@@ -231,7 +284,7 @@ class IndexDataset(StageTask):
     def read_with_truth(self) -> DatasetIndex:
         """Same as `open`, with the ground truth that the data set lists now. Only a few stages may call it.
 
-        They are those that compute scores or pictures, and CoarsenMasks. All others must not see the ground truth.
+        They are those that compute scores or pictures, CoarsenMasks and RefineSaliency. All others must not see it.
         """
         dataset = self.open()
         return dataclasses.replace(dataset, samples=dataset.samples.with_truth_of(self.scanned.samples))
@@ -258,6 +311,15 @@ def _unusual_frames(samples: Samples) -> list[str]:
             named = listed(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames)
             found.append(f"{len(frames)} of {len(samples)} images are much {kind} than the others: {named}")
     return found
+
+
+def _without_depth(samples: Samples) -> list[str]:
+    """A finding about the images without depth in a set where others have it."""
+    places = np.flatnonzero(samples.table.values["depth"] == "")
+    if len(places) in (0, len(samples)):
+        return []
+    named = listed(samples[place].image_id for place in places[: NAMED + 1].tolist())
+    return [f"{len(places)} of {len(samples)} images have no depth, so depth is not used there: {named}"]
 
 
 def _untagged_classes(index: DatasetIndex) -> list[str]:

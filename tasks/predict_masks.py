@@ -11,6 +11,7 @@ import numpy as np
 from data.errors import SettingError
 from data.files.images import read_image
 from data.sample import TRAIN
+from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.index_dataset import IndexDataset
@@ -22,6 +23,7 @@ from tasks.runtime.layout import image_map, label_map
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.quality import class_pixels, classes_without, listed
+from tasks.runtime.resizing import ResizesImages, at_size, nearest_at_size, resized, resized_picture
 from tasks.runtime.stage import Stages
 from tasks.runtime.trained_model import TrainedArtifact
 
@@ -39,11 +41,14 @@ class Candidates(NamedTuple):
         Class numbers of the probabilities.
     superpixels : ndarray, (H, W), uint16, or None
         Superpixels that the network has learned, if it learns any.
+    tag_pixels : ndarray, (S,), int32, or None
+        For each tag of a training image: the pixels where its class has the highest probability of all K+1 classes.
     """
 
     probabilities: np.ndarray
     classes: np.ndarray
     superpixels: np.ndarray | None
+    tag_pixels: np.ndarray | None
 
 
 def used(crf: str) -> bool:
@@ -51,14 +56,30 @@ def used(crf: str) -> bool:
     return crf != "none"
 
 
-class PredictMasks(SplitStage):
+def likely_classes(probabilities):
+    """Numbers of the classes that an image may have, (L,) int64: the background, and all that are not `UNLIKELY`.
+
+    Parameters
+    ----------
+    probabilities : Tensor, (K+1, H, W)
+    """
+    likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
+    likely[0] = True
+    likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
+    return likely.nonzero()[:, 0]
+
+
+class PredictMasks(ResizesImages, SplitStage):
     """Label maps: probabilities over scales and mirror images, dense CRF, argmax.
 
     On the train split, only the background and the tags of the image are possible (pseudo-labels). On the evaluation
     split, all classes are possible (predictions).
+
+    The label maps have the size of the images. If an image is resized first, the network and the CRF see it at that
+    size, and the probabilities are brought to the size of the image.
     """
 
-    version = 2
+    version = 3
     autocasts = True
 
     train_scales = only(
@@ -140,6 +161,10 @@ class PredictMasks(SplitStage):
 
     def arrays(self, samples):
         arrays = {"label": label_map(samples, "0 background, 1.. class, 65535 padding")}
+        if self.split == TRAIN:
+            slots = max([1, *(len(sample.tags) for sample in samples)])
+            name = "pixels where the class of a tag is the most probable of all classes"
+            arrays["tag_pixels"] = ArraySpec(("slot",), (slots,), "int32", -1, {"long_name": name})
         if self.learns_superpixels:
             arrays["superpixel"] = image_map(
                 samples, "uint16", NO_SUPERPIXEL, "superpixel by which the network has upsampled"
@@ -149,7 +174,7 @@ class PredictMasks(SplitStage):
     def image_bytes(self, samples):
         """Also the probabilities of the possible classes, which are kept for a whole shard: 16 bits each."""
         classes = [1 + (len(sample.tags) if self.split == TRAIN else self.num_classes) for sample in samples]
-        pixels = [sample.size[0] * sample.size[1] for sample in samples]
+        pixels = [height * width for height, width in (self.seen_size(sample.size) for sample in samples)]
         return super().image_bytes(samples) + 2.0 * np.array(classes) * np.array(pixels)
 
     def network_inputs(self):
@@ -163,6 +188,8 @@ class PredictMasks(SplitStage):
         return {"model": model, "learns_superpixels": self.learns_superpixels}
 
     def network(self, model, learns_superpixels):
+        import torch
+
         from tasks.runtime.network_map import BatchNetwork
         from tasks.runtime.networks import compiled
         from tasks.runtime.tensors import colours
@@ -174,16 +201,23 @@ class PredictMasks(SplitStage):
 
         def probabilities_of(images, samples):
             images = trained.normalise(colours(images))
+            images = resized(images, self.seen_size((images.shape[-2], images.shape[-1])))
             found = {"probability": trained.network.predict(images, self.scales, self.flip)}
+            if self.split == TRAIN:
+                found["best"] = found["probability"].argmax(1).to(torch.int16)
             if learns_superpixels:
                 found["superpixel"] = trained.network.superpixels(images)
             return found
 
         def results(found, samples):
             regions = found["superpixel"].numpy().astype(np.uint16) if learns_superpixels else [None] * len(samples)
-            for sample, values, superpixels in zip(samples, found["probability"], regions, strict=True):
+            all_best = found["best"] if self.split == TRAIN else [None] * len(samples)
+            for sample, values, superpixels, best in zip(samples, found["probability"], regions, all_best, strict=True):
                 classes = self._candidates(sample, values)
-                yield Candidates(values[classes].half().numpy(), classes.numpy(), superpixels)
+                tag_pixels = None
+                if best is not None:
+                    tag_pixels = np.array([int((best == tag).sum()) for tag in sample.tags], np.int32)
+                yield Candidates(values[classes].half().numpy(), classes.numpy(), superpixels, tag_pixels)
 
         return BatchNetwork(device, probabilities_of, results)
 
@@ -191,22 +225,29 @@ class PredictMasks(SplitStage):
         """Numbers of the possible classes: background and tags (train), or classes with a probability (evaluation)."""
         import torch
 
-        if self.split == TRAIN:
-            return torch.tensor([0, *sample.tags])
-        likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
-        likely[0] = True
-        likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
-        return likely.nonzero()[:, 0]
+        return torch.tensor([0, *sample.tags]) if self.split == TRAIN else likely_classes(probabilities)
 
     def count(self, sample, image, num_classes):
-        return class_pixels(image.read("label"), num_classes)
+        labelled = class_pixels(image.read("label"), num_classes)
+        if self.split != TRAIN:
+            return labelled
+        predicted = np.zeros(num_classes + 1, np.int64)
+        predicted[list(sample.tags)] = image.read("tag_pixels")[: len(sample.tags)]
+        return np.concatenate([labelled, predicted])
 
     def findings(self):
-        pixels = self.counts()
-        present = [name for name, count in zip(self.inputs["dataset"].class_names, pixels, strict=False) if count]
+        names, counted = self.inputs["dataset"].class_names, self.counts()
+        pixels, predicted = np.split(counted, [len(names) + 1])
+        present = [name for name, count in zip(names, pixels, strict=False) if count]
         if self.samples and len(present) == 1:
             return [f"every pixel of {len(self.samples)} images has the class {present[0]}"]
-        return classes_without(self, pixels, "pseudo-label") if self.split == TRAIN else []
+        if self.split != TRAIN:
+            return []
+        longer = f"train longer (--{trainer(self.method).__name__}-least-steps), or look at their seeds"
+        return [
+            *classes_without(self, pixels, "pseudo-label"),
+            *classes_without(self, predicted, "pixel where the network prefers them to all other classes", longer),
+        ]
 
     def compute(self, sample, inputs):
         from models.crf import crf_from_probabilities
@@ -217,9 +258,15 @@ class PredictMasks(SplitStage):
         values = found.probabilities.astype(np.float32)
         if self.crf != "none":
             device = str(choose_device(self.device)) if self.crf_engine == "torch" else "cpu"
-            image = read_image(sample.image)
+            image = resized_picture(read_image(sample.image), values.shape[-2:])
             values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
+        if values.shape[-2:] != sample.size:
+            values = at_size(values, sample.size)
         if self.vote == "depth":
             values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
         arrays = {"label": found.classes[values.argmax(0)].astype(np.uint16)}
-        return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}
+        if self.split == TRAIN:
+            arrays["tag_pixels"] = found.tag_pixels
+        if found.superpixels is None:
+            return arrays
+        return {**arrays, "superpixel": nearest_at_size(found.superpixels, sample.size)}

@@ -8,7 +8,14 @@ from data.errors import SettingError
 from tasks.runtime.numeric import NumbersParameter, Range, number, scale_parameter, scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.schedules import SCHEDULES
-from tasks.runtime.training_stage import STRIDE_HELP, STRIDES, RegistryParameter, TrainingStage
+from tasks.runtime.training_stage import (
+    EPOCHS_HELP,
+    LEAST_STEPS_HELP,
+    STRIDE_HELP,
+    STRIDES,
+    RegistryParameter,
+    TrainingStage,
+)
 from tasks.train_classifier import TrainClassifier
 
 
@@ -35,7 +42,8 @@ class SegmenterStage(TrainingStage):
         Range(at_least=1, at_most=1000),
         are_whole=True,
     )
-    epochs = whole(5, "passes over the training images", at_least=1)
+    epochs = whole(5, EPOCHS_HELP, at_least=1)
+    least_steps = whole(300, LEAST_STEPS_HELP, at_least=0)
     scale_min = scale_parameter(0.8, "minimum random scale")
     scale_max = scale_parameter(2.0, "maximum random scale")
     jitter = number(0.3, "maximum change of brightness, contrast and saturation, as a share", at_least=0, at_most=1)

@@ -8,11 +8,12 @@ from models.losses import MAP_LOSSES
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.runtime.backbone_names import is_cnn
+from tasks.runtime.cutout_parameters import PastesCutouts
 from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map_losses
-from tasks.runtime.numeric import number, require_order, whole
+from tasks.runtime.numeric import NumbersParameter, Range, number, require_order, whole
 from tasks.runtime.parameters import one_of, only
 from tasks.runtime.stage import Stages
-from tasks.runtime.training_stage import STRIDE_HELP, STRIDES, TrainingStage
+from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP, STRIDE_HELP, STRIDES, TrainingStage
 
 
 def uses_cnn(stage) -> bool:
@@ -26,18 +27,29 @@ def has_loss_on_cams(stage) -> bool:
 
 
 @with_map_losses
-class TrainClassifier(TrainingStage):
+class TrainClassifier(PastesCutouts, TrainingStage):
     """Multi-label classifier: binary cross entropy on tags, plus the losses of `MAP_LOSSES` whose weight is not 0.
 
     Losses on CAMs begin after `ramp_start` epochs. Their weight rises linearly until `ramp_end`.
     """
 
-    version = 3
+    version = 4
     network = "classifier"
 
     output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)
     head = one_of(HEADS, "gap", "CAM head; vit takes a ViT as backbone, or a CNN, to which it adds a small ViT")
-    epochs = whole(4, "passes over the training images", at_least=1)
+    block_rates = only(
+        NumbersParameter(
+            (3.0, 6.0, 9.0), "dilations of the dilated blocks, in cells", Range(at_least=1, at_most=100), are_whole=True
+        ),
+        head="dilated",
+    )
+    block_width = only(
+        whole(256, "outputs of the 3x3 convolutions of a block; published: 1024", at_least=1, at_most=4096),
+        head="dilated",
+    )
+    epochs = whole(4, EPOCHS_HELP, at_least=1)
+    least_steps = whole(240, LEAST_STEPS_HELP, at_least=0)
     cam_normalisation = only(
         one_of(NORMALISATIONS, "max", "normalisation of the CAMs in the losses on CAMs"), when=has_loss_on_cams
     )
@@ -53,26 +65,22 @@ class TrainClassifier(TrainingStage):
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
-        if any(MAP_LOSSES[name].needs_depth for name in active_losses(self)):
+        if self.cutouts or any(MAP_LOSSES[name].needs_depth for name in active_losses(self)):
             stages["depth"] = self.upstream(LoadDepth)
         return stages
 
     def network_settings(self):
         stride = {"output_stride": self.output_stride} if uses_cnn(self) else {}
-        return {"head": self.head, "backbone": self.backbone, **stride}
+        blocks = {"block_rates": self.block_rates, "block_width": self.block_width} if self.head == "dilated" else {}
+        return {"head": self.head, "backbone": self.backbone, **stride, **blocks}
 
     def learn(self) -> int:
         import torch
 
         from tasks.runtime.networks import normalisation_of
-        from tasks.runtime.training_images import MapSource
 
         torch.manual_seed(self.seed)
         network = self.new_network()
-        maps = {}
-        if "depth" in self.required:
-            depth = self.inputs["depth"]
-            maps = {"depth": MapSource(depth, "depth", 0.0), "valid": MapSource(depth, "valid", False)}
         weights = active_losses(self)
         losses_on_maps = {name: self._map_loss(name) for name in weights}
         colours = normalisation_of(self.backbone)
@@ -90,7 +98,8 @@ class TrainClassifier(TrainingStage):
                     total = total + weights[name] * self._ramp(epoch) * losses[name]
             return {**losses, "loss": total}
 
-        return self.train(network, self.training_images(maps), loss_of)
+        images = self.training_images(self.depth_maps(), cutouts=self.pasted_cutouts())
+        return self.train(network, images, loss_of)
 
     def _map_loss(self, name: str):
         settings = loss_settings(self, name)

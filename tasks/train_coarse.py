@@ -7,7 +7,7 @@ from tasks.coarsen_masks import CoarsenMasks
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.numeric import number, scale_parameter, whole
 from tasks.runtime.parameters import flag, nonzero, one_of, only
-from tasks.runtime.training_stage import MAX_CROP, TrainingStage
+from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP, MAX_CROP, TrainingStage
 
 
 class TrainCoarse(TrainingStage):
@@ -15,7 +15,8 @@ class TrainCoarse(TrainingStage):
 
     network = "superpixel_fcn"
 
-    epochs = whole(20, "passes over the training images", at_least=1)
+    epochs = whole(20, EPOCHS_HELP, at_least=1)
+    least_steps = whole(400, LEAST_STEPS_HELP, at_least=0)
     batch_size = whole(4, "images per step", at_least=1)
     crop_size = whole(
         256,

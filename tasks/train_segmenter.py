@@ -12,9 +12,12 @@ from data.store.artifact import write_bytes
 from tasks.discover_superpixels import NO_SUPERPIXEL, DiscoverSuperpixels
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
+from tasks.load_depth import LoadDepth
+from tasks.runtime.cutout_parameters import PastesCutouts
 from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import flag, only
 from tasks.runtime.stage import Stages
+from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP
 from tasks.segmenter_stage import SegmenterStage
 from tasks.train_classifier import TrainClassifier
 
@@ -22,14 +25,15 @@ WATCHED_IMAGES = 3
 """Number of training images whose grown seeds are kept after every epoch, for the report."""
 
 
-class TrainSegmenter(SegmenterStage):
+class TrainSegmenter(PastesCutouts, SegmenterStage):
     """DeepLab-ASPP with the balanced seed loss (S. Kim, SNU 2022, eq. 3.8), averaged over `input_scales`.
 
     At each step, the seed grows over superpixels (eqs. 3.6, 3.7). Pasting objects from other images follows Ghiasi et
     al., CVPR 2021; finding them by seeds is ours.
     """
 
-    epochs = whole(8, "passes over the training images", at_least=1)
+    epochs = whole(8, EPOCHS_HELP, at_least=1)
+    least_steps = whole(480, LEAST_STEPS_HELP, at_least=0)
     paste = number(0.5, "share of the images into which objects of another image are pasted", at_least=0, at_most=1)
     grow = flag(True, "grow the seeds over superpixels")
     beta_bg = only(
@@ -45,6 +49,8 @@ class TrainSegmenter(SegmenterStage):
         stages: Stages = {"dataset": self.upstream(IndexDataset), "seeds": self.upstream(GenerateSeeds)}
         if self.grow or self.paste:
             stages["superpixels"] = self.upstream(DiscoverSuperpixels)
+        if self.cutouts:
+            stages["depth"] = self.upstream(LoadDepth)
         if self.start == "classifier":
             stages["classifier"] = self.upstream(TrainClassifier)
         return stages
@@ -61,7 +67,7 @@ class TrainSegmenter(SegmenterStage):
 
         torch.manual_seed(self.seed)
         network = self.new_network()
-        maps = {"seed": MapSource(self.inputs["seeds"], "seed", UNLABELLED)}
+        maps = {"seed": MapSource(self.inputs["seeds"], "seed", UNLABELLED, holds_classes=True), **self.depth_maps()}
         if "superpixels" in self.required:
             maps["superpixel"] = MapSource(self.inputs["superpixels"], "superpixel", NO_SUPERPIXEL, True)
         seed_loss = BalancedSeedLoss(UNLABELLED)
@@ -74,7 +80,7 @@ class TrainSegmenter(SegmenterStage):
                 losses[name] = share_of_mean((labels != UNLABELLED).float().mean(), len(labels))
             return losses
 
-        images, device = self.training_images(maps, self._pasting()), choose_device(self.device)
+        images, device = self.training_images(maps, self._pasting(), self.pasted_cutouts()), choose_device(self.device)
 
         @torch.no_grad()
         def keep_grown(epoch):

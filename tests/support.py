@@ -16,20 +16,25 @@ from pipeline.command_line import check_input
 from tasks.runtime.luigi_seam import forget_instances
 
 # Networks of some thousand parameters: what is tested is the pipeline, not what it learns.
+TINY_NETWORK = {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "least_steps": "0"}
 TINY_SETTINGS = {
     "IndexDataset": {"train_folder": "train_pbr", "evaluation_folder": "test"},
     "LoadDepth": {"shard_size": "4"},
-    "TrainClassifier": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
+    "TrainClassifier": {**TINY_NETWORK, "batch_size": "4"},
+    "PredictTags": {"shard_size": "4"},
     "ExtractCams": {"scales": "1", "shard_size": "4"},
     "ExtractKeys": {"backbone": "test_efficientnet", "weights": "random", "image_scale": "0.5", "shard_size": "4"},
     "DiscoverSuperpixels": {"shard_size": "4"},
     "GenerateSeeds": {"shard_size": "4"},
     "LoadSaliency": {"shard_size": "4"},
     "RefineSaliency": {"shard_size": "4"},
-    "TrainSegmenter": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
-    "TrainByMasking": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "batch_size": "4"},
+    "SplitInstances": {"shard_size": "4"},
+    "BuildTemplates": {"backbone": "test_efficientnet", "weights": "random", "crop_size": "32"},
+    "MatchObjects": {"shard_size": "4"},
+    "TrainSegmenter": {**TINY_NETWORK, "batch_size": "4"},
+    "TrainByMasking": {**TINY_NETWORK, "batch_size": "4"},
     "CoarsenMasks": {"shard_size": "4"},
-    "TrainCoarse": {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "crop_size": "64"},
+    "TrainCoarse": {**TINY_NETWORK, "crop_size": "64"},
     "PredictMasks": {"train_scales": "1", "evaluation_scales": "1", "shard_size": "4"},
     "WriteReport": {"images": "2", "evaluation_images": "2"},
 }

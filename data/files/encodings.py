@@ -46,6 +46,34 @@ def read_label_values(path: Path) -> np.ndarray:
     return read_values(path, ("1", "L", "P", *GREY_16, "I"), advice)
 
 
+def plain(path: Path) -> np.ndarray:
+    """A label map of class numbers, (H, W) uint16; 255 in a file of 8 bits becomes unlabelled.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be decoded, or is not a label map of 8 or 16 bits.
+    """
+    values = read_label_values(path)
+    if values.ndim != 2 or values.dtype.kind not in "bui" or values.min() < 0 or values.max() > UNLABELLED:
+        raise ImageError(
+            f"{path}: is not a label map (values of type {values.dtype}, shape {values.shape}); "
+            "save class numbers in one channel of 8 or 16 bits"
+        )
+    return from_bytes(values) if values.dtype.itemsize == 1 else values.astype(np.uint16)
+
+
+def merged(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
+    """A label map whose classes are merged; ``member`` lists the new number of each class 0..K, separated by commas."""
+    numbers = np.array(member.split(","), np.uint16)
+    labels = plain(path)
+    unlabelled = (labels == UNLABELLED) | ((labels == UNLABELLED_IN_BYTES) & (len(numbers) <= UNLABELLED_IN_BYTES))
+    unknown = labels[~unlabelled & (labels >= len(numbers))]
+    if unknown.size:
+        raise ImageError(f"{path}: class number {unknown.min()} is unknown; use 0..{len(numbers) - 1}")
+    return np.where(unlabelled, np.uint16(UNLABELLED), numbers[np.where(unlabelled, 0, labels)])
+
+
 def cityscapes(path: Path, member: str, shape: tuple[int, int]) -> np.ndarray:
     """``*_labelIds.png``: label ids become train ids; all other ids become unlabelled."""
     ids = read_values(path, ("L",), "label ids have 8 bits: download the file again")
@@ -160,6 +188,7 @@ ENCODINGS: dict[str, Callable[[Path, str, tuple[int, int]], np.ndarray]] = {
     "coco": coco,
     "coco_polygons": coco_polygons,
     "labelme": labelme,
+    "merged": merged,
     "pannuke": pannuke,
     "sbd": sbd,
     "suim": suim,

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import ImageError
-from data.files.encodings import ENCODINGS, UNLABELLED_IN_BYTES, from_bytes, read_label_values
+from data.files.encodings import ENCODINGS, UNLABELLED_IN_BYTES, plain, read_label_values
 from data.files.pixels import image_size
 from data.sample import BACKGROUND, UNLABELLED, LabelLayer, Sample
 
@@ -36,8 +36,7 @@ def read_labels(path: Path) -> np.ndarray:
 def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
     """Ground-truth label map, (H, W) uint16: 0 background, 1..K, 65535 ignored; None if there is none.
 
-    Only scoring and pictures of the ground truth may call this; no training stage does
-    (``tests/pipeline/test_ground_truth.py``).
+    It is for scores and pictures; ``tests/pipeline/test_ground_truth.py`` lists who calls it and why.
 
     Raises
     ------
@@ -105,12 +104,4 @@ def decode_labels(layer: LabelLayer, shape: tuple[int, int]) -> np.ndarray:
     """
     if layer.encoding:
         return ENCODINGS[layer.encoding](layer.path, layer.member, shape)
-    values = read_label_values(layer.path)
-    if layer.class_index is not None:
-        return values
-    if values.ndim != 2 or values.dtype.kind not in "bui" or values.min() < 0 or values.max() > UNLABELLED:
-        raise ImageError(
-            f"{layer.path}: is not a label map (values of type {values.dtype}, shape {values.shape}); "
-            "save class numbers in one channel of 8 or 16 bits"
-        )
-    return from_bytes(values) if values.dtype.itemsize == 1 else values.astype(np.uint16)
+    return read_label_values(layer.path) if layer.class_index is not None else plain(layer.path)

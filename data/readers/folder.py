@@ -5,14 +5,16 @@
     root/images/NAME.jpg       RGB images (jpg, png, ...)
     root/labels.csv            image,tags[,split]: tags separated by a space; split "train" or "evaluation"
     root/classes.txt           (optional) one class name per line; without it: all tags, sorted
-    root/depth/NAME.png        (optional) 16-bit depth in millimetres
+    root/depth/NAME.png        (optional) 16-bit depth in millimetres; some images may have none
     root/masks/NAME.png        (optional) label maps for scoring: 0 background, 1..K, 255 ignored (16 bits: 65535)
     root/coarse/NAME.png       (optional) coarse label maps for training (method coarse), unlabelled as ignored,
     root/coarse/NAME.json      or labelme polygons, "background" is one of the class names,
     root/coarse.json           or polygons of all images in one COCO file
+    root/crops/CLASS/NAME.png  (optional) photographs of one object each (`data.readers.cutouts`)
 
 Rows without a split are in the train split. If no row is in the evaluation split, every image with a mask is in both.
-If there is no mask either, the set has no evaluation split. A row with empty tags is an image of background alone.
+If there is no mask either, the set has no evaluation split. The tags ``-`` say that an image shows background alone; a
+training image must have tags or this.
 
 Both text files are UTF-8. A class name has no space and no ``|``. "background" is class 0 and no tag; only the first
 line of ``classes.txt`` may name it. Depth, masks and annotations have the size of the image as it is shown: turned as
@@ -32,26 +34,52 @@ from typing import Any, NamedTuple
 from data.errors import DatasetError
 from data.files.text_file import read_text
 from data.readers.common import Listing, is_inside, sorted_index
+from data.readers.merging import Merging, read_merging
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Samples
 
 BACKGROUND_NAME = "background"
+
+NO_TAGS = "-"
+"""The tags of an image that shows no class. An empty cell may have been forgotten."""
 
 MILLIMETRE = 0.001
 """Metres per count of the depth files."""
 
 
-def read_folder(root: Path, splits: dict[str, str] | None = None) -> DatasetIndex:
+def read_folder(root: Path, splits: dict[str, str] | None = None, merge: Path | None = None) -> DatasetIndex:
     """Index a plain folder; `splits` is unused, ``labels.csv`` gives the split of each image.
+
+    Parameters
+    ----------
+    root : Path
+    splits : dict
+    merge : Path, optional
+        CSV file of categories into which classes are merged (`data.readers.merging.read_merging`).
 
     Raises
     ------
     DatasetError
         If ``labels.csv`` or ``classes.txt`` is missing, unreadable or malformed, names a missing file, an unknown or
-        impossible class or an unknown split, or if only some images have depth.
+        impossible class or an unknown split, or if classes cannot be merged.
     """
     rows = _rows(root / "labels.csv")
     names = _class_names(root, rows)
-    return sorted_index(root, names, Samples.of_rows(root, _samples(root, names, rows)))
+    samples = _samples(root, names, rows)
+    if merge is None:
+        return sorted_index(root, names, Samples.of_rows(root, samples))
+    merging = read_merging(merge, names)
+    return sorted_index(root, merging.names, Samples.of_rows(root, (_merged(row, merging) for row in samples)))
+
+
+def _merged(row: dict[str, Any], merging: Merging) -> dict[str, Any]:
+    """The row of a sample with categories instead of classes."""
+    if any(encoding for _, _, encoding, _ in row["coarse"]):
+        raise DatasetError(
+            f"{row['image']}: the classes of coarse polygons cannot be merged; merge them in their files, or leave out "
+            "--IndexDataset-merge"
+        )
+    layers = {name: [[path, None, "merged", merging.member] for path, *_ in row[name]] for name in ("truth", "coarse")}
+    return {**row, **layers, "tags": sorted({merging.numbers[tag] for tag in row["tags"]})}
 
 
 class _Labelled(NamedTuple):
@@ -65,7 +93,6 @@ class _Labelled(NamedTuple):
 def _samples(root: Path, names: tuple[str, ...], rows: list[_Labelled]) -> Iterator[dict[str, Any]]:
     """Yield the row of each sample (`data.sample.COLUMNS`), in the order of ``labels.csv``."""
     class_of = {name: class_number for class_number, name in enumerate(names)}
-    has_depth = (root / "depth").is_dir()
     images, depths, masks = (Listing(root / folder) for folder in ("images", "depth", "masks"))
     coarse_of = CoarseAnnotation(root, names)
     has_evaluation = any(row.split == EVALUATION for row in rows)
@@ -85,17 +112,12 @@ def _samples(root: Path, names: tuple[str, ...], rows: list[_Labelled]) -> Itera
         name = os.path.basename(row.image)
         stem = os.path.splitext(name)[0]
         png = f"{stem}.png"
-        if has_depth and png not in depths:
-            raise DatasetError(
-                f"{depths.folder / png}: depth file is missing; give every image a depth file, or remove the folder "
-                "depth/"
-            )
         sample = {
             "image_id": f"{row.split}/{stem}",
             "split": row.split,
             "image": f"images/{row.image}",
             "tags": sorted({class_of[tag] for tag in row.tags.split()}),
-            "depth": f"depth/{png}" if has_depth else "",
+            "depth": f"depth/{png}" if png in depths else "",
             "depth_unit": MILLIMETRE,
             "size": (0, 0),
             "truth": [[f"masks/{png}", None, "", ""]] if png in masks else [],
@@ -146,7 +168,12 @@ def _rows(table: Path) -> list[_Labelled]:
                 raise DatasetError(
                     f"{place} has the tag '{BACKGROUND_NAME}', which is class 0 and no tag; leave it out"
                 )
-            rows.append(_Labelled(row[image], row[tags], (split is not None and row[split]) or TRAIN))
+            labelled = _Labelled(row[image], row[tags], (split is not None and row[split]) or TRAIN)
+            if labelled.split == TRAIN and not labelled.tags.split():
+                raise DatasetError(
+                    f"{place} has no tags; write '{NO_TAGS}' as tags of an image that shows none of the classes"
+                )
+            rows.append(labelled._replace(tags="") if labelled.tags.strip() == NO_TAGS else labelled)
     except csv.Error as error:
         raise DatasetError(f"{table}: is malformed from line {end + 1} on ({error}); correct its quotes") from error
     if not rows:
@@ -170,6 +197,8 @@ def _class_names(root: Path, rows: list[_Labelled]) -> tuple[str, ...]:
             raise DatasetError(f"{source}: lists the class '{name}' {count} times; remove lines")
         if "|" in name or len(name.split()) > 1:
             raise DatasetError(f"{source}: the class name '{name}' has a space or '|' in it; write '_' instead")
+        if name == NO_TAGS:
+            raise DatasetError(f"{source}: '{name}' stands for an image without a class; give the class another name")
     return (BACKGROUND_NAME, *names)
 
 

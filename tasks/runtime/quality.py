@@ -51,12 +51,15 @@ def require_labels(stage: ImageStage, pixels: np.ndarray, advice: str) -> None:
         )
 
 
-def classes_without(stage: ImageStage, pixels: np.ndarray, what: str) -> list[str]:
-    """A finding about the classes that are tags of images, but have no pixel."""
+def classes_without(stage: ImageStage, pixels: np.ndarray, what: str, advice: str = "") -> list[str]:
+    """A finding about the classes that are tags of images, but have no pixel; `advice` ends its line."""
     tagged = sorted(set().union(*stage.inputs["dataset"].split(stage.split).tag_sets))
     names = stage.inputs["dataset"].class_names
     missing = [names[tag] for tag in tagged if not pixels[tag]]
-    return [f"{len(missing)} of {len(tagged)} tagged classes have no {what}: {listed(missing)}"] if missing else []
+    if not missing:
+        return []
+    found = f"{len(missing)} of {len(tagged)} tagged classes have no {what}: {listed(missing)}"
+    return [f"{found}; {advice}" if advice else found]
 
 
 def listed(names: Sequence[str] | Iterable[str]) -> str:

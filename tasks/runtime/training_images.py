@@ -16,7 +16,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data.sample import Sample
 from data.store.sharded import ShardedStore
 from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
+from tasks.runtime.batch_order import BatchOrder
 from tasks.runtime.copy_paste import Pasting, pasted
+from tasks.runtime.cutouts import Cutouts
 from tasks.runtime.tensors import Normalisation, image_tensor, tags_of
 
 BATCHES_AHEAD = 4
@@ -43,19 +45,23 @@ class MapSource:
         Value outside the image.
     numbers_regions : bool
         True if the values are numbers of regions of an image. Then the images of a mosaic get different numbers.
+    holds_classes : bool
+        True if the values are class numbers. Pasted photographs then bring the class of their object.
     """
 
     store: ShardedStore
     array: str
     padding: float
     numbers_regions: bool = False
+    holds_classes: bool = False
 
 
 class TrainingImages(Dataset):
-    """Augmented training images. The item (epoch, index) always has the same content.
+    """Augmented training images. The item (turn, index) always has the same content.
 
-    Each item has its own random generator with the seed (seed, epoch, index). So the items of an epoch depend neither
-    on their order, nor on the number of loader processes, nor on an interruption.
+    The turn says how often an image was shown before, roughly (`tasks.runtime.batch_order.BatchOrder`). Each item has
+    its own random generator with the seed (seed, turn, index). So the items depend neither on their order, nor on the
+    number of loader processes, nor on an interruption.
 
     An item is a dict: ``image``, (3, H, W) float32, normalised; ``tags``, (K,) float32 in {0, 1}; and each of the
     maps, (H, W). H and W are those of the crop.
@@ -70,6 +76,8 @@ class TrainingImages(Dataset):
     seed : int
     maps : dict of name -> MapSource
     pasting : Pasting, optional
+    cutouts : Cutouts, optional
+        Objects that are pasted into each image before anything else.
     """
 
     def __init__(
@@ -81,7 +89,9 @@ class TrainingImages(Dataset):
         seed: int,
         maps: Mapping[str, MapSource],
         pasting: Pasting | None = None,
+        cutouts: Cutouts | None = None,
     ):
+        self.cutouts = cutouts
         self.samples, self.num_classes, self.normalisation = samples, num_classes, normalisation
         self.augmentation, self.seed, self.maps, self.pasting = augmentation, seed, maps, pasting
 
@@ -89,9 +99,9 @@ class TrainingImages(Dataset):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        epoch, index = key
+        turn, index = key
         settings = self.augmentation
-        rng = np.random.default_rng([self.seed, epoch, index])
+        rng = np.random.default_rng([self.seed, turn, index])
         if rng.random() >= settings.mosaic:
             return self._composed(index, settings.crop, 1.0, rng)
         others = rng.integers(len(self.samples), size=3)
@@ -136,8 +146,11 @@ class TrainingImages(Dataset):
     def _item(self, index: int, crop: tuple[int, int], zoom: float, rng: np.random.Generator) -> dict[str, Tensor]:
         sample = self.samples[index]
         layers = {name: self._read_map(source, index, sample.size) for name, source in self.maps.items()}
-        image, layers = self._augment(image_tensor(sample), layers, crop, zoom, rng)
-        return {"image": image, "tags": tags_of([sample], self.num_classes)[0], **layers}
+        image, tags = image_tensor(sample), tags_of([sample], self.num_classes)[0]
+        if self.cutouts:
+            self.cutouts.paste(image, layers, self.maps, tags, rng.spawn(1)[0])
+        image, layers = self._augment(image, layers, crop, zoom, rng)
+        return {"image": image, "tags": tags, **layers}
 
     def whole(self, index: int) -> dict[str, Tensor]:
         """The whole image and its maps without augmentation: only normalised."""
@@ -153,7 +166,7 @@ class TrainingImages(Dataset):
     def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
         settings = self.augmentation
         # Draw the random numbers first, in a fixed order: the geometry does not depend on the change of colours.
-        scale = zoom * float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
+        scale = zoom * settings.draw_scale(image.shape[1:], rng)
         if settings.fit:
             scale *= min(1.0, *(side / have for side, have in zip(settings.crop, image.shape[1:], strict=True)))
         mirrored = bool(rng.random() < 0.5) and settings.flip
@@ -178,29 +191,26 @@ class TrainingImages(Dataset):
 
 def batches_from(
     images: TrainingImages,
+    order: BatchOrder,
     epochs: int,
-    batch_size: int,
     step: int = 0,
-    own: Callable[[list[int]], list[int]] = list,
+    own: Callable[[list[tuple[int, int]]], list[tuple[int, int]]] = list,
     loader_processes: int = 0,
     pinned: bool = False,
 ) -> DataLoader:
-    """The batches of a training from a step on, in a random order that depends on (seed, epoch).
-
-    A last batch of an epoch with fewer images is left out. If all images are fewer than a batch, they are one batch.
-    The processes that load images live until the last epoch ends.
+    """The batches of a training from a step on. The processes that load images live until the last epoch ends.
 
     Parameters
     ----------
     images : TrainingImages
+    order : BatchOrder
+        Which items the batches have.
     epochs : int
         Epochs of the whole training.
-    batch_size : int
-        Images per batch.
     step : int
         Steps done in all epochs.
     own : callable
-        Positions of the images of a batch -> those that are loaded; the default takes all.
+        Keys of the items of a batch -> those that are loaded; the default takes all.
     loader_processes : int
         Processes that load images; 0 = this process.
     pinned : bool
@@ -213,7 +223,7 @@ def batches_from(
     """
     return DataLoader(
         images,
-        batch_sampler=_Batches(images, epochs, batch_size, step, own),
+        batch_sampler=_Batches(order, epochs, step, own),
         num_workers=loader_processes,
         # zarr runs a thread: in a forked process, its lock could block for ever
         multiprocessing_context="spawn" if loader_processes else None,
@@ -225,21 +235,25 @@ def batches_from(
 
 
 class _Batches(Sampler[list[tuple[int, int]]]):
-    """The items of each batch."""
+    """The keys of the items of each batch."""
 
     def __init__(
-        self, images: TrainingImages, epochs: int, batch_size: int, step: int, own: Callable[[list[int]], list[int]]
+        self,
+        order: BatchOrder,
+        epochs: int,
+        step: int,
+        own: Callable[[list[tuple[int, int]]], list[tuple[int, int]]],
     ):
-        self.images, self.epochs, self.batch_size, self.step, self.own = images, epochs, batch_size, step, own
+        self.order, self.epochs, self.step, self.own = order, epochs, step, own
 
     def __len__(self) -> int:
-        return self.epochs * steps_per_epoch(len(self.images), self.batch_size) - self.step
+        return self.epochs * self.order.steps - self.step
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        first, skipped = divmod(self.step, steps_per_epoch(len(self.images), self.batch_size))
+        first, skipped = divmod(self.step, self.order.steps)
         for epoch in range(first, self.epochs):
-            for indices in batch_order(self.images, epoch, self.batch_size)[skipped:]:
-                yield [(epoch, index) for index in self.own(indices)]
+            for keys in self.order.batches(epoch)[skipped:]:
+                yield self.own(keys)
             skipped = 0
 
 
@@ -278,15 +292,3 @@ def fitting_processes(wanted: int, device_kind: str, cores: int, items: int) -> 
     if device_kind == "cpu" or cores <= 2 or items < MANY_ITEMS:
         return 0
     return min(cores - 1, MOST_PROCESSES)
-
-
-def batch_order(images: TrainingImages, epoch: int, batch_size: int) -> list[list[int]]:
-    """Positions of the images in each batch of an epoch."""
-    order = np.random.default_rng([images.seed, epoch]).permutation(len(images)).tolist()
-    size = min(batch_size, len(images))
-    return [order[start : start + size] for start in range(0, len(images) - size + 1, size)]
-
-
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches of an epoch for `count` images."""
-    return count // min(batch_size, count)

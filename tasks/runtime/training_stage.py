@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 
 from data.errors import SettingError
 from data.sample import TRAIN
 from tasks.runtime.devices import visible_gpus
-from tasks.runtime.numeric import number, require_order, scale_parameter, whole
-from tasks.runtime.parameters import RegistryParameter, flag, one_of
+from tasks.runtime.numeric import NumbersParameter, Range, flag_of, number, require_order, scale_parameter, whole
+from tasks.runtime.parameters import RegistryParameter, flag, one_of, only
+from tasks.runtime.resizing import SIDES
 from tasks.runtime.schedules import SCHEDULES
 from tasks.runtime.slurm_settings import SLURM
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import TrainedArtifact
 from tasks.runtime.weight_files import weights_identity
 
+if TYPE_CHECKING:
+    from tasks.runtime.batch_order import BatchOrder
+
 STRIDE_HELP = "pixels per cell of the maps of the network"
 STRIDES = (8, 16, 32)
+EPOCHS_HELP = "passes over the training images; a small set gets more (least_steps)"
+LEAST_STEPS_HELP = "least number of steps; if the epochs have fewer, each of them shows the images several times"
 
 MAX_CROP = 2048
 """Largest side of a crop in pixels: that of `models.input_size.LARGEST_INPUT`."""
@@ -42,7 +48,13 @@ class TrainingStage(StageTask):
     weights = luigi.Parameter(
         default="package", description="pretrained weights: hub, package, random, or the path of a file"
     )
-    epochs = whole(10, "passes over the training images", at_least=1)
+    epochs = whole(10, EPOCHS_HELP, at_least=1)
+    least_steps = whole(0, LEAST_STEPS_HELP, at_least=0)
+    rare_share = number(
+        0.5,
+        "a class with fewer images than this share of the mean over the classes is shown more often, 0 = no class is",
+        at_least=0,
+    )
     batch_size = whole(8, "images per step", at_least=1)
     crop_size = whole(
         0,
@@ -53,6 +65,19 @@ class TrainingStage(StageTask):
     )
     scale_min = scale_parameter(1.0, "minimum random scale")
     scale_max = scale_parameter(1.0, "maximum random scale")
+    scale_steps = whole(
+        0, "random scales: 0 = any between the two, else so many equally spaced ones", at_least=0, at_most=100
+    )
+    resize_side = one_of(SIDES, "none", "side of the image that is brought to a length before it is scaled")
+    resize_to = only(
+        NumbersParameter(
+            (448.0, 768.0),
+            "length of this side in pixels, or minimum and maximum of a random length",
+            Range(at_least=16, at_most=MAX_CROP),
+            are_whole=True,
+        ),
+        resize_side=("short", "long"),
+    )
     jitter = number(0.2, "maximum change of brightness, contrast and saturation, as a share", at_least=0, at_most=1)
     hue = number(0.0, "maximum change of the hue, as a share of the colour circle", at_least=0, at_most=0.5)
     mosaic = number(0.0, "share of the items that are mosaics of four images at half size", at_least=0, at_most=1)
@@ -95,6 +120,11 @@ class TrainingStage(StageTask):
 
     def check(self):
         require_order(self, "scale_min", "scale_max")
+        if self.resize_side != "none" and (len(self.resize_to) > 2 or list(self.resize_to) != sorted(self.resize_to)):
+            raise SettingError(
+                f"{flag_of(type(self), 'resize_to')} has {len(self.resize_to)} lengths; give one, or a minimum and a "
+                "maximum"
+            )
 
     average_decay: Any = 0.0
     """Decay of the running mean of the weights, which is the result; 0 = the last weights."""
@@ -138,7 +168,7 @@ class TrainingStage(StageTask):
         network = build_network(self.network, self.inputs["dataset"].num_classes, self.network_settings())
         return pretrained(network, self.backbone, self.weights)
 
-    def training_images(self, maps: Mapping[str, Any], pasting=None):
+    def training_images(self, maps: Mapping[str, Any], pasting=None, cutouts=None):
         """The train split with the augmentation of the parameters, a `tasks.runtime.training_images.TrainingImages`.
 
         Parameters
@@ -146,6 +176,7 @@ class TrainingStage(StageTask):
         maps : dict of name -> MapSource
             Arrays that are augmented together with the images. A batch has them under these names.
         pasting : tasks.runtime.copy_paste.Pasting, optional
+        cutouts : tasks.runtime.cutouts.Cutouts, optional
         """
         from tasks.runtime.augmentation import Augmentation
         from tasks.runtime.layout import training_crop
@@ -157,10 +188,13 @@ class TrainingStage(StageTask):
         crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples)
         augmentation = Augmentation(
             crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic,
-            fit=not self.crop_size,
+            fit=not self.crop_size, scale_steps=self.scale_steps, resize_side=self.resize_side,
+            resize_to=self.resize_to if self.resize_side != "none" else (),
         )  # fmt: skip
         normalisation = normalisation_of(self.backbone)
-        return TrainingImages(samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting)
+        return TrainingImages(
+            samples, dataset.num_classes, normalisation, augmentation, self.seed, maps, pasting, cutouts
+        )
 
     @property
     def is_computed_here(self):
@@ -183,9 +217,16 @@ class TrainingStage(StageTask):
 
         return train_in_ranks(self, count)
 
+    def batch_order(self) -> BatchOrder:
+        """Which images the batches of each epoch show."""
+        from tasks.runtime.batch_order import BatchOrder, repeat_factors
+
+        factors = repeat_factors(self.inputs["dataset"].split(TRAIN).tags, self.rare_share)
+        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, self.least_steps)
+
     def rank_count(self) -> int:
         """Number of the training processes of this machine: one image of a batch each, at least."""
-        images = min(self.batch_size, len(self.inputs["dataset"].split(TRAIN)))
+        images = self.batch_order().size
         if self.ranks > images:
             raise SettingError(
                 f"{type(self).__name__}: {self.ranks} ranks share a batch of {images} images; set "
@@ -200,13 +241,14 @@ class TrainingStage(StageTask):
         """
         from tasks.runtime.rank_launch import usable_cores
         from tasks.runtime.ranks import present_ranks, ranks_here
-        from tasks.runtime.training_images import batch_order, batches_from, fitting_processes, steps_per_epoch
+        from tasks.runtime.training_images import batches_from, fitting_processes
         from tasks.runtime.training_loop import TrainingPlan, choose_device, train
 
         schedule, device, ranks = SCHEDULES[self.schedule], choose_device(self.device), present_ranks()
+        order = self.batch_order()
         plan = TrainingPlan(
             epochs=self.epochs,
-            steps_per_epoch=steps_per_epoch(len(images), self.batch_size),
+            steps_per_epoch=order.steps,
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             head_factor=self.head_factor,
@@ -217,7 +259,7 @@ class TrainingStage(StageTask):
             frozen_stride=self.frozen_stride,
             average_decay=self.average_decay,
             seed=self.seed,
-            batch_images=min(self.batch_size, len(images)),
+            batch_images=order.size,
             accumulate=self.accumulate,
             precision=self.resolved_precision,
             checkpoint_minutes=self.checkpoint_minutes,
@@ -225,7 +267,7 @@ class TrainingStage(StageTask):
         )
         own = functools.partial(ranks.own, parts=self.accumulate)
         cores = usable_cores() // ranks_here()
-        processes = fitting_processes(self.loader_processes, device.type, cores, len(images) * self.epochs)
+        processes = fitting_processes(self.loader_processes, device.type, cores, order.items * self.epochs)
         class_names = self.inputs["dataset"].class_names
         if ranks.is_first:
             self.artifact.describe(
@@ -234,18 +276,14 @@ class TrainingStage(StageTask):
         use = train(
             network,
             plan,
-            lambda step: batches_from(
-                images, self.epochs, self.batch_size, step, own, processes, device.type == "cuda"
-            ),
+            lambda step: batches_from(images, order, self.epochs, step, own, processes, device.type == "cuda"),
             loss_of,
             self.artifact.path,
             self.label,
             self.report_progress,
             device,
             after_epoch,
-            lambda epoch, number: [
-                images.samples[index].image_id for index in own(batch_order(images, epoch, self.batch_size)[number])
-            ],
+            lambda epoch, number: [images.samples[index].image_id for _, index in own(order.batches(epoch)[number])],
         )
         self.device_use.add(use)
-        return len(images) * self.epochs
+        return order.items * self.epochs

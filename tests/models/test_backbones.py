@@ -24,6 +24,16 @@ def test_the_stride_is_the_requested_one(name, stride):
     assert features.shape == (1, backbone.num_features, 64 // stride, 96 // stride)
 
 
+def test_the_features_of_a_convnext_are_normalised():
+    torch.manual_seed(0)
+    backbone, images = build_backbone("test_convnext", 16).eval(), torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        features = dense_features(backbone, images)
+        assert torch.equal(features, backbone(images))  # timm's own forward pass, with its head
+    assert features.shape == (2, backbone.num_features, 4, 6)
+    assert features.mean(1).abs().max() < 1e-4
+
+
 def test_depthwise_convolutions_keep_the_usual_order_on_a_gpu():
     plain, depthwise = (nn.Sequential(nn.Conv2d(4, 4, 3, groups=groups)) for groups in (1, 4))
     gpu, cpu = torch.device("cuda:0"), torch.device("cpu")

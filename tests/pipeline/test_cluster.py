@@ -21,6 +21,7 @@ SECTIONS = """
 backbone=test_efficientnet
 weights=random
 epochs=40
+least_steps=0
 batch_size=4
 [slurm]
 cores=1

@@ -22,7 +22,7 @@ def stages_run(result) -> list[str]:
 @pytest.mark.pipeline
 def test_the_first_run_does_all_stages_and_says_where_things_are(finished_once):
     last = finished_once.log
-    assert len(STARTED.findall(last)) == 12
+    assert len(STARTED.findall(last)) == 13
     assert re.search(r"report +\S+report.html", last)
     assert re.search(r"model +\S+model.safetensors", last)
     assert "images/s" in last

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from support import CommandLineHere
 
+from data.store.sharded import ShardedStore
 from tasks.runtime.quality import WARNINGS
 
 
@@ -25,11 +26,12 @@ def own(in_process, tiny_settings, tmp_path, capsys):
 
 
 def add(own, name, tag, size=(48, 64), split=None, mask=False):
-    """One image with a disk of the tag's colour in front of a plane; its row in labels.csv."""
+    """One image with a disk of the tag's colour in front of a plane, or the plane alone; its row in labels.csv."""
     height, width = size
     rows, columns = np.mgrid[:height, :width]
-    disk = np.hypot(rows - height / 2, columns - width / 2) < min(size) / 3
-    image = np.where(disk[..., None], {"red": (200, 30, 30), "green": (30, 200, 30)}[tag], 90 + rows[..., None] % 60)
+    disk = (np.hypot(rows - height / 2, columns - width / 2) < min(size) / 3) & (tag != "-")
+    colour = {"red": (200, 30, 30), "green": (30, 200, 30), "-": (0, 0, 0)}[tag]
+    image = np.where(disk[..., None], colour, 90 + rows[..., None] % 60)
     Image.fromarray(image.astype(np.uint8)).save(own.data_root / "images" / f"{name}.png")
     Image.fromarray(np.where(disk, 600, 800 + columns % 7).astype(np.uint16)).save(
         own.data_root / "depth" / f"{name}.png"
@@ -56,12 +58,16 @@ def warnings_in(own, stage):
 def test_images_and_tags_alone_run_to_the_end_and_say_what_is_missing(own):
     for number in range(6):
         add(own, f"i{number}", ("red", "green")[number % 2])
+    add(own, "empty", "-")
     result = own.luigi("RunAll", "--processes", 1)
     assert result.returncode == 0, result.stderr
+    for stage, array in (("GenerateSeeds", "seed"), ("PredictMasks", "label")):
+        store = ShardedStore(next(own.artifacts.glob(f"folder/{stage}/*.zarr")))
+        assert not store.read_image(array, store.image_ids.index("train/empty"), (48, 64)).any()
     assert "WARNING        IndexDataset: there are no evaluation images: there are no predictions" in result.stderr
     assert "predictions    no ground truth, no score" in result.stderr
     assert "there are no evaluation images" in next(own.artifacts.glob("folder/WriteReport/*/report.html")).read_text()
-    assert len(list(own.artifacts.glob("folder/PredictMasks/*.zarr/label/c/*"))) == 2  # pseudo-labels: 4 and 2 images
+    assert len(list(own.artifacts.glob("folder/PredictMasks/*.zarr/label/c/*"))) == 2  # pseudo-labels: 4 and 3 images
     again = own.luigi("RunAll", "--processes", 1)
     assert again.returncode == 0
     assert "everything is complete already" in again.stderr
@@ -101,19 +107,22 @@ def test_portrait_landscape_and_odd_frames_together(own, monkeypatch):
     sizes = [(48, 64), (64, 48), (48, 64), (64, 48), (300, 400), (900, 2)]
     for number, size in enumerate(sizes):
         add(own, f"i{number}", ("red", "green")[number % 2], size)
-    result = own.luigi("RunAll", "--processes", 1)
+    (own.data_root / "depth/i1.png").unlink()
+    (own.data_root / "crops/red").mkdir(parents=True)
+    Image.fromarray(np.full((20, 9, 3), (200, 30, 30), np.uint8)).save(own.data_root / "crops/red/a.png")
+    pasting = ("--TrainClassifier-cutouts", 2, "--TrainSegmenter-cutouts", 2)
+    result = own.luigi("RunAll", "--processes", 1, *pasting)
     assert result.returncode == 0, result.stderr
     assert warnings_in(own, "IndexDataset")[1:] == [
-        "2 of 6 images are much larger than the others: train/i4 (400x300), train/i5 (2x900)"
+        "2 of 6 images are much larger than the others: train/i4 (400x300), train/i5 (2x900)",
+        "1 of 6 images have no depth, so depth is not used there: train/i1",
     ]
     assert "ExtractKeys: 1 images are shown to the network at a scale below" in result.stderr
     (model,) = own.artifacts.glob("folder/TrainClassifier/*/model.json")
     assert json.loads(model.read_text())["size"] == [64, 64]
-    from data.store.sharded import ShardedStore
-
     (depth,) = own.artifacts.glob("folder/LoadDepth/*.zarr")
     store = ShardedStore(depth)
     for index, size in enumerate(sizes):
-        assert store.read_image("valid", index, size).all()
+        assert store.read_image("valid", index, size).all() == (index != 1)
     for index, size in enumerate(sizes[:5]):
-        assert store.read_image("depth", index, size)[size[0] // 2, size[1] // 2] == pytest.approx(0.6)
+        assert index == 1 or store.read_image("depth", index, size)[size[0] // 2, size[1] // 2] == pytest.approx(0.6)

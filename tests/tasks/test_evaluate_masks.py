@@ -79,6 +79,13 @@ def test_the_truth_of_a_thousand_classes_scores_100_and_its_counts_are_small():
     assert (found["per_class"]["300"], found["per_class"]["44"]) == (0, 50)
 
 
+def test_a_class_without_ground_truth_has_no_iou():
+    confusion = np.array([[6, 2, 0, 0], [0, 0, 0, 0], [0, 0, 4, 0]])  # 2 pixels of a class that is not there
+    found = summary(confusion, np.zeros((3, 4)), np.ones(2), ["background", "mug", "plate"], 1)
+    assert found["per_class"] == {"background": 75.0, "mug": None, "plate": 100.0}
+    assert found["miou"] == 87.5
+
+
 @pytest.mark.parametrize(("classes", "kept"), [(CONFUSION_CLASSES, True), (CONFUSION_CLASSES + 1, False)])
 def test_a_confusion_matrix_of_many_classes_is_left_out(classes, kept):
     names = [str(number) for number in range(classes)]

@@ -22,8 +22,10 @@ def test_classes_above_a_byte_keep_their_numbers(in_process, sample):
         probabilities[number].view(-1)[place] = 0.5
     classes = stage._candidates(sample, probabilities)
     assert classes.tolist() == [0, 255, 300]
-    found = Candidates(probabilities[classes].half().numpy(), classes.numpy(), None)
-    label = stage.compute(sample, ImageInputs({}, 0, (2, 2), 1203, found))["label"]
+    found = Candidates(probabilities[classes].half().numpy(), classes.numpy(), None, np.array([1, 1], np.int32))
+    results = stage.compute(sample, ImageInputs({}, 0, (2, 2), 1203, found))
+    label = results["label"]
+    assert results["tag_pixels"].tolist() == [1, 1]
     assert label.dtype == np.uint16
     assert label.flatten()[:3].tolist() == [0, 255, 300]
     assert 44 not in label

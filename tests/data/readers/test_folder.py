@@ -20,7 +20,7 @@ def root(tmp_path):
         Image.fromarray(np.full((8, 10, 3), 40 * index, np.uint8)).save(tmp_path / f"images/{index}.jpg")
         Image.fromarray(np.full((8, 10), 900, np.uint16)).save(tmp_path / f"depth/{index}.png")
         Image.fromarray(np.full((8, 10), 1 if tags else 0, np.uint8)).save(tmp_path / f"masks/{index}.png")
-    (tmp_path / "labels.csv").write_text("image,tags\n0.jpg,mug\n1.jpg,mug plate\n2.jpg,\n")
+    (tmp_path / "labels.csv").write_text("image,tags\n0.jpg,mug\n1.jpg,mug plate\n2.jpg,-\n")
     return tmp_path
 
 
@@ -52,6 +52,13 @@ def test_without_depth_and_masks(root):
     index.require_training()
 
 
+def test_some_images_may_have_no_depth(root):
+    (root / "depth/1.png").unlink()
+    index = read_folder(root)
+    assert not index.has_depth
+    assert [sample.depth is None for sample in index.split(TRAIN)] == [False, True, False]
+
+
 def test_evaluation_images_alone_are_a_set(root):
     (root / "labels.csv").write_text("image,tags,split\n0.jpg,mug,evaluation\n")
     index = read_folder(root)
@@ -60,8 +67,13 @@ def test_evaluation_images_alone_are_a_set(root):
         index.require_training()
 
 
+def test_an_evaluation_image_needs_no_tags(root):
+    (root / "labels.csv").write_text("image,tags,split\n0.jpg,mug,train\n1.jpg,,evaluation\n2.jpg,-,evaluation\n")
+    assert [sample.tags for sample in read_folder(root).split(EVALUATION)] == [(), ()]
+
+
 def test_images_without_tags_are_background(root):
-    (root / "labels.csv").write_text('image,tags\n0.jpg,\n2.jpg,"  "\n')
+    (root / "labels.csv").write_text("image,tags\n0.jpg,-\n2.jpg, - \n")
     index = read_folder(root)
     assert index.class_names == ("background",)
     with pytest.raises(DatasetError, match="no training image has a tag"):
@@ -89,7 +101,6 @@ def test_a_name_may_lead_into_a_folder_below_the_images(root):
         (lambda r: (r / "labels.csv").unlink(), "labels.csv: file is missing"),
         (lambda r: (r / "labels.csv").write_text("file,tags\na,b\n"), "needs a header line"),
         (lambda r: (r / "images/1.jpg").unlink(), "1.jpg: image file is missing"),
-        (lambda r: (r / "depth/1.png").unlink(), "1.png: depth file is missing"),
         (lambda r: (r / "classes.txt").write_text("mug\n"), "1.jpg has the unknown class 'plate'"),
         (lambda r: (r / "labels.csv").write_text("image,tags,split\n0.jpg,mug,test\n"), "has the split 'test'"),
         (lambda r: (r / "labels.csv").write_text("image,tags\n0.jpg,mug\n0.jpg,mug\n"), "two images are called"),
@@ -127,6 +138,13 @@ def classes(content):
         (table("image,tags\n/etc/hostname,mug\n"), "labels.csv: the image '/etc/hostname' is not below"),
         (table("image,tags\n,mug\n"), "labels.csv: the image '' is not below"),
         (table("image,tags\n0.jpg,mug background\n"), "labels.csv: line 2 has the tag 'background', which is class 0"),
+        (
+            table("image,tags\n0.jpg,mug\n1.jpg,\n"),
+            "labels.csv: line 3 has no tags; write '-' as tags",
+        ),
+        (table('image,tags\n0.jpg,mug\n1.jpg,"  "\n'), "labels.csv: line 3 has no tags"),
+        (table("image,tags\n0.jpg,mug -\n"), "labels.csv: '-' stands for an image without a class"),
+        (classes("mug\n-\n"), "classes.txt: '-' stands for an image without a class"),
         (table("image,tags\n0.jpg,mug|plate\n"), r"labels.csv: the class name 'mug\|plate' has a space or '|' in it"),
         (classes("mug\nbackground\nplate\n"), "classes.txt: 'background' is class 0; write it in the first line"),
         (classes("background\nmug\nbackground\nplate\n"), "classes.txt: 'background' is class 0"),

@@ -130,10 +130,36 @@ def test_one_superpixel_for_a_whole_image(common, tmp_path):
     assert task.findings() == ["10 of 10 images are one single superpixel: check --DiscoverSuperpixels-tau"]
 
 
+def predicted(stage, folder, own, label=seeded_by_tags):
+    """PredictMasks with a store: `own` gives the pixels where the network prefers a class to all others."""
+    samples = stage.samples
+    slots = max(len(sample.tags) for sample in samples)
+    size = tuple(map(int, np.max([sample.size for sample in samples], axis=0)))
+    specs = {
+        "label": ArraySpec(("y", "x"), size, "uint16", UNLABELLED, {}),
+        "tag_pixels": ArraySpec(("slot",), (slots,), "int32", -1, {}),
+    }
+    store = ShardedStore(folder / "result.zarr").create([s.image_id for s in samples], specs, {}, len(samples))
+    found = {"label": [label(sample).astype(np.uint16) for sample in samples]}
+    found["tag_pixels"] = [np.array([own(tag) for tag in sample.tags], np.int32) for sample in samples]
+    store.write_shard(0, found)
+    stage.artifact = store
+    return stage
+
+
 def test_pseudo_labels_of_one_class(common, tmp_path):
-    task = with_result(PredictMasks(**common), tmp_path / "a", label=labels(0))
+    task = predicted(PredictMasks(**common), tmp_path, lambda tag: 5, labels(0))
     assert task.findings() == ["every pixel of 10 images has the class background"]
-    assert with_result(PredictMasks(**common), tmp_path / "b", label=seeded_by_tags).findings() == []
+
+
+def test_a_class_that_the_network_never_prefers_is_named(common, tmp_path):
+    assert predicted(PredictMasks(**common), tmp_path / "all", lambda tag: 5).findings() == []
+    task = predicted(PredictMasks(**common), tmp_path / "some", lambda tag: 0 if tag == 2 else 5)
+    names, tagged = task.inputs["dataset"].class_names, set().union(*(sample.tags for sample in task.samples))
+    assert task.findings() == [
+        f"1 of {len(tagged)} tagged classes have no pixel where the network prefers them to all other classes: "
+        f"{names[2]}; train longer (--TrainSegmenter-least-steps), or look at their seeds"
+    ]
 
 
 def test_at_most_ten_names():

@@ -12,10 +12,11 @@ from data.sample import TRAIN, UNLABELLED, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from tasks.runtime.augmentation import Augmentation
+from tasks.runtime.batch_order import BatchOrder
 from tasks.runtime.copy_paste import Pasting
 from tasks.runtime.ranks import Ranks
 from tasks.runtime.tensors import Normalisation
-from tasks.runtime.training_images import MapSource, TrainingImages, batches_from, fitting_processes, steps_per_epoch
+from tasks.runtime.training_images import MapSource, TrainingImages, batches_from, fitting_processes
 
 PLAIN = Normalisation((0.0,) * 3, (1.0,) * 3)
 
@@ -38,6 +39,11 @@ def samples(tmp_path):
     store = ShardedStore(tmp_path / "maps.zarr").create([s.image_id for s in found], spec, {}, 4)
     store.write_shard(0, {"label": np.stack(maps)})
     return found, MapSource(ShardedStore(store.path), "label", UNLABELLED)
+
+
+def batches(images, epochs, batch_size, *more, **settings):
+    """Batches that show each image once in an epoch."""
+    return batches_from(images, BatchOrder(np.ones(len(images)), batch_size), epochs, *more, **settings)
 
 
 def images_of(samples, augmentation, seed=0):
@@ -117,26 +123,28 @@ def test_an_item_is_the_same_whoever_asks_and_differs_by_epoch_and_seed(samples)
 
 def test_loader_processes_change_nothing(samples):
     images = images_of(samples, Augmentation((16, 16), 0.5, 2.0, True, 0.3))
-    alone = [batch["image"] for batch in batches_from(images, 3, 2)]
-    with_process = [batch["image"] for batch in batches_from(images, 3, 2, loader_processes=1)]
+    alone = [batch["image"] for batch in batches(images, 3, 2)]
+    with_process = [batch["image"] for batch in batches(images, 3, 2, loader_processes=1)]
     assert all(torch.equal(a, b) for a, b in zip(alone, with_process, strict=True))
-    assert len(alone) == 3 * steps_per_epoch(3, 2) == 3
+    assert len(alone) == 3
 
 
-def test_batches_from_a_step_on_are_the_last_ones_of_all(samples):
+@pytest.mark.parametrize("draws", [(1.0, 1.0, 1.0), (0.5, 1.5, 1.2)])
+def test_batches_from_a_step_on_are_the_last_ones_of_all(samples, draws):
     images = images_of(samples, Augmentation((16, 16), 0.5, 2.0, True, 0.3))
-    every = [batch["image"] for batch in batches_from(images, 3, 1)]
+    order = BatchOrder(np.array(draws), 1)
+    every = [batch["image"] for batch in batches_from(images, order, 3)]
     assert len(every) == 9
     for step in (0, 2, 3, 7):
-        rest = batches_from(images, 3, 1, step)
+        rest = batches_from(images, order, 3, step)
         assert len(rest) == 9 - step
         assert all(torch.equal(a, b["image"]) for a, b in zip(every[step:], rest, strict=True))
 
 
 def test_the_parts_of_a_batch_are_the_batch_and_take_no_random_number(samples):
     images, before = images_of(samples, Augmentation((16, 16))), torch.get_rng_state()
-    whole = list(batches_from(images, 2, 3))
-    parts = [list(batches_from(images, 2, 3, 0, Ranks(rank, 2).own)) for rank in range(2)]
+    whole = list(batches(images, 2, 3))
+    parts = [list(batches(images, 2, 3, 0, Ranks(rank, 2).own)) for rank in range(2)]
     for batch, *halves in zip(whole, *parts, strict=True):
         assert [len(half["image"]) for half in halves] == [1, 2]
         assert torch.equal(torch.cat([half["image"] for half in halves]), batch["image"])
@@ -144,12 +152,12 @@ def test_the_parts_of_a_batch_are_the_batch_and_take_no_random_number(samples):
 
 
 def test_a_loader_process_outlives_the_signals_of_a_job(samples):
-    loader = batches_from(images_of(samples, Augmentation((16, 16))), 4, 1, loader_processes=1)
-    batches = iter(loader)
-    next(batches)
+    loader = batches(images_of(samples, Augmentation((16, 16))), 4, 1, loader_processes=1)
+    loaded = iter(loader)
+    next(loaded)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
-        os.kill(batches._workers[0].pid, number)
-    assert len(list(batches)) == 11
+        os.kill(loaded._workers[0].pid, number)
+    assert len(list(loaded)) == 11
 
 
 def test_loader_processes_fit_the_machine(monkeypatch):
@@ -161,15 +169,6 @@ def test_loader_processes_fit_the_machine(monkeypatch):
     assert fitting_processes(-1, "cpu", cores=64, items=10**6) == 0
     monkeypatch.setattr("multiprocessing.current_process", lambda: SimpleNamespace(daemon=True))
     assert fitting_processes(3, "cuda", cores=8, items=10**6) == 0
-
-
-def test_an_epoch_shows_each_image_once_in_an_order_of_its_own(samples):
-    images = images_of(samples, Augmentation((8, 8)))
-    keys = [key for batch in batches_from(images, 4, 1).batch_sampler for key in batch]
-    orders = [keys[start : start + 3] for start in range(0, 12, 3)]
-    assert all(sorted(index for _, index in order) == [0, 1, 2] for order in orders)
-    assert len({tuple(index for _, index in order) for order in orders}) > 1
-    assert steps_per_epoch(3, 100) == 1
 
 
 def test_hue_changes_colours_and_nothing_else(samples):
