@@ -7,9 +7,13 @@ from collections.abc import Iterable
 from data.sample import EVALUATION
 from pipeline.dag import stages
 from tasks.index_dataset import IndexDataset
-from tasks.presets import PROFILES, Profile
+from tasks.presets import PROFILES, Profile, preset_of
+from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import flag_of
 from tasks.runtime.stage import StageTask
+
+UNCOMPARED = {"shard_size", "split", "seed", "precision"}
+"""Parameters of stages that say nothing about the method."""
 
 
 def published_lines(task: StageTask) -> list[str]:
@@ -64,9 +68,13 @@ def first_difference(profile: Profile, task: StageTask, above: Iterable[StageTas
     if images != profile.published[split].images:
         return f"{split} has {profile.published[split].images} images, here are {images}"
     for stage in above:
-        for name, value in profile.settings.get(type(stage).__name__, {}).items():
-            here = getattr(stage, name)
+        if type(stage).__name__ not in profile.settings:
+            continue
+        preset = preset_of(type(stage).__name__, task.profile, task.method)
+        for name, here in stage.parameters().items():
+            wanted = preset.get(name, default_value(getattr(type(stage), name)) if hasattr(type(stage), name) else here)
             # The paper may begin at weights that only a file has.
-            if here != value and (name != "weights" or here in ("random", "package")):
-                return f"{flag_of(type(stage), name)} is {here}, the profile has {value}"
+            is_free = name in UNCOMPARED or (name == "weights" and here not in ("random", "package"))
+            if here != wanted and not is_free:
+                return f"{flag_of(type(stage), name)} is {here}, the profile has {wanted}"
     return ""

@@ -105,14 +105,13 @@ def from_patches(
     rows, columns, _ = patches.shape
     keys = torch.from_numpy(patches).reshape(1, rows * columns, -1)
     labels = discover_superpixels(centre_keys(keys) if centre else keys, tau, seed_rule)
-    pixels = superpixels_at_pixels(labels.view(rows, columns), sample.size)
+    seen = resized_size(sample.size, resize_side, resize_to) if refinement == "crf" else sample.size
+    pixels = superpixels_at_pixels(labels.view(rows, columns), seen)
     if refinement == "crf":
         count = int(pixels.max()) + 1
-        seen, engine = resized_size(sample.size, resize_side, resize_to), installed_engine()
-        coarse = superpixels_at_pixels(labels.view(rows, columns), seen).numpy()
         image = resized_picture(read_image(sample.image), seen)
-        refined = crf_from_labels(image, coarse, count, CRF_PRESETS[crf], engine)
-        pixels = torch.from_numpy(nearest_at_size(refined, sample.size).astype(np.int64))
+        refined = crf_from_labels(image, pixels.numpy(), count, CRF_PRESETS[crf], installed_engine())
+        pixels = torch.from_numpy(nearest_at_size(refined, sample.size))
     return renumber(pixels).numpy()
 
 

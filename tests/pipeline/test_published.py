@@ -18,7 +18,8 @@ def run(in_process, bop_root):
     def run(changed=None, dataset="voc", method="superpixel"):
         settings = {name: {**values, **(changed or {}).get(name, {})} for name, values in PROFILE.settings.items()}
         task = GenerateSeeds(dataset="bop", data_root=str(bop_root), profile="voc-superpixel", settings=settings)
-        return SimpleNamespace(dataset=dataset, method=method), list(stages(task))
+        seen = SimpleNamespace(dataset=dataset, method=method, profile="voc-superpixel")
+        return seen, list(stages(task))
 
     return run
 
@@ -37,6 +38,11 @@ def test_what_differs_is_named(run):
     assert "has the method superpixel, not masking" in masking
     other = run(changed={"GenerateSeeds": {"alpha": 0.6}})
     assert first_difference(PROFILE, *other, "val", 1449) == "--GenerateSeeds-alpha is 0.6, the profile has 0.5"
+
+
+def test_what_the_profile_leaves_at_the_default_counts_too(run):
+    other = run(changed={"TrainClassifier": {"jitter": 0.5}})
+    assert first_difference(PROFILE, *other, "val", 1449) == "--TrainClassifier-jitter is 0.5, the profile has 0.2"
 
 
 def test_weights_of_a_file_are_the_papers_and_random_ones_are_not(run, tmp_path):
