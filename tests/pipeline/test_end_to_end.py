@@ -157,7 +157,7 @@ def test_a_deleted_artifact_in_the_middle_is_rebuilt(finished):
 @pytest.mark.pipeline
 def test_status_show_and_scores(finished):
     status = finished.inspect("status").stdout
-    assert status.count(" done ") == 12
+    assert status.count(" done ") == 13
     scores = finished.scores()
     assert list(scores) == ["cam_seed", "initial_seed", "pseudo_labels", "predictions"]
     assert 0 <= scores["cam_seed"]["miou"] <= 100
@@ -209,7 +209,7 @@ def test_two_runs_at_once_end_well_and_write_once(finished, tmp_path):
     assert [run.returncode for run in runs] == [0, 0], errors
     wrote = [name for text in errors for name in re.findall(r"(\S+): [\d.]+ s.*wrote", text)]
     assert sorted(wrote) == sorted(set(wrote)), "a stage was computed twice"
-    assert len(wrote) == 12
+    assert len(wrote) == 13
     expected = contents(finished.artifacts)
     assert {name: value for name, value in expected.items() if name in contents(line.artifacts)} == contents(
         line.artifacts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import CommandLineHere, contents
 
-from tasks.methods import METHODS
+from tasks.methods import METHODS, labels_stage
 
 ROOT = Path(__file__).parents[2]
 OF_TAGS = [name for name, method in METHODS.items() if "coarse_labels" not in method.stages]
@@ -62,11 +62,12 @@ def test_so_it_is_with_every_other_method_that_learns_from_tags(here, tmp_path, 
     result = here.luigi(*command)
     assert result.returncode == 0, result.stderr
     assert learned(here) == learned(with_masks)
-    assert any("/Predict" in name for name in learned(here))
+    assert any(f"/{labels_stage(method).__name__}/" in name for name in learned(here))
 
 
 READERS = {
     "tasks/evaluate_masks.py": "scores",
+    "tasks/evaluate_instances.py": "scores",
     "pipeline/evaluate_superpixels.py": "scores",
     "pipeline/report/strips.py": "pictures",
     "pipeline/similarity_pictures.py": "pictures",
@@ -77,12 +78,13 @@ READERS = {
 
 
 def test_no_other_file_opens_masks():
-    """`read_truth` is the one way to the pixels; tags in label maps are read by `RememberedTags` of IndexDataset."""
+    """The ways to the pixels are `read_truth` and `read_instances`; IndexDataset reads tags by `RememberedTags`."""
     found = {
         path.relative_to(ROOT).as_posix()
         for room in ("tasks", "pipeline", "models")
         for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom) and any(alias.name == "read_truth" for alias in node.names)
+        if isinstance(node, ast.ImportFrom)
+        and any(alias.name in ("read_truth", "read_instances") for alias in node.names)
     }
     assert found == READERS.keys()
