@@ -153,7 +153,7 @@ def cells_table(repeats: int) -> None:
             for name, (refine, make_cells) in methods.items():
                 depth_segments.refine_segments = refine
                 start = time.process_time()
-                segments = depth_segments.segments_of(image, depth, valid, 0.02)
+                segments = depth_segments.segments_of(image, depth, valid)
                 with_segments = time.process_time()
                 cells = make_cells(image, segments, 200)
                 with_cells = time.process_time()

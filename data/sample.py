@@ -74,7 +74,7 @@ class Sample:
     depth_unit : float
         Metres per stored unit.
     truth : tuple of LabelLayer
-        Pixel-level ground truth. Only scores and pictures may open it, and CoarsenMasks with ``source=fine``.
+        Pixel-level ground truth, for scores and pictures; ``tests/pipeline/test_ground_truth.py`` lists who opens it.
     coarse : tuple of LabelLayer
         Coarse annotation of the data set: the supervision of the method ``coarse``.
     size : (int, int)

@@ -38,9 +38,8 @@ def row(ablation: Ablation, index: int) -> list[np.ndarray]:
     surface = read_surface(ablation.upstream(LoadDepth).artifact.image(index, size))
     depth, valid = (torch.from_numpy(values.copy())[None, None] for values in surface)
     panels = [image]
-    for name, floor, span, noise_factor in (("sobel", 0.0, FULL_STEP, 0.0), ("curvature", 0.04, 0.3, 2.0)):
-        edges, known = DEPTH_EDGES[name](depth, valid, 8)
-        panels.append(enlarged(edge_strength(edges, known, floor, span, noise_factor), size))
+    for name, floor, span, noise_factor in (("sobel", 0.0, FULL_STEP, 0.0), ("curvature", 0.004, 0.03, 2.0)):
+        panels.append(enlarged(edge_strength(DEPTH_EDGES[name](depth, valid, 8), floor, span, noise_factor), size))
     grid = (-(-size[0] // 8), -(-size[1] // 8))
     for variant in ablation.variants:
         cams = ablation.of_variant(ExtractCams, variant, ablation.seed_list()[0]).artifact

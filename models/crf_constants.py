@@ -43,6 +43,9 @@ class CrfConstants:
 
 
 CRF_PRESETS = {
+    # The example in the documentation of pydensecrf (Kraehenbuehl and Koltun, NIPS 2011). S. Kim post-processes
+    # predictions by "CRF with default parameters", without numbers; these are the nearest thing to a default.
+    "default": CrfConstants(3, 3, 80, 13, 10, 5),
     # S. Kim, published example for superpixels
     "kim": CrfConstants(10, 10, 20, 5, 10, 20),
     # jiwoon-ahn/irn, crf_inference_label

@@ -65,7 +65,7 @@ def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, s
     plane, inliers = ransac(
         (places, inverse), _InversePlane, min_samples=3, residual_threshold=tolerance, max_trials=300, rng=rng
     )
-    if inliers is None:
+    if plane is None:  # nothing is within the tolerance, or what is lies in a row
         return np.zeros(depth.shape)
     grid = np.stack(np.meshgrid(np.arange(depth.shape[1]), np.arange(depth.shape[0])), -1) / scale
     height = 1 / np.maximum(plane.inverse(grid), 1e-6) - depth  # very large above the horizon of the plane

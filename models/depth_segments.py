@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from skimage.filters import sobel
 from skimage.segmentation import watershed
 
 from models.depth_edges import inverse_depth, inverse_depth_curvature
+from models.depth_noise import depth_noise
+from models.standing import plane_inverse, plane_places
 
 INVERSE_DEPTH_STEP = 0.15
 """Gradient of inverse depth, in 1/m per pixel, with the same weight as `COLOUR_STEP` of colour."""
@@ -22,38 +25,79 @@ COLOUR_STEP = 20.0
 FACTOR = 4
 """Pixels per cell. Inverse depth is averaged over cells before its second differences, to reduce sensor noise."""
 
+EDGE_FACTOR = 2.5
+"""Second differences above this multiple of their noise are depth edges."""
 
-def depth_edge_cells(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Second differences of inverse depth between neighbouring cells of `FACTOR` pixels.
+LEAST_EDGE = 0.006
+"""Smallest step in depth that is an edge, in metres. Below it there is the curvature of round objects, too."""
+
+SMALLEST_NUMBER = 1e-6
+"""Of 1/m; where nothing is measured, the threshold would be 0."""
+
+ON_PLANE, ABOVE_PLANE = 2.5, 4.0
+"""How far a cell of the support plane may be from it, and from where on a cell stands above it, in units of the noise
+of second differences. That is some 2.5 times the noise of a cell."""
+
+SMALLEST_HOLE = 5e-4
+"""Share of the image from which a region without depth is a segment. Smaller holes are filled."""
+
+
+class SurfaceCells(NamedTuple):
+    """Inverse depth of an image in cells of `FACTOR` pixels, arrays of (ceil(H/4), ceil(W/4)).
+
+    Attributes
+    ----------
+    inverse : ndarray, float32, 1/m
+        Mean of the measured pixels; 0 where there is none.
+    known : ndarray, bool
+        Cells with a measured pixel.
+    curvature : ndarray, float32, 1/m
+        Second differences between neighbouring cells (`models.depth_edges.inverse_depth_curvature`); NaN where
+        unknown.
+    noise : ndarray, float32, 1/m
+        Of the curvature (`models.depth_noise.depth_noise`).
+    """
+
+    inverse: np.ndarray
+    known: np.ndarray
+    curvature: np.ndarray
+    noise: np.ndarray
+
+
+def surface_cells(depth: np.ndarray, valid: np.ndarray) -> SurfaceCells:
+    """Inverse depth, its second differences and their noise.
 
     Parameters
     ----------
     depth : ndarray, (H, W), float, metres
     valid : ndarray, (H, W), bool
-
-    Returns
-    -------
-    ndarray, (ceil(H/4), ceil(W/4)), float32, 1/m
-        NaN where unknown.
     """
     metres, measured = (torch.from_numpy(np.ascontiguousarray(values))[None, None] for values in (depth, valid))
-    curvature, known = inverse_depth_curvature(*inverse_depth(metres, measured, FACTOR), reach=1)
-    return curvature.where(known, torch.nan)[0, 0].float().numpy()
+    inverse, known = inverse_depth(metres.float(), measured, FACTOR)
+    curvature, seen = inverse_depth_curvature(inverse, known, reach=1)
+    noise = depth_noise(curvature, inverse, seen)
+    found = (inverse, known, curvature.where(seen, torch.nan), noise)
+    return SurfaceCells(*(values[0, 0].numpy() for values in found))
 
 
-def depth_segments(curvature: np.ndarray, threshold: float = 0.02, smallest: int = 3) -> np.ndarray:
+def depth_segments(
+    curvature: np.ndarray, threshold: np.ndarray | float, above: np.ndarray | None = None, smallest: int = 3
+) -> np.ndarray:
     """Regions between depth edges.
 
     Connected cells below the threshold form regions. Then the regions grow (watershed) until they meet on the edges.
+    No region holds both cells above the support plane and others, when it begins to grow.
     Second differences of inverse depth are 0 on every plane and large at silhouettes and at contact creases. So a
     tilted table is one region and an object on it is another one.
 
     Parameters
     ----------
     curvature : ndarray, (h, w), float, 1/m
-        From `depth_edge_cells`. NaN counts as no edge.
-    threshold : float
-        1/m from which a cell is an edge. With depth noise of 1 mm at 0.6 m the median cell of a plane has 0.002.
+        As of `SurfaceCells`. NaN counts as no edge.
+    threshold : ndarray, (h, w), or float
+        1/m from which a cell is an edge.
+    above : ndarray, (h, w), bool, optional
+        From `above_plane`.
     smallest : int
         Regions with fewer cells are merged into their neighbours.
 
@@ -66,11 +110,14 @@ def depth_segments(curvature: np.ndarray, threshold: float = 0.02, smallest: int
     --------
     >>> curvature = np.zeros((3, 9))
     >>> curvature[:, 4] = 0.1  # an edge between two surfaces
-    >>> depth_segments(curvature)[0].tolist()
+    >>> depth_segments(curvature, threshold=0.02)[0].tolist()
     [0, 0, 0, 0, 0, 1, 1, 1, 1]
     """
-    strength = np.nan_to_num(curvature.astype(np.float64))
-    markers, _ = ndimage.label(strength < threshold)
+    strength = np.nan_to_num(curvature.astype(np.float64)) / threshold
+    markers, count = ndimage.label((strength < 1) if above is None else (strength < 1) & ~above)
+    if above is not None:
+        standing, _ = ndimage.label((strength < 1) & above)
+        markers = np.where(standing > 0, count + standing, markers)
     sizes = np.bincount(markers.ravel())
     markers[(sizes < smallest)[markers]] = 0
     if not markers.any():
@@ -78,8 +125,73 @@ def depth_segments(curvature: np.ndarray, threshold: float = 0.02, smallest: int
     return np.unique(watershed(strength, markers), return_inverse=True)[1].reshape(curvature.shape).astype(np.int64)
 
 
-def segments_of(image: np.ndarray, depth: np.ndarray, valid: np.ndarray, threshold: float) -> np.ndarray:
-    """Depth segments of an image at pixel resolution: `depth_segments`, enlarged, then `refine_segments`.
+def above_plane(cells: SurfaceCells, seed: int = 0) -> np.ndarray:
+    """Cells that stand above the support plane by more than the noise.
+
+    Second differences miss what is flat and thin: a book, a pen. Its height over the plane shows it.
+
+    Parameters
+    ----------
+    cells : SurfaceCells
+    seed : int
+        Of the search for the plane.
+
+    Returns
+    -------
+    ndarray, (h, w), bool
+        False where nothing is known, and everywhere if there is no plane.
+    """
+    level = float(np.median(cells.noise))
+    plane = plane_inverse(cells.inverse.astype(np.float64), cells.known, ON_PLANE * level, seed) if level > 0 else None
+    if plane is None:
+        return np.zeros(cells.known.shape, bool)
+    over = cells.inverse - plane_places(cells.known.shape) @ plane
+    above = cells.known & (over > ABOVE_PLANE * cells.noise)
+    votes = ndimage.uniform_filter(np.stack([above, cells.known]).astype(np.float32), size=(1, 3, 3))
+    return cells.known & (votes[0] > 0.5 * votes[1])
+
+
+def missing_regions(valid: np.ndarray) -> np.ndarray:
+    """Numbers of the large connected regions without depth, 0 elsewhere.
+
+    Missing depth is no surface: it is glass, black plastic, the shadow of a border, or what is out of range.
+
+    Parameters
+    ----------
+    valid : ndarray, (H, W), bool
+        Measured pixels.
+
+    Returns
+    -------
+    ndarray, (H, W), int32
+
+    Examples
+    --------
+    >>> valid = np.ones((40, 40), bool)
+    >>> valid[10:20, 10:20] = valid[30, 30] = False
+    >>> regions = missing_regions(valid)
+    >>> int(regions[15, 15]), int(regions[30, 30])
+    (1, 0)
+    """
+    # The opening takes thin lines and the speckle of borders away, and divides what hangs together by a thread.
+    regions, _ = ndimage.label(ndimage.binary_opening(~valid, iterations=FACTOR // 2))
+    large = np.bincount(regions.ravel()) >= SMALLEST_HOLE * valid.size
+    return np.where(large[regions], regions, 0)
+
+
+def segments_of(
+    image: np.ndarray,
+    depth: np.ndarray,
+    valid: np.ndarray,
+    edge_factor: float = EDGE_FACTOR,
+    least_edge: float = LEAST_EDGE,
+    with_plane: bool = True,
+    with_holes: bool = True,
+) -> np.ndarray:
+    """Depth segments of an image at pixel resolution.
+
+    Regions between depth edges (`depth_segments`) are enlarged, and their borders are refined by colour
+    (`refine_segments`). Large regions without depth become segments. Their borders stay as measured.
 
     Parameters
     ----------
@@ -87,19 +199,31 @@ def segments_of(image: np.ndarray, depth: np.ndarray, valid: np.ndarray, thresho
     depth : ndarray, (H, W), float, metres, without holes
     valid : ndarray, (H, W), bool
         Measured pixels.
-    threshold : float
-        As in `depth_segments`.
+    edge_factor : float
+        A cell is a depth edge if its second difference is this multiple of the noise.
+    least_edge : float, metres
+        Smallest step along the line of sight that is a depth edge.
+    with_plane, with_holes : bool
+        Use the support plane; regions without depth are segments.
 
     Returns
     -------
     ndarray, (H, W), int64
-        One segment if nothing is valid.
+        Numbered from 0 without gaps. One segment if nothing is valid.
     """
     if not valid.any():
         return np.zeros(valid.shape, np.int64)
-    cells = depth_segments(depth_edge_cells(depth, valid), threshold)
-    whole = cells.repeat(FACTOR, 0).repeat(FACTOR, 1)[: valid.shape[0], : valid.shape[1]]
-    return refine_segments(whole, image, depth, band=FACTOR + 1)
+    cells = surface_cells(depth, valid)
+    above = above_plane(cells) if with_plane else None
+    least = least_edge * np.square(cells.inverse)  # a step at the distance z changes inverse depth by step / z^2
+    threshold = np.maximum(np.maximum(edge_factor * cells.noise, least), SMALLEST_NUMBER)
+    parts = depth_segments(cells.curvature, threshold, above)
+    whole = parts.repeat(FACTOR, 0).repeat(FACTOR, 1)[: valid.shape[0], : valid.shape[1]]
+    segments = refine_segments(whole, image, depth, band=FACTOR + 1)
+    if with_holes:
+        missing = missing_regions(valid)
+        segments = np.where(missing > 0, segments.max() + missing, segments)
+    return (np.cumsum(np.bincount(segments.ravel()) > 0) - 1)[segments]  # without gaps; faster than np.unique
 
 
 def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, band: int) -> np.ndarray:
@@ -124,7 +248,7 @@ def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, 
     inside = ~near_border(segments, band)
     lost = np.bincount(segments[inside], minlength=count) == 0  # regions thinner than the band keep their pixels
     markers = np.where(inside | lost[segments], segments + 1, 0)
-    colours = rgb2lab(image)
+    colours = rgb2lab(image.astype(np.float32) / 255)  # float32 takes a third of the time
     colour_gradient = np.sqrt(sum(sobel(colours[..., channel]) ** 2 for channel in range(3)))
     depth_gradient = sobel(1.0 / np.maximum(depth, 1e-3))
     relief = np.clip(colour_gradient / COLOUR_STEP, 0, 1) + np.clip(depth_gradient / INVERSE_DEPTH_STEP, 0, 1)

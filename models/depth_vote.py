@@ -6,9 +6,6 @@ import numpy as np
 
 from models.depth_segments import segments_of
 
-SEGMENT_EDGE = 0.02
-"""Second difference of inverse depth (1/m) that separates surfaces."""
-
 LARGEST_OBJECT = 0.2
 """Share of the image above which a depth segment is a surface that objects stand on, not an object."""
 
@@ -32,7 +29,7 @@ def vote_by_depth(values: np.ndarray, image: np.ndarray, depth: np.ndarray, vali
     """
     if not valid.any():
         return values
-    segments = segments_of(image, depth, valid, SEGMENT_EDGE)
+    segments = segments_of(image, depth, valid)
     small = (np.bincount(segments.ravel()) < LARGEST_OBJECT * segments.size)[segments]
     return np.where(small, region_means(values, segments), values)
 

@@ -111,6 +111,24 @@ class CnnFeatures(PatchFeatures):
         return self.network(images)[0].permute(0, 2, 3, 1)
 
 
+class Colours(PatchFeatures):
+    """The mean colour of each cell, the simplest feature of figure 3.10 of S. Kim, SNU 2022.
+
+    Parameters
+    ----------
+    stride : int
+        Pixels per cell.
+    """
+
+    def __init__(self, stride: int):
+        super().__init__()
+        self.network, self.patch, self.dim = nn.Identity(), stride, 3
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W), resized up to whole cells -> mean colours (B, rows, columns, 3)."""
+        return F.avg_pool2d(self.whole_patches(images), self.patch).permute(0, 2, 3, 1)
+
+
 def build_key_extractor(name: str, stride: int) -> PatchFeatures:
     """`VitKeys` for a timm ViT, `CnnFeatures` at `stride` for any other name; without pretrained weights."""
     check_backbone(name)

@@ -269,7 +269,9 @@ def region_boundary(labels: np.ndarray) -> np.ndarray:
 
 
 def border_counts(truth: np.ndarray, prediction: np.ndarray, tolerance: int = 2) -> np.ndarray:
-    """Border pixels between any two labels of the truth, and those with a predicted border nearby (eq. 3.10).
+    """Border pixels between any two labels of the truth, and those with a predicted border nearby.
+
+    This is eq. 3.10 of S. Kim, SNU 2022, for borders of two sides and distances up to the tolerance.
 
     Parameters
     ----------
@@ -353,28 +355,3 @@ def best_threshold(confusions: Iterable[np.ndarray], thresholds: Sequence[float]
     if len(scores) != len(thresholds) or not np.isfinite(scores).any():
         raise ValueError("one confusion matrix per threshold is needed, and at least one with pixels")
     return int(np.nanargmax(scores))
-
-
-def average_precision(scores: np.ndarray, present: np.ndarray) -> float:
-    """Area under the curve of precision over recall, as a sum of steps; NaN if no image has the class.
-
-    AP = sum over the images with the class of the precision at their score, divided by their number (Everingham et al.,
-    IJCV 2015, section 4.1, without interpolation). Images of equal score count together.
-
-    Parameters
-    ----------
-    scores : ndarray, (N,), float
-        Of one class for N images.
-    present : ndarray, (N,), bool
-        Images that have the class.
-
-    Examples
-    --------
-    >>> round(average_precision(np.array([0.9, 0.8, 0.1]), np.array([True, False, True])), 4)
-    0.8333
-    """
-    if not present.any():
-        return float("nan")
-    own = scores[present]
-    above = (scores >= own[:, None]).sum(1)  # images at the score of each image with the class, or above it
-    return float(((own >= own[:, None]).sum(1) / above).mean())

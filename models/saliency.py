@@ -8,7 +8,7 @@ from models.label_values import UNLABELLED
 
 
 def refine_saliency(
-    salient: Tensor, cam: Tensor, sure: float = 0.8, doubtful: float = 0.3, unlabelled: int = UNLABELLED
+    salient: Tensor, cam: Tensor, sure: float = 0.8, doubtful: float = 0.3, doubtful_value: int = UNLABELLED
 ) -> Tensor:
     """R = 1 where B > sure and O = 0; unlabelled where B < doubtful and O = 1; else O (eq. 2.6).
 
@@ -23,13 +23,13 @@ def refine_saliency(
         CAMs of the present classes, each divided by its maximum. With S = 0, B is 0 everywhere.
     sure, doubtful : float
         Thresholds tau_1 and tau_2.
-    unlabelled : int
-        Value of pixels without a label.
+    doubtful_value : int
+        What salient pixels with low CAMs become: unlabelled, as published, or 0, the other variant of table 2.5.
 
     Returns
     -------
     Tensor, (H, W), int32
-        0 not salient, 1 salient, or `unlabelled`.
+        0 not salient, 1 salient, or `doubtful_value`.
 
     Examples
     --------
@@ -40,5 +40,5 @@ def refine_saliency(
     strongest = cam.amax(0) if len(cam) else cam.new_zeros(salient.shape)
     refined = salient.int()
     refined[(strongest > sure) & ~salient] = 1
-    refined[(strongest < doubtful) & salient] = unlabelled
+    refined[(strongest < doubtful) & salient] = doubtful_value
     return refined

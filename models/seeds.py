@@ -1,4 +1,4 @@
-"""Seeds: the few pixels whose class is certain (S. Kim, SNU 2022, eqs. 3.2-3.7)."""
+"""Seeds: the few pixels whose class is certain (S. Kim, SNU 2022, eqs. 3.2-3.7, and 1.12, 1.13)."""
 
 from __future__ import annotations
 
@@ -61,6 +61,41 @@ def initial_seed(
         background = faint_superpixels(strongest, superpixels, gamma) & ~foreground
     seed[foreground] = classes[slot][foreground].to(seed.dtype)
     seed[background] = BACKGROUND
+    return seed
+
+
+def threshold_seed(cam: Tensor, classes: Tensor, alpha: float, faint: float) -> Tensor:
+    """Seed of one image by two thresholds alone, the plain baseline (eqs. 1.12, 1.13).
+
+    A pixel with max_c M_c > alpha is foreground of class argmax_c M_c. A pixel with max_c M_c < faint is background.
+    All other pixels are unlabelled. An image without a present class is background everywhere.
+
+    Parameters
+    ----------
+    cam : Tensor, (S, H, W), float in [0, 1]
+        CAMs of the present classes, each divided by its maximum.
+    classes : Tensor, (S,), integer
+        Class numbers of the CAMs, 1..K.
+    alpha, faint : float
+        tau_2 and tau_3 of the equations, with faint <= alpha.
+
+    Returns
+    -------
+    Tensor, (H, W), int32
+        0 background, 1..K foreground, 65535 unlabelled.
+
+    Examples
+    --------
+    >>> import torch
+    >>> threshold_seed(torch.tensor([[[0.0, 0.1, 0.4, 0.9]]]), torch.tensor([7]), alpha=0.8, faint=0.2).tolist()
+    [[0, 0, 65535, 7]]
+    """
+    seed = torch.full(cam.shape[1:], UNLABELLED if len(classes) else BACKGROUND, dtype=torch.int32)
+    if len(classes):
+        strongest, slot = cam.max(0)
+        foreground = strongest > alpha
+        seed[foreground] = classes[slot][foreground].to(seed.dtype)
+        seed[strongest < faint] = BACKGROUND
     return seed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.color import rgb2lab
 from skimage.measure import label
 from skimage.segmentation import slic
 from torch import Tensor
@@ -14,6 +15,9 @@ from models.superpixels import discover_by_affinity
 
 ITERATIONS = 5
 """Of SLIC. The superpixels of ten iterations have the same quality (docs/superpixels.md)."""
+
+COLOUR_SCALE = 20.0
+"""CIELAB distance of clearly different colours; from 24 on their similarity is negative."""
 
 SMALLEST = 0.3
 """Share of the mean area of a cell below which a piece of a cell is merged into a neighbour."""
@@ -145,33 +149,62 @@ def cell_features(keys: Tensor, cells: Tensor) -> Tensor:
     return shares @ keys.reshape(-1, dim).to(shares.dtype)
 
 
-def depth_affinity(features: Tensor, segment: Tensor, weight: float) -> Tensor:
-    """Affinity of cells: (1 - w) * cosine similarity, + w for cells of the same segment, - w for different segments.
+def cell_colours(image: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Mean CIELAB colour of the pixels of each cell.
 
-    With w = 0 it is the similarity of eq. 3.1. With the default threshold of 0.3 and w = 0.5, cells of one surface join
-    unless their features point in opposite directions, and cells of two surfaces never join.
+    Parameters
+    ----------
+    image : ndarray, (H, W, 3), uint8
+    cells : ndarray, (H, W), int64
+        Numbered from 0 without gaps.
+
+    Returns
+    -------
+    ndarray, (number of cells, 3), float64
+    """
+    colours, counts = rgb2lab(image.astype(np.float32) / 255), np.bincount(cells.ravel())
+    sums = [np.bincount(cells.ravel(), colours[..., channel].ravel()) for channel in range(3)]
+    return np.stack(sums, axis=1) / counts[:, None]
+
+
+def cell_affinity(
+    features: Tensor, colours: Tensor, segment: Tensor, depth_weight: float, colour_weight: float
+) -> Tensor:
+    """Affinity of cells from features, colour and depth: A = (1 - w) ((1 - c) F + c C) + w S.
+
+    F is the cosine similarity of features, as in eq. 3.1. C = 2 exp(-d^2 / (2 s^2)) - 1 compares mean colours, with
+    their distance d in CIELAB and s = `COLOUR_SCALE`. S is 1 for cells of the same depth segment and -1 for others.
+    With w = c = 0 it is eq. 3.1. With the defaults, cells of two segments never join.
 
     Parameters
     ----------
     features : Tensor, (N, D)
+    colours : Tensor, (N, 3)
+        CIELAB.
     segment : Tensor, (N,), integer
-        Segment of each cell.
-    weight : float in [0, 1]
-        w.
+        Depth segment of each cell.
+    depth_weight, colour_weight : float in [0, 1]
+        w and c.
 
     Returns
     -------
-    Tensor, (N, N), in [-1, 1]
+    Tensor, (N, N), float32 in [-1, 1]
 
     Examples
     --------
     >>> import torch
-    >>> depth_affinity(torch.ones(3, 1), torch.tensor([0, 0, 1]), weight=0.75)[0].tolist()
+    >>> same, segments = torch.ones(3, 1), torch.tensor([0, 0, 1])
+    >>> cell_affinity(same, torch.zeros(3, 3), segments, depth_weight=0.75, colour_weight=0.5)[0].tolist()
     [1.0, 1.0, -0.5]
     """
     unit = F.normalize(features, dim=1)
+    affinity = unit @ unit.T
+    if colour_weight:
+        apart = torch.cdist(colours.to(unit.dtype), colours.to(unit.dtype))
+        alike = 2 * torch.exp(-apart.square() / (2 * COLOUR_SCALE**2)) - 1
+        affinity = (1 - colour_weight) * affinity + colour_weight * alike
     same = (segment[:, None] == segment[None]).to(unit.dtype) * 2 - 1
-    return (1 - weight) * (unit @ unit.T) + weight * same
+    return (1 - depth_weight) * affinity + depth_weight * same
 
 
 def discover_on_cells(
@@ -180,11 +213,12 @@ def discover_on_cells(
     segments: np.ndarray,
     count: int,
     depth_weight: float,
+    colour_weight: float,
     tau: float,
     seed_rule: str = "lowest",
     centred: bool = False,
 ) -> np.ndarray:
-    """Superpixel discovery (eq. 3.1) on cells, with depth in the affinity.
+    """Superpixel discovery (eq. 3.1) on cells, with colour and depth in the affinity.
 
     Parameters
     ----------
@@ -194,8 +228,8 @@ def discover_on_cells(
         From `models.depth_segments.segments_of`; all 0 without depth.
     count : int
         Approximate number of cells.
-    depth_weight : float
-        As in `depth_affinity`.
+    depth_weight, colour_weight : float
+        As in `cell_affinity`.
     tau, seed_rule
         As in `models.superpixels.discover_superpixels`.
     centred : bool
@@ -212,5 +246,6 @@ def discover_on_cells(
         features = centre(features[None])[0]
     segment = np.zeros(len(features), np.int64)
     segment[cells.ravel()] = segments.ravel()
-    affinity = depth_affinity(features, torch.from_numpy(segment), depth_weight)
+    colours = torch.from_numpy(cell_colours(image, cells))
+    affinity = cell_affinity(features, colours, torch.from_numpy(segment), depth_weight, colour_weight)
     return discover_by_affinity(affinity[None], tau, seed_rule)[0].numpy()[cells]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-import scipy.linalg
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.normalised_cuts import discover_by_cuts
+
 SEED_RULES = ("lowest", "highest", "ncut")
-"""How the seed patch of the next superpixel is chosen."""
+"""How the next superpixel is found: from a seed patch, or by a normalised cut, which needs no seed."""
 
 
 def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "lowest") -> Tensor:
@@ -29,8 +29,8 @@ def discover_superpixels(features: Tensor, tau: float = 0.3, seed_rule: str = "l
     tau : float
         Similarity above which a patch joins the superpixel of the seed.
     seed_rule : {"lowest", "highest", "ncut"}
-        The seed is the patch of the lowest degree (as published), of the highest degree (published ablation), or the
-        patch farthest from the normalised cut of the patches left (`cut_extreme`; slow).
+        The seed is the patch of the lowest degree (as published) or of the highest degree (published ablation). ncut
+        has no seeds: a normalised cut divides the patches that are left (`discover_by_cuts`, published ablation; slow).
 
     Returns
     -------
@@ -105,46 +105,6 @@ def discover_by_affinity(affinity: Tensor, tau: float, seed_rule: str = "lowest"
             lost -= column_sums(rows[taken])
         number += 1
     return labels
-
-
-def discover_by_cuts(affinity: Tensor, tau: float) -> Tensor:
-    """`discover_by_affinity` of one image, (N, N) -> (N,), with seeds from normalised cuts (slow)."""
-    labels = torch.full(affinity.shape[:1], -1, dtype=torch.int64, device=affinity.device)
-    left = torch.arange(len(affinity), device=affinity.device)
-    number = 0
-    while len(left):
-        seed = cut_extreme(affinity[left][:, left])
-        members = affinity[left[seed], left] > tau
-        members[seed] = True
-        labels[left[members]] = number
-        left = left[~members]
-        number += 1
-    return labels
-
-
-def cut_extreme(affinity: Tensor) -> int:
-    """The unit farthest from the normalised cut (Shi and Malik, 2000; Wang et al., CVPR 2022).
-
-    W = 1 where A > 0, else 1e-5, and D are its degrees. x is the eigenvector of the second smallest eigenvalue of
-    (D - W) x = lambda D x. The unit is argmax |x|. This is how TokenCut chooses the seed of an object. What exactly
-    eqs. 3.13 to 3.15 of the dissertation cut could not be read.
-
-    Parameters
-    ----------
-    affinity : Tensor, (N, N), float, symmetric
-
-    Returns
-    -------
-    int
-        The lowest index of equal values.
-    """
-    if len(affinity) < 3:
-        return 0
-    weights = np.where(affinity.cpu().numpy() > 0, 1.0, 1e-5)
-    degrees = np.diag(weights.sum(1))
-    _, vectors = scipy.linalg.eigh(degrees - weights, degrees, subset_by_index=[1, 1])
-    # Equal values differ only by rounding errors.
-    return int(np.argmax(np.round(np.abs(vectors[:, 0]), 9)))
 
 
 def column_sums(rows: Tensor) -> Tensor:

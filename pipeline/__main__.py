@@ -22,6 +22,7 @@ from data.errors import DepthseedError, SettingError
 from pipeline.command_line import check_command_line, stage_names
 from pipeline.configuration import config_text
 from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
+from pipeline.similarity_pictures import similarity_sheet
 from pipeline.surroundings import user_line
 from tasks.evaluate_masks import EvaluateMasks
 from tasks.runtime.parameters import nearest
@@ -38,6 +39,11 @@ def build_parser() -> argparse.ArgumentParser:
     show.add_argument("artifact", help="path of an artifact, or name of a stage")
     show.add_argument("--image", help="image id; default: some images of the whole artifact")
     show.add_argument("--output", type=Path, help="PNG file; default: <stage>-<identity>.png in this folder")
+    show.add_argument(
+        "--similarities",
+        action="store_true",
+        help="of ExtractKeys: how many patches of an object are similar to each of its patches, and how many are not",
+    )
     scores = commands.add_parser("scores", help="mIoU and IoU per class of every result, in percent")
     scores.add_argument("--json", action="store_true", help="print one JSON object")
     commands.add_parser("verify", help="read every byte of every artifact; exit code 1 if one is damaged")
@@ -109,6 +115,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 1 if damaged else 0
         else:
             path = Path(options.artifact)
+            if options.similarities:
+                keys = task_of(options.artifact, flags)
+                output = options.output or Path(f"similarities-{keys.identity}.png")
+                similarity_sheet(keys, options.image, output)
+                print(f"picture: {output}")
+                return 0
             if not path.exists():
                 path = task_of(options.artifact, flags).artifact.path
             print(artifact_report(path, options.image))

@@ -14,8 +14,7 @@ from models.losses import MAP_LOSSES
 from pipeline.comparison import Comparison
 from pipeline.grid import Settings, Variant, head_settings, loss_settings, parse_vary, read_grid, variants
 from tasks.extract_cams import ExtractCams
-from tasks.methods import METHODS
-from tasks.predict_masks import PredictMasks
+from tasks.methods import METHODS, labels_stage
 from tasks.runtime.parameters import only
 from tasks.train_classifier import TrainClassifier
 
@@ -72,9 +71,8 @@ class Ablation(Comparison):
         classifier = self.upstream(TrainClassifier)
         return loss_settings(text, {name: getattr(classifier, f"{name}_weight") for name in MAP_LOSSES})
 
-    @property
-    def shown(self):
-        return (ExtractCams, {}) if has_classifier(self) else (PredictMasks, {"split": EVALUATION})
+    def shown_of(self, variant):
+        return (ExtractCams, {}) if has_classifier(self) else (labels_stage(self.method), {"split": EVALUATION})
 
     @property
     def shown_split(self):

@@ -9,8 +9,7 @@ import luigi
 from data.sample import EVALUATION
 from pipeline.comparison import Comparison, chosen
 from pipeline.grid import Variant
-from tasks.methods import METHODS
-from tasks.predict_masks import PredictMasks
+from tasks.methods import METHODS, labels_stage
 
 
 class Compare(Comparison):
@@ -20,7 +19,6 @@ class Compare(Comparison):
         default="superpixel,masking", description=f"methods, separated by commas: {', '.join(METHODS)}"
     )
 
-    shown = (PredictMasks, {"split": EVALUATION})
     shown_split = EVALUATION
     pictures_title = "Predictions"
 
@@ -28,6 +26,9 @@ class Compare(Comparison):
     def variants(self) -> list[Variant]:
         """One per method."""
         return [Variant({"method": name}, {}, name) for name in chosen("methods", self.methods, METHODS)]
+
+    def shown_of(self, variant):
+        return labels_stage(variant.method), {"split": EVALUATION}
 
     def strip_of(self, dataset, sample, stored):
         from pipeline.report.strips import prediction_strip

@@ -36,7 +36,8 @@ class Comparison(StageTask):
     """Trains and scores every variant with every seed; writes a CSV file, a Markdown table and ``report.html``.
 
     Variants share the artifacts of stages with the same parameters and inputs. A subclass defines `variants` and what
-    the pictures show: `strip_of` gets the results of the stage `shown` with the first seed, on images of `shown_split`.
+    the pictures show: `strip_of` gets the results of the stage `shown_of` with the first seed, on images of the split
+    `shown_split`.
     """
 
     artifact_type = Artifact
@@ -54,9 +55,8 @@ class Comparison(StageTask):
     )
     images = whole(6, "number of images shown", at_least=0)
 
-    @property
-    def shown(self) -> tuple[type[StageTask], Mapping[str, object]]:
-        """The stage whose results the pictures show, and its parameters."""
+    def shown_of(self, variant: Variant) -> tuple[type[StageTask], Mapping[str, object]]:
+        """The stage whose results the pictures of a variant show, and its parameters."""
         raise NotImplementedError
 
     @property
@@ -105,11 +105,11 @@ class Comparison(StageTask):
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
-        stage, parameters = self.shown
         for variant in self.variants:
             for seed in self.seed_list():
                 scores = self.of_variant(EvaluateMasks, variant, seed, results=self.scored)
                 stages[scores_name(variant, seed)] = scores
+            stage, parameters = self.shown_of(variant)
             stages[shown_name(variant)] = self.of_variant(stage, variant, self.seed_list()[0], **parameters)
         return stages
 

@@ -12,9 +12,11 @@ from PIL import Image
 from data.errors import DamagedArtifactError, StoreError
 from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
+from data.store.tiles import ALONG_IMAGE
 from pipeline.dag import stages, state
-from pipeline.report.colours import colour_heat, colour_labels, colour_superpixels, sheet
+from pipeline.report.colours import colour_heat, colour_instances, colour_labels, colour_superpixels, sheet
 from tasks.discover_superpixels import NO_SUPERPIXEL
+from tasks.runtime.instance_arrays import NOTHING
 from tasks.runtime.stage import STAGE_FILE, StageTask
 from tasks.runtime.trained_model import HISTORY
 
@@ -197,17 +199,24 @@ def contact_sheet(path: Path, image: str | None, output: Path) -> bool:
 
 def _pictures(store: ShardedStore, image: str | None) -> list[np.ndarray]:
     """One picture per image, or pictures of all maps if a single image is asked for."""
-    names = [name for name in store.array_names() if store.array(name).ndim >= 3]
+    names = [name for name in store.array_names() if _is_map(store, name)]
     indices = _indices(store, image)
     if image is None:
         names = names[:1] if "depth" not in names else ["depth"]
     return [_picture(name, store, index) for index in indices for name in names]
 
 
+def _is_map(store: ShardedStore, name: str) -> bool:
+    metadata: Any = store.array(name).metadata
+    return bool(ALONG_IMAGE.keys() & set(metadata.dimension_names or ()))
+
+
 def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
     values = store.read_image(name, index, _size(store, index))
     if name == "superpixel":
         return np.where((values == NO_SUPERPIXEL)[..., None], 255, colour_superpixels(values)).astype(np.uint8)
+    if name == "instance":
+        return np.where((values == NOTHING)[..., None], 255, colour_instances(values)).astype(np.uint8)
     if values.dtype == np.uint16:
         classes = store.array("class_name").shape[0]
         return colour_labels(values, classes)

@@ -7,8 +7,9 @@ import logging
 import luigi
 
 from pipeline.dag import stages
+from pipeline.published import published_lines
 from pipeline.write_report import REPORT, WriteReport
-from tasks.presets import PROFILES
+from tasks.evaluate_masks import RESULTS
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import MODEL
@@ -35,16 +36,21 @@ class RunAll(StageTask):
         """Log the last lines of a run: the scores, and the paths of the results."""
         report = self.required["report"]
         scores = report.required["scores"].read()
+        if tags := report.tag_scores():
+            log.info("%-14s mAP %.1f %%, F1 %.1f %% on evaluation tags", "classifier", tags["map"], tags["f1_micro"])
+        folders = report.required["dataset"].folders()
         for name, score in scores.items():
-            log.info("%-14s %s", name, f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score")
+            told = f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score"
+            log.info("%-14s %s on %s", name, told, folders.get(RESULTS[name].split, RESULTS[name].split))
         for stage in stages(report):
             for line in warnings_of(stage.artifact):
                 log.warning("%-14s %s: %s", "WARNING", stage.label, line)
-        if published := PROFILES[self.profile].published:
-            log.info("%-14s %s", "published", published)
+        for line in published_lines(report):
+            log.info("%-14s %s", "paper", line)
         for title in ("pseudo_labels", "predictions"):
             log.info("%-14s %s", title.replace("_", "-"), report.required[title].artifact.path)
-        log.info("model          %s", report.required["model"].artifact.path / MODEL)
+        if "model" in report.required:
+            log.info("model          %s", report.required["model"].artifact.path / MODEL)
         log.info("report         %s", report.artifact.path / REPORT)
 
 

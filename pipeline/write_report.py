@@ -10,14 +10,16 @@ from data.store.artifact import Artifact, write_bytes
 from pipeline.dag import stages
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
-from tasks.methods import METHODS
-from tasks.predict_masks import PredictMasks
+from tasks.methods import METHODS, labels_stage
+from tasks.predict_tags import PredictTags, tag_scores
 from tasks.runtime.numeric import whole
+from tasks.runtime.parameters import flag
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.shards import ImageInputs, open_stores
-from tasks.runtime.stage import StageTask
+from tasks.runtime.stage import Stages, StageTask
 from tasks.runtime.trained_model import HISTORY
 from tasks.runtime.training_stage import TrainingStage
+from tasks.split_instances import SplitInstances
 from tasks.train_segmenter import TrainSegmenter
 
 REPORT = "report.html"
@@ -37,24 +39,35 @@ def listed_classes(dataset: DatasetIndex) -> list[int]:
 class WriteReport(StageTask):
     """Writes ``report.html``, one page that needs no other file."""
 
+    version = 2
     artifact_type = Artifact
 
     images = whole(12, "number of training images shown", at_least=0)
     evaluation_images = whole(9, "number of evaluation images shown", at_least=0)
+
+    instances = flag(False, "also cut the predictions into instances (SplitInstances), and show them")
 
     def parameters(self):
         return {**super().parameters(), "profile": self.profile}  # the page shows its name
 
     def requires(self):
         method = METHODS[self.method]
+        learns_tags = "classifier" in method.stages
         return {
             "dataset": self.upstream(IndexDataset),
+            **({"tags": self.upstream(PredictTags, split=EVALUATION)} if learns_tags else {}),
             **{name: self.upstream(stage) for name, stage in method.stage_classes().items()},
-            "model": self.upstream(method.trainer_stage()),
+            **({"model": self.upstream(method.trainer_stage())} if method.trainer else {}),
             "scores": self.upstream(EvaluateMasks),
-            "pseudo_labels": self.upstream(PredictMasks, split=TRAIN),
-            "predictions": self.upstream(PredictMasks, split=EVALUATION),
+            "pseudo_labels": self.upstream(labels_stage(self.method), split=TRAIN),
+            "predictions": self.upstream(labels_stage(self.method), split=EVALUATION),
+            **self._instances(),
         }
+
+    def _instances(self) -> Stages:
+        return (
+            {"instances": self.upstream(SplitInstances, split=EVALUATION, source="classes")} if self.instances else {}
+        )
 
     def watched(self):
         return [*super().watched(), self.required["dataset"].truth_files]
@@ -79,6 +92,7 @@ class WriteReport(StageTask):
             "class_names": dataset.class_names,
             "unlisted_classes": len(dataset.class_names) - len(listed),
             "legend": [*((dataset.class_names[n], colours[n]) for n in listed), ("unlabelled", "#e8e8e8")],
+            "tags": self.tag_scores(),
             "results": [{"title": RESULTS[name].title, "score": score} for name, score in scores.items()],
             "per_class": self._per_class(scores, [dataset.class_names[number] for number in listed]),
             "confusion": self._confusion(scores, dataset.class_names, listed),
@@ -99,6 +113,13 @@ class WriteReport(StageTask):
         }
         write_bytes(self.artifact.path / REPORT, render_page(content).encode())
         return len(training) + len(evaluation)
+
+    def tag_scores(self) -> dict[str, float] | None:
+        """Scores of the classifier on the tags of the evaluation images, in percent; None without such tags."""
+        if "tags" not in self.required:
+            return None
+        dataset = self.inputs["dataset"]
+        return tag_scores(self.inputs["tags"], dataset.split(EVALUATION), dataset.num_classes)
 
     def _strips(self) -> tuple[list[dict], list[dict]]:
         from pipeline.report.colours import data_uri
@@ -127,7 +148,7 @@ class WriteReport(StageTask):
 
     def _growing(self) -> list[dict]:
         """The grown seeds of some training images after every epoch; empty for a method without growing seeds."""
-        segmenter = self.required["model"]
+        segmenter = self.required.get("model")
         if not isinstance(segmenter, TrainSegmenter):
             return []
         from pipeline.report.colours import data_uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.errors import ImageError
+from data.errors import ImageError, SettingError
 from data.files.images import read_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
@@ -16,6 +16,7 @@ from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.numeric import number, whole
 from tasks.runtime.parameters import Choice, RegistryParameter, flag, nonzero, one_of, only
+from tasks.runtime.resizing import SIDES, nearest_at_size, resize_to_parameter, resized_picture, resized_size
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages
 
@@ -33,7 +34,11 @@ def from_cells(
     seed_rule: str,
     centre: bool,
     depth_weight: float,
-    edge_threshold: float,
+    colour_weight: float,
+    edge_factor: float,
+    least_edge: float,
+    plane: bool,
+    holes: bool,
     cells: int,
 ) -> np.ndarray:
     """Superpixels that are groups of cells, with borders at colour and depth edges (ours).
@@ -43,7 +48,7 @@ def from_cells(
     sample : Sample
     inputs : ImageInputs
         ``keys``, and ``depth`` if `depth_weight` is not 0.
-    tau, seed_rule, centre, depth_weight, edge_threshold, cells
+    tau, seed_rule, centre, depth_weight, colour_weight, edge_factor, least_edge, plane, holes, cells
         The parameters of `DiscoverSuperpixels`.
 
     Returns
@@ -59,13 +64,21 @@ def from_cells(
     segments, weight = np.zeros(sample.size, np.int64), 0.0
     if depth_weight:
         depth, valid = read_surface(inputs["depth"])
-        segments = segments_of(image, depth, valid, edge_threshold)
+        segments = segments_of(image, depth, valid, edge_factor, least_edge, plane, holes)
         weight = depth_weight if valid.any() else 0.0
-    return discover_on_cells(image, keys, segments, cells, weight, tau, seed_rule, centre)
+    return discover_on_cells(image, keys, segments, cells, weight, colour_weight, tau, seed_rule, centre)
 
 
 def from_patches(
-    sample: Sample, inputs: ImageInputs, tau: float, seed_rule: str, centre: bool, refinement: str, crf: str
+    sample: Sample,
+    inputs: ImageInputs,
+    tau: float,
+    seed_rule: str,
+    centre: bool,
+    refinement: str,
+    crf: str,
+    resize_side: str,
+    resize_to: int,
 ) -> np.ndarray:
     """Superpixels that are groups of patches (S. Kim, SNU 2022, eq. 3.1), refined to pixels by a dense CRF.
 
@@ -74,7 +87,7 @@ def from_patches(
     sample : Sample
     inputs : ImageInputs
         ``keys``.
-    tau, seed_rule, centre, refinement, crf
+    tau, seed_rule, centre, refinement, crf, resize_side, resize_to
         The parameters of `DiscoverSuperpixels`.
 
     Returns
@@ -92,11 +105,13 @@ def from_patches(
     rows, columns, _ = patches.shape
     keys = torch.from_numpy(patches).reshape(1, rows * columns, -1)
     labels = discover_superpixels(centre_keys(keys) if centre else keys, tau, seed_rule)
-    pixels = superpixels_at_pixels(labels.view(rows, columns), sample.size)
+    seen = resized_size(sample.size, resize_side, resize_to) if refinement == "crf" else sample.size
+    pixels = superpixels_at_pixels(labels.view(rows, columns), seen)
     if refinement == "crf":
         count = int(pixels.max()) + 1
-        coarse, engine = pixels.numpy(), installed_engine()
-        pixels = torch.from_numpy(crf_from_labels(read_image(sample.image), coarse, count, CRF_PRESETS[crf], engine))
+        image = resized_picture(read_image(sample.image), seen)
+        refined = crf_from_labels(image, pixels.numpy(), count, CRF_PRESETS[crf], installed_engine())
+        pixels = torch.from_numpy(nearest_at_size(refined, sample.size))
     return renumber(pixels).numpy()
 
 
@@ -105,6 +120,31 @@ def plain_slic(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
     from skimage.segmentation import slic
 
     return slic(read_image(sample.image), cells, start_label=0)
+
+
+def from_opencv(method: str, sample: Sample, **size: int) -> np.ndarray:
+    """Superpixels of OpenCV, (H, W) integer from 0; SettingError if OpenCV is not installed."""
+    from models import opencv_superpixels
+
+    try:
+        return getattr(opencv_superpixels, method)(read_image(sample.image), **size)
+    except ImportError as error:
+        raise SettingError(f"{error}; use: pip install 'depthseed[opencv]'") from error
+
+
+def opencv_slic(sample: Sample, inputs: ImageInputs, region_size: int) -> np.ndarray:
+    """SLIC superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0."""
+    return from_opencv("opencv_slic", sample, region_size=region_size)
+
+
+def opencv_lsc(sample: Sample, inputs: ImageInputs, region_size: int) -> np.ndarray:
+    """LSC superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0."""
+    return from_opencv("opencv_lsc", sample, region_size=region_size)
+
+
+def opencv_seeds(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
+    """SEEDS superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0; `cells` are requested."""
+    return from_opencv("opencv_seeds", sample, count=cells)
 
 
 def _patches(inputs: ImageInputs) -> np.ndarray:
@@ -116,11 +156,29 @@ def _patches(inputs: ImageInputs) -> np.ndarray:
 UNITS: dict[str, Choice] = {
     "cells": Choice(
         from_cells,
-        ("tau", "seed_rule", "centre", "depth_weight", "edge_threshold", "cells"),
+        (
+            "tau",
+            "seed_rule",
+            "centre",
+            "depth_weight",
+            "colour_weight",
+            "edge_factor",
+            "least_edge",
+            "plane",
+            "holes",
+            "cells",
+        ),
         inputs=("keys", "depth"),
     ),
-    "patches": Choice(from_patches, ("tau", "seed_rule", "centre", "refinement", "crf"), inputs=("keys",)),
+    "patches": Choice(
+        from_patches,
+        ("tau", "seed_rule", "centre", "refinement", "crf", "resize_side", "resize_to"),
+        inputs=("keys",),
+    ),
     "slic": Choice(plain_slic, ("cells",)),
+    "opencv_slic": Choice(opencv_slic, ("region_size",)),
+    "opencv_lsc": Choice(opencv_lsc, ("region_size",)),
+    "opencv_seeds": Choice(opencv_seeds, ("cells",)),
 }
 """units -> function (sample, inputs, parameters) -> superpixel of each pixel of the image, (H, W) integer from 0."""
 
@@ -132,28 +190,41 @@ class DiscoverSuperpixels(SplitStage):
     of each pixel (uint16, from 0) and the number of superpixels of each image.
     """
 
-    version = 3
+    version = 5
 
-    tau = number(0.5, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
+    tau = number(0.4, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
         ("lowest", "highest", "ncut"),
         "lowest",
-        "cell or patch with which a superpixel begins: lowest or highest degree, or by a normalised cut",
+        "how a superpixel is found: from a seed of lowest or highest degree; ncut: by a normalised cut (slow)",
     )
     centre = flag(True, "subtract the mean key of the image; needed for keys of a CNN")
     units = RegistryParameter(
         UNITS,
         "cells",
-        "what superpixels are made of: cells with borders at colour and depth edges, or patches; slic: plain SLIC",
+        "what superpixels are made of: cells with borders at colour and depth edges, or patches; the others are plain "
+        "superpixels for comparison",
     )
     depth_weight = number(0.3, "share of depth in the affinity, 0 = no depth", at_least=0, at_most=1)
-    edge_threshold = only(
-        number(0.02, "depth edges above this value separate surfaces, in 1/m", above=0),
+    colour_weight = number(0.4, "share of colour in what depth leaves of the affinity", at_least=0, at_most=1)
+    edge_factor = only(
+        number(2.5, "depth edges above this multiple of the noise of the image separate surfaces", at_least=0),
         depth_weight=nonzero,
     )
+    least_edge = only(
+        number(0.006, "smallest step in depth that separates surfaces, in metres", above=0),
+        depth_weight=nonzero,
+    )
+    plane = only(flag(True, "what stands above the support plane is a surface of its own"), depth_weight=nonzero)
+    holes = only(flag(True, "large regions without depth are surfaces of their own"), depth_weight=nonzero)
     cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
+    region_size = whole(80, "average side of a superpixel in pixels", at_least=4, at_most=1000)
     refinement = one_of(("crf", "nearest"), "crf", "refinement from patches to pixels")
     crf = only(one_of(CRF_PRESETS, "irn", "preset of CRF constants"), refinement="crf")
+    resize_side = only(
+        one_of(SIDES, "none", "side of the image that is brought to a length before the CRF sees it"), refinement="crf"
+    )
+    resize_to = resize_to_parameter()
 
     def requires(self):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
@@ -174,7 +245,9 @@ class DiscoverSuperpixels(SplitStage):
         from models.crf import crf_scale
 
         count = int(image.read("count"))
-        return np.array([count == 1, crf_scale(sample.size, count) < 1], np.int64)
+        by_crf = self.units == "patches" and self.refinement == "crf"
+        seen = resized_size(sample.size, self.resize_side, self.resize_to) if by_crf else sample.size
+        return np.array([count == 1, crf_scale(seen, count) < 1], np.int64)
 
     def findings(self):
         alone, large = self.counts() if self.samples else (0, 0)

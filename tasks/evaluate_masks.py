@@ -17,7 +17,7 @@ from tasks.coarsen_masks import CoarsenMasks
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
-from tasks.methods import METHODS
+from tasks.methods import METHODS, labels_stage
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.numeric import number
@@ -77,7 +77,9 @@ def scores_cams(stage) -> bool:
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``: the scores of each result in percent (`summary`); null for a result without ground truth.
 
-    Ground truth is opened only here, in EvaluateSuperpixels, in CoarsenMasks with ``source=fine``, and for pictures.
+    Ground truth is opened here, in EvaluateSuperpixels, and for pictures. Besides, IndexDataset reads tags in the label
+    maps of sets that have no others, CoarsenMasks with ``source=fine`` makes coarse labels from it, and RefineSaliency
+    with ``ground_truth=true`` measures an upper bound.
     """
 
     version = 6
@@ -103,8 +105,10 @@ class EvaluateMasks(StageTask):
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
         for name in self.scored:
             result = RESULTS[name]
-            split = {"split": result.split} if result.stage is PredictMasks else {}
-            stages[name] = self.upstream(result.stage, **split)
+            if result.stage is PredictMasks:  # the class maps of another method are those of another stage
+                stages[name] = self.upstream(labels_stage(self.method), split=result.split)
+            else:
+                stages[name] = self.upstream(result.stage)
         return stages
 
     def content_identity(self):

@@ -11,30 +11,39 @@ import numpy as np
 from PIL import Image
 
 from data.errors import SettingError
-from data.files.label_export import class_masks, coco_content, exported_png
-from data.sample import Sample
+from data.files.label_export import class_masks, coco_content, exported_png, voc_submission
+from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
-from tasks.predict_masks import PredictMasks
+from tasks.methods import labels_stage
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.stage import StageTask
 
-FORMATS = ("png", "coco", "bop")
+FORMATS = ("png", "coco", "bop", "voc")
+
+SUBMISSION = "voc_submission.tar.gz"
+"""File of the format ``voc``."""
 
 
 class ExportLabels(OfSplit, StageTask):
-    """Writes ``png/<image id>.png``, ``coco.json`` or ``bop/<scene>/mask_visib/`` of a split, and ``classes.json``."""
+    """Writes ``png/<image id>.png``, ``coco.json`` or ``bop/<scene>/mask_visib/`` of a split, and ``classes.json``.
+
+    The format ``voc`` is the archive that the evaluation server of PASCAL VOC takes, `SUBMISSION`.
+    """
 
     artifact_type = Artifact
 
     formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
 
     def requires(self):
-        return {"dataset": self.upstream(IndexDataset), "labels": self.upstream(PredictMasks, split=self.split)}
+        return {
+            "dataset": self.upstream(IndexDataset),
+            "labels": self.upstream(labels_stage(self.method), split=self.split),
+        }
 
     def work(self) -> int:
         for name in self.formats:
-            {"png": self._png, "coco": self._coco, "bop": self._bop}[name]()
+            {"png": self._png, "coco": self._coco, "bop": self._bop, "voc": self._voc}[name]()
         write_json(self.artifact.path / "classes.json", list(self.inputs["dataset"].class_names))
         return len(self._samples)
 
@@ -51,6 +60,21 @@ class ExportLabels(OfSplit, StageTask):
         num_classes = self.inputs["dataset"].num_classes
         for sample, labels in self._labels():
             write_bytes(self.artifact.path / "png" / f"{sample.image_id}.png", exported_png(labels, num_classes))
+
+    def _voc(self) -> None:
+        dataset = self.required["dataset"]
+        if self.dataset != "voc" or self.split != EVALUATION:
+            raise SettingError(
+                "--ExportLabels-formats voc is for the predictions of PASCAL VOC; use --dataset voc --split evaluation "
+                "--IndexDataset-evaluation-folder test"
+            )
+        num_classes = self.inputs["dataset"].num_classes
+        name = dataset.evaluation_folder or dataset.spec.splits[EVALUATION]
+        files = (
+            (PurePosixPath(sample.image_id).name, exported_png(labels, num_classes))
+            for sample, labels in self._labels()
+        )
+        write_bytes(self.artifact.path / SUBMISSION, voc_submission(name, files))
 
     def _coco(self) -> None:
         root = self.inputs["dataset"].root

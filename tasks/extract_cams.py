@@ -12,13 +12,14 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of
+from tasks.runtime.resizing import ResizesImages, resized
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
 """Pixels per stored cell, in each direction. It is finer than the stride of any network."""
 
 
-class ExtractCams(ImageStage):
+class ExtractCams(ResizesImages, ImageStage):
     """CAMs over scales and mirror images, divided by their maximum (S. Kim, SNU 2022, eqs. 3.2, 3.3).
 
     With ``fusion=max`` this is eqs. 2.4 and 2.5. The artifact holds one CAM per tag of an image (float16 in [0, 1],
@@ -88,6 +89,7 @@ class ExtractCams(ImageStage):
         def cams_of(images, samples):
             tags, size = tags_of(samples, num_classes).to(device), padded_size(samples, CAM_STRIDE)
             images = model.normalise(colours(images))
+            images = resized(images, self.seen_size((images.shape[-2], images.shape[-1])))
             maps = extract_cams(model.network, images, tags, size, self.scales, self.flip, self.fusion)
             return {"cam": maps.half()}
 

@@ -8,15 +8,16 @@ import numpy as np
 from data.store.tiles import ArraySpec
 from models.input_size import limited_scale
 from tasks.index_dataset import IndexDataset
-from tasks.runtime.backbone_names import is_cnn
+from tasks.runtime.backbone_names import is_cnn, is_network
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.numeric import scale_parameter, whole
 from tasks.runtime.parameters import only
+from tasks.runtime.resizing import ResizesImages
 from tasks.runtime.weight_files import weights_identity
 
 
-class ExtractKeys(SplitStage):
-    """Keys of the last attention block of a ViT, or features of a stage of a CNN.
+class ExtractKeys(ResizesImages, SplitStage):
+    """Keys of the last attention block of a ViT, features of a stage of a CNN, or colours.
 
     The artifact holds the keys (float16, patch rows x patch columns x channels) and the number of patch rows and
     columns of each image.
@@ -26,9 +27,14 @@ class ExtractKeys(SplitStage):
     in_workers = False
     autocasts = True
 
-    backbone = luigi.Parameter(default="tf_efficientnet_lite0", description="timm name of the network, a ViT or a CNN")
-    weights = luigi.Parameter(
-        default="package", description="pretrained weights: hub, package, random, or the path of a file"
+    backbone = luigi.Parameter(
+        default="tf_efficientnet_lite0", description="timm name of the network, a ViT or a CNN; rgb: mean colours"
+    )
+    weights = only(
+        luigi.Parameter(
+            default="package", description="pretrained weights: hub, package, random, or the path of a file"
+        ),
+        backbone=is_network,
     )
     stride = only(
         whole(16, "pixels per feature; the deepest CNN stage of this stride is used", at_least=1, at_most=64),
@@ -45,7 +51,7 @@ class ExtractKeys(SplitStage):
         return {"dataset": self.upstream(IndexDataset)}
 
     def content_identity(self):
-        return {"weights": weights_identity(self.weights, self.backbone)}
+        return {"weights": weights_identity(self.weights, self.backbone)} if is_network(self.backbone) else {}
 
     def arrays(self, samples):
         extractor = self.new_extractor()
@@ -63,8 +69,10 @@ class ExtractKeys(SplitStage):
         import torch
 
         from data.errors import SettingError
-        from models.features import build_key_extractor
+        from models.features import Colours, build_key_extractor
 
+        if not is_network(self.backbone):
+            return Colours(self.stride)
         torch.manual_seed(0)  # for weights=random
         try:
             return build_key_extractor(self.backbone, self.stride)
@@ -87,10 +95,11 @@ class ExtractKeys(SplitStage):
 
         device = choose_device(self.device)
         extractor = self.new_extractor()
-        load_weights(extractor.network, self.backbone, self.weights)
+        if is_network(self.backbone):
+            load_weights(extractor.network, self.backbone, self.weights)
         layout = memory_format(extractor, device) if is_cnn(self.backbone) else torch.preserve_format
         network = compiled(extractor.to(device, memory_format=layout).eval(), self.compile)
-        normalise = normalisation_of(self.backbone)
+        normalise = normalisation_of(self.backbone) if is_network(self.backbone) else torch.nn.Identity()
 
         def keys_of(images, samples):
             images = colours(images)
@@ -107,6 +116,7 @@ class ExtractKeys(SplitStage):
 
     def scaled(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which the network sees an image of `size`."""
-        scale = limited_scale(size, self.image_scale)
-        height, width = (max(1, round(side * scale)) for side in size)
+        seen = self.seen_size(size)
+        scale = limited_scale(seen, self.image_scale)
+        height, width = (max(1, round(side * scale)) for side in seen)
         return height, width

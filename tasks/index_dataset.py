@@ -28,8 +28,10 @@ from data.readers.label_maps import RememberedTags
 from data.readers.merging import category_table
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import Artifact, hash_text, write_bytes
+from data.tuning import TUNING, with_tuning_split
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
+from tasks.runtime.numeric import number
 from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -62,6 +64,18 @@ class IndexDataset(StageTask):
         significant=False,
     )
 
+    tuning = number(
+        0.0,
+        "share of the training sequences that become the evaluation split, in place of its own images: settings are "
+        "chosen there; 0 = off",
+        at_least=0,
+        below=1,
+    )
+
+    def parameters(self):
+        # Without a tuning split, everything is what it was before there was one: the identity stays.
+        return {name: value for name, value in super().parameters().items() if (name, value) != ("tuning", 0)}
+
     @classmethod
     def get_param_values(cls, params, args, kwargs):
         """All common parameters except `PLACE` get their defaults. So all stages share one instance: it scans once."""
@@ -85,6 +99,11 @@ class IndexDataset(StageTask):
         if self.spec.renderer:
             return Path(self.artifacts) / self.dataset / "data"
         raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
+
+    def folders(self) -> dict[str, str]:
+        """Split -> the folder, list or folds that it is read from; empty for a set whose table names the splits."""
+        folders = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
+        return {**folders, EVALUATION: TUNING} if self.tuning else folders
 
     @property
     def is_rendered(self) -> bool:
@@ -125,6 +144,11 @@ class IndexDataset(StageTask):
         found = self.spec.read(self.root, splits, tags_of)
         tags_of.save()
         return found
+
+    @cached_property
+    def indexed(self) -> DatasetIndex:
+        """What the index has: all that is `scanned`, or the training images with a tuning split."""
+        return with_tuning_split(self.scanned, self.tuning, self.spec.sequence) if self.tuning else self.scanned
 
     def _cache(self, name: str) -> Path:
         return Path(self.artifacts) / self.dataset / name
@@ -175,7 +199,7 @@ class IndexDataset(StageTask):
         The files are watched in `files`.
         """
         digest = hashlib.blake2b(digest_size=16)
-        for sample in self.scanned.split(split):
+        for sample in self.indexed.split(split):
             digest.update(repr((sample.image_id, files(file_of(sample)))).encode())
         self._hashes.save()
         return digest.hexdigest()
@@ -218,7 +242,8 @@ class IndexDataset(StageTask):
             shutil.rmtree(self.root)
         self.root.parent.mkdir(parents=True, exist_ok=True)
         cast(Callable, self.spec.render)(self.root)
-        self.__dict__.pop("scanned", None)
+        for name in ("scanned", "indexed"):
+            self.__dict__.pop(name, None)
         write_bytes(self._cache(RENDERED), (self._content(truth=False) + self._content(truth=True)).encode())
 
     def open(self) -> DatasetIndex:
@@ -228,7 +253,7 @@ class IndexDataset(StageTask):
     def work(self) -> int:
         if self.is_rendered and not self._is_as_rendered():
             self._render()
-        found = self.scanned
+        found = self.indexed
         sizes = np.zeros((len(found.samples), 2), np.int32)
         for place, size in enumerate(self.progress(_checked_sizes(found.samples), len(sizes))):
             sizes[place] = size
@@ -259,7 +284,7 @@ class IndexDataset(StageTask):
     def read_with_truth(self) -> DatasetIndex:
         """Same as `open`, with the ground truth that the data set lists now. Only a few stages may call it.
 
-        They are those that compute scores or pictures, and CoarsenMasks. All others must not see the ground truth.
+        They are those that compute scores or pictures, CoarsenMasks and RefineSaliency. All others must not see it.
         """
         dataset = self.open()
         return dataclasses.replace(dataset, samples=dataset.samples.with_truth_of(self.scanned.samples))

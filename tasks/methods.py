@@ -9,6 +9,8 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, NamedTuple
 
+from data.errors import SettingError
+
 if TYPE_CHECKING:
     from tasks.runtime.stage import StageTask
 
@@ -19,19 +21,25 @@ class Method(NamedTuple):
     Attributes
     ----------
     trainer : str
-        Import path of the stage that trains the network of PredictMasks.
+        Import path of the stage that trains the segmentation network; empty for a method without training.
     stages : dict of name -> import path
         The stages before it that the report shows, in the order in which they run.
     results : tuple of str
         What EvaluateMasks scores (names of `tasks.evaluate_masks.RESULTS`), in the order of the stages.
+    labels : str
+        Import path of the stage that writes the class maps of a split.
     """
 
     trainer: str
     stages: dict[str, str]
     results: tuple[str, ...]
+    labels: str = "tasks.predict_masks:PredictMasks"
 
     def trainer_stage(self) -> type[StageTask]:
-        """The class of `trainer`."""
+        """The class of `trainer`; SettingError if the method trains no network."""
+        if not self.trainer:
+            trained = ", ".join(name for name, method in METHODS.items() if method.trainer)
+            raise SettingError(f"this method trains no network, so there is none to use; choose --method {trained}")
         return resolve_name(self.trainer)
 
     def stage_classes(self) -> dict[str, type[StageTask]]:
@@ -68,9 +76,20 @@ METHODS: dict[str, Method] = {
         {"coarse_labels": "tasks.coarsen_masks:CoarsenMasks"},
         ("coarse_labels", "predictions"),
     ),
+    "match": Method(
+        "",
+        {**DEPTH, "proposals": "tasks.split_instances:SplitInstances"},
+        ("pseudo_labels", "predictions"),
+        "tasks.match_objects:MatchObjects",
+    ),
 }
 
 
 def trainer(method: str) -> type[StageTask]:
     """The class of the stage that trains the segmentation network of a method."""
     return METHODS[method].trainer_stage()
+
+
+def labels_stage(method: str) -> type[StageTask]:
+    """The class of the stage that writes the class maps of a split, with the parameter ``split``."""
+    return resolve_name(METHODS[method].labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -15,23 +16,40 @@ import luigi
 import numpy as np
 from PIL import Image
 
-from data.errors import SettingError
-from data.files.facts import changed
+from data.depth.cleaning import clean_depth
+from data.errors import ImageError, SettingError
+from data.files.facts import changed, stamp_of
 from data.files.fingerprint import hash_file
-from data.files.images import read_image
+from data.files.images import read_depth_image, read_image
 from data.files.label_export import exported_png, voc_palette
+from data.files.labels import label_png
 from data.files.pixels import IMAGE_SUFFIXES
 from data.store.artifact import write_bytes, write_json
+from models.crf_constants import CRF_PRESETS, installed_engine
+from tasks.predict_masks import likely_classes
+from tasks.runtime.devices import has_gpu
 from tasks.runtime.numeric import require_legal, scales_parameter
-from tasks.runtime.parameters import flag
+from tasks.runtime.parameters import flag, one_of
 from tasks.runtime.progress import track
+from tasks.runtime.resizing import (
+    at_size,
+    resize_side_parameter,
+    resize_to_parameter,
+    resized,
+    resized_picture,
+    resized_size,
+)
 from tasks.runtime.resource_errors import resource_errors_told
 from tasks.runtime.trained_model import TrainedArtifact
+from tasks.split_instances import CONSTANTS, SplitInstances
 
 log = logging.getLogger("depthseed")
 
 RECORD = "predictions.json"
 """File beside the label maps: hash of the model, settings, class names, and hashes of the images and label maps."""
+
+MILLIMETRE = 0.001
+"""Metres per count of the depth maps."""
 
 SECONDS_PER_RECORD = 30.0
 """How often the record is written. If a run is killed, what it made since then is made again."""
@@ -44,10 +62,15 @@ class PredictFolder(luigi.Task):
     `RECORD` says by which model and settings each label map was made, and from which image. A second run predicts only
     what is missing or was made otherwise.
 
+    With `depth`, the label map is cut into instances (`models.instances`), with the settings of SplitInstances. They go
+    into ``<name>_instances.png`` (16 bits, 0 = none) and ``<name>_instances.json`` (class, score, box, area of each).
+
     Raises
     ------
     SettingError
         If the folder has no images, or `model` is not a complete artifact of a segmentation network.
+    DatasetError
+        If an image is no regular file.
     """
 
     model = luigi.Parameter(description="folder of the artifact of TrainSegmenter, TrainByMasking or TrainCoarse")
@@ -55,6 +78,12 @@ class PredictFolder(luigi.Task):
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
     scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
+    resize_side = resize_side_parameter()
+    resize_to = resize_to_parameter()
+    crf = one_of(("none", *CRF_PRESETS), "none", "preset of CRF constants, none = no CRF; it takes about as long")
+    depth: Any = luigi.Parameter(
+        default="", description="folder of depth maps <name>.png (16 bits, millimetres): write instances, too"
+    )
     device = luigi.Parameter(default="auto", description="torch device; auto = cuda if it is available, else cpu")
 
     @classmethod
@@ -78,6 +107,8 @@ class PredictFolder(luigi.Task):
         found = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
             raise SettingError(f"{folder}: has no images; --images must name a folder of {', '.join(IMAGE_SUFFIXES)}")
+        for path in found:
+            stamp_of(path)  # a named pipe would be read without end
         uses = Counter(path.stem for path in found)
         names = {path: path.stem if uses[path.stem] == 1 else path.name for path in found}
         for name, count in Counter(names.values()).items():
@@ -88,7 +119,18 @@ class PredictFolder(luigi.Task):
     @property
     def _settings(self) -> dict[str, object]:
         """What the label maps depend on, besides the images."""
-        return {"model": self._model.digest(), "scales": list(self.scales), "flip": self.flip}
+        size = {} if self.resize_side == "none" else {"side": self.resize_side, "length": self.resize_to}
+        settings = {"scales": list(self.scales), "flip": self.flip, "crf": self.crf}
+        instances = {"instances": dataclasses.asdict(self._split_settings())} if self.depth else {}
+        return {"model": self._model.digest(), **settings, **size, **instances}
+
+    @staticmethod
+    def _split_settings():
+        """The settings of SplitInstances, as they are set for that stage."""
+        from models.instances import SplitSettings
+
+        stage = SplitInstances()
+        return SplitSettings(**{name: getattr(stage, name) for name in CONSTANTS})
 
     def _recorded(self) -> dict[str, list[str]]:
         """Name of each label map that was made with the same settings -> hashes of its image and of itself."""
@@ -103,8 +145,17 @@ class PredictFolder(luigi.Task):
         return [path for path in self._names if recorded.get(self._target(path).name, []) != self._hashes(path)]
 
     def _hashes(self, image: Path) -> list[str] | None:
+        needed = [image, self._target(image)]
+        if self.depth:
+            needed += [self._depth_of(image), *self._instance_files(image)]
+        return [hash_file(path) for path in needed] if all(path.is_file() for path in needed) else None
+
+    def _depth_of(self, image: Path) -> Path:
+        return Path(self.depth) / f"{image.stem}.png"
+
+    def _instance_files(self, image: Path) -> list[Path]:
         target = self._target(image)
-        return [hash_file(image), hash_file(target)] if target.is_file() else None
+        return [target.with_name(f"{target.stem}_instances{ending}") for ending in (".png", ".json")]
 
     def _target(self, image: Path) -> Path:
         return Path(self.output) / f"{self._names[image]}.png"
@@ -126,11 +177,14 @@ class PredictFolder(luigi.Task):
             before, image = hash_file(path), read_image(path)
             with torch.inference_mode():
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
-                likeliest = model.network.predict(seen, self.scales, self.flip)[0].argmax(0)
-            labels, target = likeliest.cpu().numpy().astype(np.uint16), self._target(path)
+                seen = resized(seen, resized_size(image.shape[:2], self.resize_side, self.resize_to))
+                probabilities = model.network.predict(seen, self.scales, self.flip)[0]
+            labels, target = self._labels(image, probabilities), self._target(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
             write_bytes(target, exported_png(labels, len(model.class_names) - 1))
+            if self.depth:
+                self._write_instances(path, image, labels)
             found = cast(list[str], self._hashes(path))
             if found[0] != before:
                 raise changed(path)
@@ -141,6 +195,43 @@ class PredictFolder(luigi.Task):
         self._write_record(recorded, model.class_names)
         log.info("PredictFolder: classes %s", ", ".join(f"{i} {name}" for i, name in enumerate(model.class_names)))
         log.info("PredictFolder: wrote %s", self.output)
+
+    def _write_instances(self, path: Path, image: np.ndarray, labels: np.ndarray) -> None:
+        from models.instances import found_instances
+
+        depth_file = self._depth_of(path)
+        raw = read_depth_image(depth_file, path.name, MILLIMETRE)
+        if raw.shape != labels.shape:
+            raise ImageError(
+                f"{depth_file}: depth has shape {raw.shape}, but {path.name} has {labels.shape}; register depth to the "
+                "image first"
+            )
+        try:
+            depth, valid = clean_depth(raw)
+        except ValueError as error:
+            raise ImageError(f"{depth_file}: {error}; it must hold millimetres") from error
+        instances, table = found_instances(image, depth, valid, labels.astype(np.int64), self._split_settings())
+        numbers, listed = self._instance_files(path)
+        write_bytes(numbers, label_png(instances.astype(np.uint16)))
+        rows = zip(*(values.tolist() for values in table), strict=True)
+        write_json(listed, [dict(zip(("class", "score", "box", "area"), row, strict=True)) for row in rows])
+
+    def _labels(self, image: np.ndarray, probabilities: Any) -> np.ndarray:
+        """Label map (H, W) uint16 of an image from the probabilities (K+1, h, w) of the network, by CRF if it is on."""
+        if self.crf == "none" and probabilities.shape[-2:] == image.shape[:2]:
+            return probabilities.argmax(0).cpu().numpy().astype(np.uint16)
+        classes = likely_classes(probabilities)
+        values = probabilities[classes].float().cpu().numpy()
+        if self.crf != "none":
+            from models.crf import crf_from_probabilities
+
+            engine = "torch" if has_gpu(self.device) else installed_engine()
+            device = str(probabilities.device) if engine == "torch" else "cpu"
+            seen = resized_picture(image, values.shape[-2:])
+            values = crf_from_probabilities(seen, values, CRF_PRESETS[self.crf], engine, device)
+        if values.shape[-2:] != image.shape[:2]:
+            values = at_size(values, image.shape[:2])
+        return classes.cpu().numpy()[values.argmax(0)].astype(np.uint16)
 
     def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
         content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}

@@ -23,6 +23,7 @@ from tasks.runtime.layout import image_map, label_map
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.quality import class_pixels, classes_without, listed
+from tasks.runtime.resizing import ResizesImages, at_size, nearest_at_size, resized, resized_picture
 from tasks.runtime.stage import Stages
 from tasks.runtime.trained_model import TrainedArtifact
 
@@ -55,11 +56,27 @@ def used(crf: str) -> bool:
     return crf != "none"
 
 
-class PredictMasks(SplitStage):
+def likely_classes(probabilities):
+    """Numbers of the classes that an image may have, (L,) int64: the background, and all that are not `UNLIKELY`.
+
+    Parameters
+    ----------
+    probabilities : Tensor, (K+1, H, W)
+    """
+    likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
+    likely[0] = True
+    likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
+    return likely.nonzero()[:, 0]
+
+
+class PredictMasks(ResizesImages, SplitStage):
     """Label maps: probabilities over scales and mirror images, dense CRF, argmax.
 
     On the train split, only the background and the tags of the image are possible (pseudo-labels). On the evaluation
     split, all classes are possible (predictions).
+
+    The label maps have the size of the images. If an image is resized first, the network and the CRF see it at that
+    size, and the probabilities are brought to the size of the image.
     """
 
     version = 3
@@ -157,7 +174,7 @@ class PredictMasks(SplitStage):
     def image_bytes(self, samples):
         """Also the probabilities of the possible classes, which are kept for a whole shard: 16 bits each."""
         classes = [1 + (len(sample.tags) if self.split == TRAIN else self.num_classes) for sample in samples]
-        pixels = [sample.size[0] * sample.size[1] for sample in samples]
+        pixels = [height * width for height, width in (self.seen_size(sample.size) for sample in samples)]
         return super().image_bytes(samples) + 2.0 * np.array(classes) * np.array(pixels)
 
     def network_inputs(self):
@@ -184,6 +201,7 @@ class PredictMasks(SplitStage):
 
         def probabilities_of(images, samples):
             images = trained.normalise(colours(images))
+            images = resized(images, self.seen_size((images.shape[-2], images.shape[-1])))
             found = {"probability": trained.network.predict(images, self.scales, self.flip)}
             if self.split == TRAIN:
                 found["best"] = found["probability"].argmax(1).to(torch.int16)
@@ -207,12 +225,7 @@ class PredictMasks(SplitStage):
         """Numbers of the possible classes: background and tags (train), or classes with a probability (evaluation)."""
         import torch
 
-        if self.split == TRAIN:
-            return torch.tensor([0, *sample.tags])
-        likely = probabilities.amax(dim=(-2, -1)) >= UNLIKELY
-        likely[0] = True
-        likely[probabilities.argmax(0).unique()] = True  # the best of a hundred classes may be unlikely
-        return likely.nonzero()[:, 0]
+        return torch.tensor([0, *sample.tags]) if self.split == TRAIN else likely_classes(probabilities)
 
     def count(self, sample, image, num_classes):
         labelled = class_pixels(image.read("label"), num_classes)
@@ -245,11 +258,15 @@ class PredictMasks(SplitStage):
         values = found.probabilities.astype(np.float32)
         if self.crf != "none":
             device = str(choose_device(self.device)) if self.crf_engine == "torch" else "cpu"
-            image = read_image(sample.image)
+            image = resized_picture(read_image(sample.image), values.shape[-2:])
             values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
+        if values.shape[-2:] != sample.size:
+            values = at_size(values, sample.size)
         if self.vote == "depth":
             values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
         arrays = {"label": found.classes[values.argmax(0)].astype(np.uint16)}
         if self.split == TRAIN:
             arrays["tag_pixels"] = found.tag_pixels
-        return arrays if found.superpixels is None else {**arrays, "superpixel": found.superpixels}
+        if found.superpixels is None:
+            return arrays
+        return {**arrays, "superpixel": nearest_at_size(found.superpixels, sample.size)}

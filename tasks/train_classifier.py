@@ -10,7 +10,7 @@ from tasks.load_depth import LoadDepth
 from tasks.runtime.backbone_names import is_cnn
 from tasks.runtime.cutout_parameters import PastesCutouts
 from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map_losses
-from tasks.runtime.numeric import number, require_order, whole
+from tasks.runtime.numeric import NumbersParameter, Range, number, require_order, whole
 from tasks.runtime.parameters import one_of, only
 from tasks.runtime.stage import Stages
 from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP, STRIDE_HELP, STRIDES, TrainingStage
@@ -33,11 +33,21 @@ class TrainClassifier(PastesCutouts, TrainingStage):
     Losses on CAMs begin after `ramp_start` epochs. Their weight rises linearly until `ramp_end`.
     """
 
-    version = 3
+    version = 4
     network = "classifier"
 
     output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)
     head = one_of(HEADS, "gap", "CAM head; vit takes a ViT as backbone, or a CNN, to which it adds a small ViT")
+    block_rates = only(
+        NumbersParameter(
+            (3.0, 6.0, 9.0), "dilations of the dilated blocks, in cells", Range(at_least=1, at_most=100), are_whole=True
+        ),
+        head="dilated",
+    )
+    block_width = only(
+        whole(256, "outputs of the 3x3 convolutions of a block; published: 1024", at_least=1, at_most=4096),
+        head="dilated",
+    )
     epochs = whole(4, EPOCHS_HELP, at_least=1)
     least_steps = whole(240, LEAST_STEPS_HELP, at_least=0)
     cam_normalisation = only(
@@ -61,7 +71,8 @@ class TrainClassifier(PastesCutouts, TrainingStage):
 
     def network_settings(self):
         stride = {"output_stride": self.output_stride} if uses_cnn(self) else {}
-        return {"head": self.head, "backbone": self.backbone, **stride}
+        blocks = {"block_rates": self.block_rates, "block_width": self.block_width} if self.head == "dilated" else {}
+        return {"head": self.head, "backbone": self.backbone, **stride, **blocks}
 
     def learn(self) -> int:
         import torch

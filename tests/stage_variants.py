@@ -1,5 +1,6 @@
 """Stages with their parameters varied one at a time, for the tests that walk over all stages."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 import pipeline
 from data.readers.bop import read_bop
 from data.sample import EVALUATION, TRAIN
+from tasks.build_templates import onboarding_frames
 from tasks.methods import METHODS
 from tasks.runtime.luigi_seam import choices_of, default_value
 from tasks.runtime.numeric import NumberOrName, NumberParameter, NumbersParameter, WholeParameter
@@ -58,10 +60,15 @@ class Variants:
 
     def __init__(self, folder: Path, rendered: Path):
         self.data = Path(shutil.copytree(rendered, folder / "tiny"))
+        show_single_objects(self.data / "train_pbr")
         shutil.copytree(rendered / "train_pbr", self.data / "other")  # a split of another name
         index = read_bop(rendered, {TRAIN: "train_pbr", EVALUATION: "test"})
         for sample in index.samples:
-            for name, values in (("depth", np.full((144, 192), 700, np.uint16)), ("saliency", np.eye(144, 192) > 0)):
+            for name, values in (
+                ("depth", np.full((144, 192), 700, np.uint16)),
+                ("saliency", np.eye(144, 192) > 0),
+                ("masks", np.eye(144, 192, dtype=np.uint8)),
+            ):
                 path = folder / name / f"{sample.image_id}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(values).save(path)
@@ -69,9 +76,16 @@ class Variants:
         network, grid = folder / "network.onnx", folder / "grid.toml"
         network.write_bytes(b"a network")
         grid.write_text("[gamma.low.GenerateSeeds]\ngamma = 0.01\n")
+        classes = list(onboarding_frames(read_bop(self.data, {TRAIN: "train_pbr", EVALUATION: "test"})))
         self.needed = {
             "LoadDepth": {"folder": str(folder / "depth")},
             "LoadSaliency": {"folder": str(folder / "saliency"), "model": str(network)},
+            "BaselineMasks": {"folder": str(folder / "masks")},
+            "BuildTemplates": {"class_name": classes[0]},
+            **dict.fromkeys(
+                ("MatchObjects", "EvaluateInstances", "ExportInstances"),
+                {"settings": {"BaselineMasks": {"folder": str(folder / "masks")}}},
+            ),
             "Ablation": {"seeds": "0", "losses": "none,deal"},
             "Compare": {"seeds": "0"},
         }
@@ -79,6 +93,7 @@ class Variants:
             "backbone": (CNN, OTHER_CNN),
             "weights": ("random", "hub"),
             "model": ("nobody/nothing", "nobody/nothing-else"),
+            "class_name": classes[:2],
             "train_folder": ("train_pbr", "other"),
             "evaluation_folder": ("test", "other"),
             "seeds": ("0", "1"),
@@ -87,6 +102,8 @@ class Variants:
             "vary": ("", "GenerateSeeds.alpha=0.3,0.5"),
             "grid": ("", str(grid)),
             "methods": ("superpixel,coarse", "superpixel"),
+            "features": ("", "rgb"),
+            "rules": ("", "lowest,highest"),
         }
 
     def bases(self, stage: type[StageTask]) -> Iterator[dict[str, object]]:
@@ -112,7 +129,8 @@ class Variants:
         elif isinstance(parameter, luigi.BoolParameter):
             found = [False, True]
         elif isinstance(parameter, NumbersParameter):
-            longer = [(*value, further) for further in (0.5, 1.0)] if not parameter.count else [(0.25,) * len(value)]
+            longer = [(*value, further) for further in (0.5, 1.0, *value[:1])]
+            longer = [(0.25,) * len(value)] if parameter.count else longer
             found = list(filter(parameter.allows, longer))[:1]
         elif isinstance(parameter, WholeParameter):
             found = list(filter(parameter.allows, [value + 1, *parameter.legal.among]))[:1]
@@ -124,6 +142,13 @@ class Variants:
         else:
             found = self.texts.get(name, ())
         return [candidate for candidate in found if candidate != value]
+
+
+def show_single_objects(split: Path) -> None:
+    """Let every frame of a split list its first object alone, so that several classes have frames of their own."""
+    for path in split.glob("*/scene_gt*.json"):
+        frames = json.loads(path.read_text())
+        path.write_text(json.dumps({frame: objects[:1] for frame, objects in frames.items()}))
 
 
 def _is_switch(stage: type[StageTask], name: str) -> bool:

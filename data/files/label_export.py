@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import tarfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -47,6 +49,28 @@ def exported_png(labels: np.ndarray, num_classes: int) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def voc_submission(split: str, pngs: Iterable[tuple[str, bytes]]) -> bytes:
+    """The archive that the evaluation server of PASCAL VOC takes, a .tar.gz; the same files give the same bytes.
+
+    It holds ``results/VOC2012/Segmentation/comp6_<split>_cls/NAME.png``. In competition 6 any data may be used for
+    training, such as pretrained weights.
+
+    Parameters
+    ----------
+    split : str
+        Name of the list, ``test``.
+    pngs : iterable of (name, bytes)
+        Image name and its file of class numbers (`exported_png`), which must leave no pixel unlabelled.
+    """
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
+        for name, content in pngs:
+            entry = tarfile.TarInfo(f"results/VOC2012/Segmentation/comp6_{split}_cls/{name}.png")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def class_masks(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -36,8 +36,7 @@ def read_labels(path: Path) -> np.ndarray:
 def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
     """Ground-truth label map, (H, W) uint16: 0 background, 1..K, 65535 ignored; None if there is none.
 
-    Only scoring and pictures of the ground truth may call this; no training stage does
-    (``tests/pipeline/test_ground_truth.py``).
+    It is for scores and pictures; ``tests/pipeline/test_ground_truth.py`` lists who calls it and why.
 
     Raises
     ------

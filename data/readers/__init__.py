@@ -34,6 +34,8 @@ class DatasetSpec:
         The reader takes ``merge``, a file of categories (`data.readers.merging`).
     renderer : str
         Import path of what renders the data set if it does not exist yet; empty: it must exist.
+    sequence : str
+        Regular expression whose first group is the sequence or scene in an image id; empty: images are independent.
     options : dict
         Further keywords of the reader.
     """
@@ -44,6 +46,7 @@ class DatasetSpec:
     tags_from_masks: bool = False
     merges: bool = False
     renderer: str = ""
+    sequence: str = ""
     options: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -82,6 +85,9 @@ class DatasetSpec:
         return resolve_name(self.renderer) if self.renderer else None
 
 
+FOLDER = "(.*)/"
+"""The sequence of a frame in BOP layout, and the city of an image of Cityscapes: the folder."""
+
 RENDERER = "data.demo.scenes:render_demo"
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 
@@ -90,22 +96,31 @@ DATASETS: dict[str, DatasetSpec] = {
         "bop:read_bop",
         splits={TRAIN: "train_pbr", EVALUATION: "test"},
         renderer=RENDERER,
+        sequence=FOLDER,
     ),
     "folder": DatasetSpec("folder:read_folder", merges=True),
     # BOP layout, https://bop.felk.cvut.cz
-    "hope": DatasetSpec("bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}),
-    "ycbv": DatasetSpec("bop:read_bop", folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}),
-    "lmo": DatasetSpec("bop:read_bop", folder="lmo", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
-    "tless": DatasetSpec(
-        "bop:read_bop", folder="tless", splits={TRAIN: "train_primesense", EVALUATION: "test_primesense"}
+    "hope": DatasetSpec(
+        "bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}, sequence=FOLDER
     ),
-    "bop": DatasetSpec("bop:read_bop", splits={TRAIN: "train_pbr", EVALUATION: "test"}),
+    "ycbv": DatasetSpec(
+        "bop:read_bop", folder="ycbv", splits={TRAIN: "train_real", EVALUATION: "test"}, sequence=FOLDER
+    ),
+    "lmo": DatasetSpec("bop:read_bop", folder="lmo", splits={TRAIN: "train_pbr", EVALUATION: "test"}, sequence=FOLDER),
+    "tless": DatasetSpec(
+        "bop:read_bop",
+        folder="tless",
+        splits={TRAIN: "train_primesense", EVALUATION: "test_primesense"},
+        sequence=FOLDER,
+    ),
+    "bop": DatasetSpec("bop:read_bop", splits={TRAIN: "train_pbr", EVALUATION: "test"}, sequence=FOLDER),
     # images and label maps
     "camvid": DatasetSpec(
         "label_maps:read_masks",
         folder="camvid",
         splits={TRAIN: "train", EVALUATION: "val"},
         tags_from_masks=True,
+        sequence="(.*)_",
         options={"names": CAMVID},
     ),
     "voc": DatasetSpec("voc:read_voc", folder="VOCdevkit/VOC2012", splits={TRAIN: "train_aug", EVALUATION: "val"}),
@@ -115,6 +130,7 @@ DATASETS: dict[str, DatasetSpec] = {
         folder="cityscapes",
         splits={TRAIN: "train", EVALUATION: "val"},
         tags_from_masks=True,
+        sequence=FOLDER,
     ),
     "suim": DatasetSpec(
         "suim:read_suim",

@@ -9,6 +9,7 @@
 `root` is the folder ``VOCdevkit/VOC2012``. The list ``train_aug`` has the usual 10,582 training images: VOC's
 train and SBD, without VOC's val. If the list is missing, it is built from the lists of VOC and SBD. The tags
 come from the XML files. The fine masks are ground truth; a mask in ``SegmentationClass`` comes before one of SBD.
+The images of the list ``test`` have neither masks nor tags: they are predicted and not scored.
 """
 
 from __future__ import annotations
@@ -28,20 +29,25 @@ CLASSES = (
 )  # fmt: skip
 
 
+UNANNOTATED = "test"
+"""The list whose annotations only the evaluation server has."""
+
+
 def read_voc(root: Path, splits: dict[str, str]) -> DatasetIndex:
     """Index VOC 2012; `splits` names lists in ``ImageSets/Segmentation``.
 
     Raises
     ------
     DatasetError
-        If a list, an image, its XML file or its mask is missing, or a class is not one of the 20.
+        If a list, an image, its XML file or its mask is missing, or a class is not one of the 20. The list ``test``
+        needs no XML files and no masks.
     """
     samples = []
     for split, name in splits.items():
         for stem in _listed(root, name):
             image = required(root / "JPEGImages" / f"{stem}.jpg", f"the list {name}")
-            tags = _tags(root / "Annotations" / f"{stem}.xml")
-            samples.append(Sample(f"{split}/{stem}", split, image, tags, truth=(_mask(root, stem),)))
+            tags, truth = ((), ()) if name == UNANNOTATED else (_tags(root, stem), (_mask(root, stem),))
+            samples.append(Sample(f"{split}/{stem}", split, image, tags, truth=truth))
     return sorted_index(root, CLASSES, samples, splits)
 
 
@@ -64,7 +70,8 @@ def _sbd(root: Path) -> Path:
     return root.parent.parent / "benchmark_RELEASE" / "dataset"
 
 
-def _tags(path: Path) -> tuple[int, ...]:
+def _tags(root: Path, stem: str) -> tuple[int, ...]:
+    path = root / "Annotations" / f"{stem}.xml"
     content = read_bytes(path)
     try:
         names = {node.findtext("name", "") for node in ElementTree.fromstring(content).iter("object")}

@@ -1,7 +1,7 @@
 """The artifact store: one folder per artifact, sharded Zarr v3 inside, complete only with its marker.
 
 An artifact holds arrays whose first dimension is the image. One shard is up to some dozens of images
-(`data.store.tiles` has the layout).
+(`data.store.tiles` and `data.store.empty_arrays` have the layout).
 
 Four things can go wrong with such files, and the API prevents each:
 
@@ -23,7 +23,6 @@ The bytes depend only on inputs and parameters: an artifact holds no time, host 
 
 from __future__ import annotations
 
-import filecmp
 import json
 import logging
 import shutil
@@ -39,12 +38,10 @@ import zarr
 from data.errors import DamagedArtifactError, DamagedShardError
 from data.store.ahead import ReadAhead
 from data.store.artifact import MARKER, Artifact, writing
-from data.store.tiles import STRIDE, ArraySpec, codecs, tile_file, tile_places, tile_region, write_tile
+from data.store.empty_arrays import IMAGE, write_empty_arrays
+from data.store.tiles import STRIDE, ArraySpec, tile_file, tile_places, tile_region, write_tile
 
 log = logging.getLogger("depthseed")
-
-IMAGE = "image_id"
-"""Name of the first dimension, and of the coordinate with the ids of the images."""
 
 _METADATA: dict[Path, tuple[dict, list[str]]] = {}
 """What a marker records (`Artifact._recorded`), and the names of the files in it that are no shards."""
@@ -121,7 +118,7 @@ class ShardedStore(Artifact):
             If the disk is full or the folder cannot be written.
         """
         with writing(self.path):
-            self._write_layout(image_ids, arrays, attrs, shard_size, coords or {})
+            write_empty_arrays(self.path, image_ids, arrays, attrs, shard_size, coords or {})
         self.__dict__.pop("_group", None)
         self.__dict__.pop("_arrays", None)
         self.__dict__.pop("_readers", None)
@@ -131,51 +128,6 @@ class ShardedStore(Artifact):
                 log.warning("%s: shard %d is damaged and will be computed again", self.path, shard)
                 self.reopen_shard(shard)
         return self
-
-    def _write_layout(self, image_ids, arrays, attrs, shard_size, coords):
-        """Create the arrays in a folder beside the artifact, then move them in, without their shards."""
-        aside = self.path.with_name(f"{self.path.name}.partial")
-        shutil.rmtree(aside, ignore_errors=True)
-        count = len(image_ids)
-        coords = {IMAGE: ((IMAGE,), np.asarray(image_ids, dtype=str)), **coords}
-        with warnings.catch_warnings():
-            # zarr warns of text arrays and consolidated metadata, which are not in the v3 core. xarray reads both.
-            warnings.simplefilter("ignore")
-            group = zarr.open_group(str(aside), mode="w", zarr_format=3)
-            group.attrs.update({**attrs, "shard_size": shard_size, "coordinates": " ".join(coords)})
-            for name, (dims, values) in coords.items():
-                values = np.asarray(values)
-                target = group.create_array(
-                    name,
-                    shape=values.shape,
-                    chunks=tuple(max(1, length) for length in values.shape),
-                    dtype=values.dtype,
-                    dimension_names=dims,
-                    compressors=codecs(values.dtype),
-                )
-                target[...] = values
-            for name, spec in arrays.items():
-                group.create_array(
-                    name,
-                    shape=(count, *spec.shape),
-                    chunks=(1, *spec.tile(shard_size)),
-                    shards=(shard_size, *spec.tile(shard_size)),
-                    dtype=spec.dtype,
-                    fill_value=spec.fill,
-                    dimension_names=(IMAGE, *spec.dims),
-                    compressors=codecs(spec.dtype),
-                    attributes={**spec.attrs, **({STRIDE: spec.stride} if spec.stride > 1 else {})},
-                )
-            zarr.consolidate_metadata(str(aside))
-        self.path.mkdir(parents=True, exist_ok=True)
-        for stranger in {path.name for path in self.path.iterdir() if path.is_dir()} - {*coords, *arrays}:
-            shutil.rmtree(self.path / stranger)
-        for path in sorted(path for path in aside.rglob("*") if path.is_file()):
-            place = self.path / path.relative_to(aside)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if not place.is_file() or not filecmp.cmp(path, place, shallow=False):
-                path.replace(place)
-        shutil.rmtree(aside)
 
     def _can_be_decoded(self, shard: int) -> bool:
         images = self.images_of(shard)

@@ -15,13 +15,13 @@ HEADS: dict[str, str] = {
     "vit": "models.cam.vit:VitClassifier",
     "dilated": "models.cam.dilated:DilatedClassifier",
 }
-"""name -> `CamClassifier`, built from (backbone name, output stride, number of foreground classes)."""
+"""name -> `CamClassifier`, built from (backbone name, output stride, number of foreground classes) and keywords."""
 
 BASE = ("models.cam.classifier:CamClassifier", "models.cam.classifier:CamOutput")
 """The base class of the heads and what they return."""
 
 
-def build_classifier(num_classes: int, head: str, backbone: str, output_stride: int = 16) -> Any:
+def build_classifier(num_classes: int, head: str, backbone: str, output_stride: int = 16, **further: Any) -> Any:
     """An image classifier with CAMs, without pretrained weights.
 
     Parameters
@@ -33,6 +33,8 @@ def build_classifier(num_classes: int, head: str, backbone: str, output_stride: 
         timm name.
     output_stride : {8, 16, 32}
         Input pixels per cell of the maps.
+    further
+        Keywords of this head alone.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def build_classifier(num_classes: int, head: str, backbone: str, output_stride: 
     >>> classifier(torch.zeros(1, 3, 64, 96)).maps.shape
     torch.Size([1, 3, 4, 6])
     """
-    return load(HEADS, head)(backbone, output_stride, num_classes)
+    return load(HEADS, head)(backbone, output_stride, num_classes, **further)
 
 
 def __getattr__(name: str) -> Any:

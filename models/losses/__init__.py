@@ -28,11 +28,11 @@ MAP_LOSSES: dict[str, MapLoss] = {
         settings={
             "edges": Setting("curvature", "how depth edges are found", choices=("curvature", "sobel")),
             "stride": Setting(8, "pixels per cell of the grid on which the edges are compared", at_least=1, at_most=64),
-            "floor": Setting(0.04, "depth edges below it are noise (1/m; sobel: m)", at_least=0),
-            "span": Setting(0.3, "depth edges above floor + span count in full", above=0),
+            "floor": Setting(0.004, "smallest step in depth that is an edge, in metres", at_least=0),
+            "span": Setting(0.03, "steps above floor + span count in full, in metres", above=0),
             "noise_factor": Setting(
                 2.0,
-                "for noisy depth: the floor of an image is at least this multiple of its median depth edge",
+                "the floor is at least this multiple of the noise of the image at this distance",
                 at_least=0,
             ),
         },
@@ -43,7 +43,7 @@ MAP_LOSSES: dict[str, MapLoss] = {
         inputs=("cams", "image", "tags"),
         published_weight=1.0,
         settings={
-            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid", above=0, at_most=100),
+            "sigma": Setting(5.0, "reach of the similarity, in cells of its grid", at_least=0.5, at_most=100),
             "stride": Setting(8, "pixels per cell of the grid on which colours are compared", at_least=1, at_most=64),
         },
     ),

@@ -6,12 +6,15 @@ brought into (0, 1) and at which resolution they are compared. These choices are
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.cam_normalisation import NORMALISATIONS, check_normalisation
 from models.depth_edges import inverse_depth, inverse_depth_curvature, sobel_magnitude
+from models.depth_noise import depth_noise, median_of
 from models.losses.whole_batch import share_of_mean
 
 EPSILON = 1e-5
@@ -30,7 +33,28 @@ def gate(edges: Tensor, mu: float) -> Tensor:
     return torch.tanh(mu + torch.logit(edges, eps=EPSILON))
 
 
-def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+class DepthEdges(NamedTuple):
+    """Edges of depth maps, tensors of (B, 1, H/stride, W/stride).
+
+    Attributes
+    ----------
+    edges : Tensor
+        1/m or metres per cell.
+    known : Tensor, bool
+        Cells where edges could be measured.
+    inverse : Tensor, 1/m
+        Inverse depth, for the noise by distance.
+    metre : Tensor
+        Edge of a step of one metre along the line of sight, in the unit of the edges.
+    """
+
+    edges: Tensor
+    known: Tensor
+    inverse: Tensor
+    metre: Tensor
+
+
+def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
     """Depth edges from second differences of inverse depth (ours): 0 on every plane.
 
     Inverse depth is averaged to half size. Its second differences over 2 cells are max-pooled to ``1/stride`` of the
@@ -45,16 +69,23 @@ def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, 
 
     Returns
     -------
-    edges : Tensor, (B, 1, H/stride, W/stride), 1/m
-    known : Tensor, (B, 1, H/stride, W/stride), bool
+    DepthEdges
+        In 1/m. A step of one metre at the distance z changes inverse depth by 1/z^2, to first order; z is the
+        median distance of the image.
     """
-    curvature, defined = inverse_depth_curvature(*inverse_depth(depth, valid, factor=2))
+    inverse, seen = inverse_depth(depth, valid, factor=2)
+    curvature, defined = inverse_depth_curvature(inverse, seen)
     pool = max(stride // 2, 1)
     edges = F.max_pool2d(curvature, pool, ceil_mode=True)
-    return edges, F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
+    known = F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
+    # The nearest surface of a cell: at a silhouette, the edge is that of the object in front.
+    nearest = F.max_pool2d(inverse, pool, ceil_mode=True)
+    # One distance for an image: with that of each cell, the far end of a table is full of edges.
+    middle = median_of(nearest, known).view(-1, 1, 1, 1)
+    return DepthEdges(edges, known, nearest, middle.square().expand_as(edges))
 
 
-def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
     """Depth edges from the Sobel magnitude of depth (the form of the paper).
 
     Depth is resampled to ``1/stride`` by bicubic interpolation.
@@ -66,65 +97,40 @@ def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> tuple[Tensor, Tens
 
     Returns
     -------
-    edges : Tensor, (B, 1, H/stride, W/stride), metres per cell
-    known : Tensor, (B, 1, H/stride, W/stride), bool
-        False where any pixel of the cell or of its neighbours is invalid.
+    DepthEdges
+        In metres per cell. Not known where any pixel of the cell or of its neighbours is invalid.
     """
     size = tuple(-(-side // stride) for side in depth.shape[-2:])
     filled = depth.where(valid, torch.zeros_like(depth))
     edges = sobel_magnitude(F.interpolate(filled, size=size, mode="bicubic", align_corners=False))
     holes = F.adaptive_max_pool2d((~valid).to(depth.dtype), size)
-    return edges, F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel operator uses the neighbours, too
+    known = F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel operator uses the neighbours, too
+    return DepthEdges(edges, known, inverse_depth(depth, valid, stride)[0], torch.ones_like(edges))
 
 
 DEPTH_EDGES = {"curvature": curvature_edges, "sobel": sobel_edges}
 """name -> function of (depth, valid, stride) that finds depth edges."""
 
 
-def median_of(edges: Tensor, known: Tensor) -> Tensor:
-    """Median of the known edges of each image, the lower one of two; 0 if none is known.
-
-    `torch.nanmedian` has no deterministic form on GPUs; sorting has.
-
-    Parameters
-    ----------
-    edges, known : Tensor, (B, 1, h, w)
-
-    Returns
-    -------
-    Tensor, (B,)
-
-    Examples
-    --------
-    >>> import torch
-    >>> median_of(torch.tensor([3.0, 1.0, 2.0, 9.0]).view(1, 1, 1, 4), torch.tensor([True, True, True, False]))
-    tensor([2.])
-    """
-    ordered = edges.where(known, torch.inf).flatten(1).sort(dim=1).values
-    count = known.flatten(1).sum(1, keepdim=True)
-    return ordered.gather(1, (count - 1).clamp(min=0) // 2).where(count > 0, 0.0)[:, 0]
-
-
-def edge_strength(edges: Tensor, known: Tensor, floor: float, span: float, noise_factor: float) -> Tensor:
+def edge_strength(found: DepthEdges, floor: float, span: float, noise_factor: float) -> Tensor:
     """Bring depth edges into [0, 1]: 0 up to the floor, 1 from ``floor + span`` on, linear between them.
 
     Parameters
     ----------
-    edges, known : Tensor, (B, 1, h, w)
+    found : DepthEdges
         From a function of `DEPTH_EDGES`.
-    floor, span : float
-        In the unit of the edges.
+    floor, span : float, metres
+        Steps along the line of sight. So a step counts the same in near and in far images.
     noise_factor : float
-        The floor of an image is at least this multiple of the median of its known edges. Most of an image is
-        surface, not border, so the median measures the noise on surfaces. 0 keeps the floor.
+        The floor is at least this multiple of the noise of the image at this distance (`models.depth_noise`).
 
     Returns
     -------
     Tensor, (B, 1, h, w), [0, 1]
     """
-    noise = median_of(edges, known)
-    floors = (noise_factor * noise).clamp(min=floor)[:, None, None, None]
-    return ((edges - floors) / span).clamp(0.0, 1.0)
+    noise = depth_noise(found.edges, found.inverse, found.known)
+    metre = found.metre.clamp(min=EPSILON)  # 0 where nothing was measured
+    return ((found.edges - torch.maximum(noise_factor * noise, floor * metre)) / (span * metre)).clamp(0.0, 1.0)
 
 
 def cam_edge_strength(cam: Tensor, size: tuple[int, int], normalisation: str = "max") -> Tensor:
@@ -163,11 +169,11 @@ class DepthEdgeAlignmentLoss(nn.Module):
         How depth edges are found: second differences of inverse depth (ours), or Sobel as in the paper.
     stride : int
         The common grid has 1/stride of the height and width of the depth map.
-    floor, span : float
-        Strengths up to `floor` are 0, from ``floor + span`` on 1 (1/m for curvature, m for Sobel).
+    floor, span : float, metres
+        Steps up to `floor` have strength 0, from ``floor + span`` on 1.
     noise_factor : float
-        An image with noisy depth gets a higher floor: this multiple of the median of its depth edges
-        (`edge_strength`). 0 keeps one floor for all images.
+        Noisy depth gets a higher floor: this multiple of the noise of the image by distance (`edge_strength`).
+        0 keeps one floor for all images.
     normalisation : {"max", "quantile"}
         How class scores are brought into [0, 1] before their edges are taken.
 
@@ -190,8 +196,8 @@ class DepthEdgeAlignmentLoss(nn.Module):
         mu: float = 2.5,
         edges: str = "curvature",
         stride: int = 8,
-        floor: float = 0.04,
-        span: float = 0.3,
+        floor: float = 0.004,
+        span: float = 0.03,
         noise_factor: float = 2.0,
         normalisation: str = "max",
     ):
@@ -236,9 +242,8 @@ class DepthEdgeAlignmentLoss(nn.Module):
             valid = depth > 0 if valid is None else valid.bool() & (depth > 0)
             tags = tags.to(cam.dtype)
             with torch.no_grad():
-                edges, known = DEPTH_EDGES[self.edges](depth, valid, self.stride)
-                strength = edge_strength(edges, known, self.floor, self.span, self.noise_factor)
-                depth_gate = gate(strength, self.mu) * known
+                found = DEPTH_EDGES[self.edges](depth, valid, self.stride)
+                depth_gate = gate(edge_strength(found, self.floor, self.span, self.noise_factor), self.mu) * found.known
             size = (depth_gate.shape[-2], depth_gate.shape[-1])
             cam_gate = gate(cam_edge_strength(cam, size, self.normalisation), self.mu)
             alignment = (cam_gate * depth_gate).mean(dim=(-2, -1))  # (B, K)

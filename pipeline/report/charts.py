@@ -52,8 +52,11 @@ def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
         return _svg(figure)
 
 
-def lines_svg(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], axis: str) -> str:
-    """One panel per title, with one line per name through its points (x, y), as an SVG; `axis` is the title of x."""
+def lines_svg(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], axes_titles: Mapping[str, str]) -> str:
+    """One panel per title, with one line per name through its points (x, y), as an SVG.
+
+    `axes_titles` has the title of the x axis of each panel.
+    """
     with matplotlib.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(2.6 * len(panels), 2.6), layout="constrained")
         for number, (title, lines) in enumerate(panels.items(), start=1):
@@ -61,7 +64,7 @@ def lines_svg(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
             for name, points in lines.items():
                 axes.plot(*zip(*sorted(points)), marker=".", label=name)
             axes.set_title(title)
-            axes.set_xlabel(axis)
+            axes.set_xlabel(axes_titles[title])
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)

@@ -63,6 +63,13 @@ def colour_superpixels(labels: np.ndarray, image: np.ndarray | None = None) -> n
     return (0.5 * grey + 0.5 * coloured).astype(np.uint8)
 
 
+def colour_instances(instances: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
+    """Instance map (H, W), 0 = none -> twenty colours in turn on almost black; half transparent over `image`."""
+    table = palette(21)
+    coloured = np.where((instances > 0)[..., None], table[1:][(instances.astype(np.int64) - 1) % 20], table[0])
+    return (coloured if image is None else 0.4 * image + 0.6 * coloured).astype(np.uint8)
+
+
 def small_png(picture: np.ndarray, width: int, colours: int) -> bytes:
     """The picture as PNG with at most `width` pixels per row and `colours` colours. JPEG would blur label borders."""
     image = Image.fromarray(picture)

@@ -10,7 +10,7 @@ from data.files.images import read_image
 from data.files.labels import read_truth
 from data.sample import UNLABELLED, DatasetIndex, Sample
 from data.store.sharded import StoredImage
-from pipeline.report.colours import colour_depth, colour_heat, colour_labels, colour_superpixels
+from pipeline.report.colours import colour_depth, colour_heat, colour_instances, colour_labels, colour_superpixels
 from tasks.extract_cams import read_cam
 from tasks.load_depth import read_surface
 
@@ -48,9 +48,13 @@ def training_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Pan
 
 
 def evaluation_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
-    """Pictures of one evaluation image: image, learned superpixels if there are any, prediction, ground truth."""
+    """Pictures of one evaluation image: prediction, and learned superpixels, instances and truth if there are any."""
     predicted = stored["predictions"]
     pictures = prediction_strip(dataset, sample, {"prediction": predicted})
+    source = stored.get("instances", predicted)
+    if "instance" in source.store.array_names():
+        truth = {name: pictures.pop(name) for name in ("ground truth",) if name in pictures}
+        pictures |= {"instances": colour_instances(source.read("instance"), pictures["image"])} | truth
     if "superpixel" not in predicted.store.array_names():
         return pictures
     image = pictures.pop("image")

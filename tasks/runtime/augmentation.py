@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as colours
@@ -31,6 +32,12 @@ class Augmentation:
         object, a network learns that an image has one class. A mosaic shows several classes.
     fit : bool
         Scale images down that are larger than the crop, so that their tags are true for what is seen of them.
+    scale_steps : int
+        0 = any scale between the minimum and the maximum; else one of so many equally spaced scales, both included.
+    resize_side : {"none", "short", "long"}
+        Side of the image that is first brought to a length in pixels.
+    resize_to : tuple of float
+        This length, or the minimum and the maximum of a random length with a uniform distribution.
     """
 
     crop: tuple[int, int]
@@ -41,6 +48,31 @@ class Augmentation:
     hue: float = 0.0
     mosaic: float = 0.0
     fit: bool = False
+    scale_steps: int = 0
+    resize_side: str = "none"
+    resize_to: tuple[float, ...] = ()
+
+    def draw_scale(self, size: Sequence[int], rng: np.random.Generator) -> float:
+        """A random scale of an image of `size` (height, width)."""
+        if self.scale_steps:
+            scale = float(rng.choice(np.linspace(self.scale_min, self.scale_max, self.scale_steps)))
+        else:
+            scale = float(np.exp(rng.uniform(np.log(self.scale_min), np.log(self.scale_max))))
+        if self.resize_side == "none":
+            return scale
+        length = float(rng.uniform(min(self.resize_to), max(self.resize_to)))
+        return scale * length / side_of(size, self.resize_side)
+
+
+def side_of(size: Sequence[int], side: str) -> int:
+    """The side of an image of `size` (height, width) that ``short`` or ``long`` names, in pixels.
+
+    Examples
+    --------
+    >>> side_of((1080, 1920), "short"), side_of((1080, 1920), "long")
+    (1080, 1920)
+    """
+    return min(size) if side == "short" else max(size)
 
 
 def jitter_colours(image: Tensor, brightness: float, contrast: float, saturation: float, hue: float = 0.0) -> Tensor:

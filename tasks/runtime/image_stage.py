@@ -67,6 +67,10 @@ class ImageStage(StageTask):
         """Scales at which an image is shown to the network; limited by `models.input_size`."""
         return ()
 
+    def seen_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width at which the network sees an image of `size`, before `network_scales`."""
+        return size
+
     @property
     def in_workers(self) -> bool:
         """True if `compute` takes long, so that worker processes compute the shards on the CPU of this machine."""
@@ -203,7 +207,7 @@ class ImageStage(StageTask):
     def _tell_limited(self, samples: Sequence[Sample]) -> None:
         wanted = max(self.network_scales, default=0.0)
         sizes = map(tuple, np.unique(sizes_of(samples), axis=0).tolist())
-        large = {size for size in sizes if limited_scale(size, wanted) < wanted}
+        large = {size for size in sizes if limited_scale(self.seen_size(size), wanted) < wanted}
         if large and (limited := [sample.image_id for sample in samples if sample.size in large]):
             log.warning(
                 "%s: %d images are shown to the network at a scale below %g, with %.1f megapixels, the first is %s",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -22,10 +21,13 @@ BOUNDS: dict[str, Callable[[float, float], bool]] = {
 }
 """Name of a bound of `Range` -> function (value, bound) -> True if the value keeps it."""
 
+LARGEST = 1e30
+"""No number may be larger or below its negative: networks and losses compute in float32, which ends at 3e38."""
+
 
 @dataclass(frozen=True)
 class Range:
-    """The legal values of a number. NaN and infinity are never legal. ``str`` tells it in a few words.
+    """The legal values of a number. NaN and what is beyond `LARGEST` are never legal. ``str`` tells it in a few words.
 
     Attributes
     ----------
@@ -47,11 +49,11 @@ class Range:
         return {name: bound for name in BOUNDS if (bound := getattr(self, name)) is not None}
 
     def allows(self, value: object) -> bool:
-        """True if the value is a finite number in the range."""
+        """True if the value is a number in the range, and not beyond `LARGEST`."""
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
         return (
-            math.isfinite(value)
+            _fits_float32(value)
             and all(BOUNDS[name](float(value), bound) for name, bound in self.bounds.items())
             and (not self.among or value in self.among)
         )
@@ -69,6 +71,11 @@ class Range:
         if self.among:
             return str(self)
         return f"{noun} of {self}" if self.bounds and str(self).startswith("at") else f"{noun} {self}".rstrip()
+
+
+def _fits_float32(value: Any) -> bool:
+    """False beyond `LARGEST`, for whole numbers of any length, too, and for NaN."""
+    return bool(-LARGEST <= value <= LARGEST)
 
 
 class WholeParameter(luigi.IntParameter):
@@ -250,7 +257,14 @@ def require_legal(task: type[luigi.Task], values: Mapping[str, object], shared: 
         value = values[name]
         if not parameter.allows(value):
             flag_name = f"--{name.replace('_', '-')}" if name in shared else flag_of(task, name)
-            raise SettingError(f"{flag_name} is {_shown(value)}; set it to {parameter.told()[1]}")
+            hint = f" (and of at most {LARGEST:g})" if _is_beyond(value) else ""
+            raise SettingError(f"{flag_name} is {_shown(value)}; set it to {parameter.told()[1]}{hint}")
+
+
+def _is_beyond(value: object) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_is_beyond, value))
+    return isinstance(value, Real) and not _fits_float32(value)
 
 
 def _shown(value: object) -> str:

@@ -56,7 +56,7 @@ def _train(stage: Any, exchange: RankExchange, rank: int) -> None:
     if int(os.environ["GROUP_WORLD_SIZE"]) > 1:
         use_outer_interface()
     has_gpu = stage.device.partition(":")[0] != "cpu" and torch.cuda.is_available()
-    # Counts and pickled values are on the CPU, gradients on the device.
+    # Counts and plain values are on the CPU, gradients on the device.
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=MEETING)
     watch = RankWatch(rank, count, exchange, stage.label, int(os.environ.get(PARENT, "0")))
     watch.start()

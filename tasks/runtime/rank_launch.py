@@ -38,10 +38,11 @@ FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)")
 """What torchrun says of the rank that failed first."""
 
 
-def rank_command(
-    folder: Path, ranks: int, nodes: int = 1, endpoint: str = "", job: str = "depthseed", address: str = ""
-) -> list[str]:
+def rank_command(folder: Path, ranks: int, nodes: int = 1, meeting: str = "meeting", address: str = LOCAL) -> list[str]:
     """The command that starts the ranks of one machine.
+
+    The machines meet by a file in `folder`, which only this user can enter. torchrun keeps pickles there. At a port,
+    which has no login, every other user could exchange them.
 
     Parameters
     ----------
@@ -51,20 +52,17 @@ def rank_command(
         Ranks on this machine.
     nodes : int
         Machines that run this command.
-    endpoint : str
-        ``host:port`` of one of the machines, where all meet; not needed for one machine.
-    job : str
-        Name of this training among those that meet at the same place.
+    meeting : str
+        Name of the file, a new one for each start of the ranks.
     address : str
-        Address of this machine for the others, if its name is not one.
+        Address of this machine for the others.
     """
-    place = ["--rdzv-endpoint", endpoint if nodes > 1 else "localhost:0"]
-    if own := address if nodes > 1 else LOCAL:
-        place += ["--local-addr", own]
     return [
         sys.executable, "-m", "tasks.runtime.rank_agent", "--nnodes", str(nodes), "--nproc-per-node", str(ranks),
-        "--rdzv-backend", "c10d", *place, "--rdzv-id", job, "--max-restarts", "0",
-        "-m", "tasks.runtime.rank", str(folder),
+        "--rdzv-backend", "c10d", "--rdzv-endpoint", str(folder / meeting),
+        # A machine writes all that it knows at each sign of life. `RankWatch` needs none of these.
+        "--rdzv-conf", "store_type=file,keep_alive_interval=600", "--local-addr", address, "--rdzv-id", "depthseed",
+        "--max-restarts", "0", "-m", "tasks.runtime.rank", str(folder),
     ]  # fmt: skip
 
 

@@ -15,14 +15,11 @@ from tasks.runtime.devices import visible_gpus
 from tasks.runtime.rank_exchange import RankExchange
 from tasks.runtime.rank_launch import rank_command, rank_environment
 
-PORTS = range(20_000, 30_000)
-"""Ports at which the nodes of a job meet. Each job has one of its own, by its number."""
-
 
 def main(folder: Path) -> None:
     """Become torchrun. The folder is that of a `RankExchange`."""
     exchange = RankExchange(folder)
-    nodes, job, name = int(os.environ["SLURM_NNODES"]), os.environ["SLURM_JOB_ID"], os.environ["SLURMD_NODENAME"]
+    nodes, name = int(os.environ["SLURM_NNODES"]), os.environ["SLURMD_NODENAME"]
     if os.environ["SLURM_PROCID"] == "0":
         for path in folder.glob("failure-*.pickle"):  # those of the time before the job was in the queue again
             path.unlink()
@@ -30,8 +27,8 @@ def main(folder: Path) -> None:
         ranks = _ranks_of_node(exchange, nodes)
         names = _answer("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
         shown = {node: _shown(node) for node in names}
-        endpoint = f"{shown[names[0]]['NodeAddr']}:{PORTS[int(job) % len(PORTS)]}"
-        command = rank_command(folder, ranks, nodes, endpoint, f"depthseed-{job}", shown[name]["NodeAddr"])
+        meeting = f"meeting-{os.environ.get('SLURM_RESTART_COUNT', 0)}"
+        command = rank_command(folder, ranks, nodes, meeting, shown[name]["NodeAddr"])
     except WorkerError as error:
         exchange.write_failure(int(os.environ["SLURM_PROCID"]), error)
         sys.exit(1)

@@ -253,16 +253,22 @@ class StageTask(CommonParameters, luigi.Task):
                 kind = ShardedStore if error.artifact.suffix == ShardedStore.suffix else Artifact
                 kind(error.artifact).repair(error)
                 raise
-            try:
-                for files in watched:
-                    files.require_unchanged()
-            except DatasetError:
-                self.artifact.discard()  # it may hold results of another content of the file
+            except Exception:
+                self._require_unchanged(watched)  # a file that somebody writes to may be cut or of another size
                 raise
+            self._require_unchanged(watched)
             self._write_findings()
             self.artifact.finish(self._parent_digests(), self.identity)
             seconds = time.perf_counter() - start
             write_record(self.record_path, self.label, self.artifact, seconds, images, self.seed, self.device_use)
+
+    def _require_unchanged(self, watched: list[WatchedFiles]) -> None:
+        try:
+            for files in watched:
+                files.require_unchanged()
+        except DatasetError:
+            self.artifact.discard()  # it may hold results of another content of the file
+            raise
 
     def findings(self) -> list[str]:
         """What is unusual about the result, one line each (`tasks.runtime.quality`).

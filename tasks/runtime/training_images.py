@@ -166,7 +166,7 @@ class TrainingImages(Dataset):
     def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
         settings = self.augmentation
         # Draw the random numbers first, in a fixed order: the geometry does not depend on the change of colours.
-        scale = zoom * float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
+        scale = zoom * settings.draw_scale(image.shape[1:], rng)
         if settings.fit:
             scale *= min(1.0, *(side / have for side, have in zip(settings.crop, image.shape[1:], strict=True)))
         mirrored = bool(rng.random() < 0.5) and settings.flip

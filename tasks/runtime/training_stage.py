@@ -11,8 +11,9 @@ import luigi
 from data.errors import SettingError
 from data.sample import TRAIN
 from tasks.runtime.devices import visible_gpus
-from tasks.runtime.numeric import number, require_order, scale_parameter, whole
-from tasks.runtime.parameters import RegistryParameter, flag, one_of
+from tasks.runtime.numeric import NumbersParameter, Range, flag_of, number, require_order, scale_parameter, whole
+from tasks.runtime.parameters import RegistryParameter, flag, one_of, only
+from tasks.runtime.resizing import SIDES
 from tasks.runtime.schedules import SCHEDULES
 from tasks.runtime.slurm_settings import SLURM
 from tasks.runtime.stage import StageTask
@@ -64,12 +65,25 @@ class TrainingStage(StageTask):
     )
     scale_min = scale_parameter(1.0, "minimum random scale")
     scale_max = scale_parameter(1.0, "maximum random scale")
+    scale_steps = whole(
+        0, "random scales: 0 = any between the two, else so many equally spaced ones", at_least=0, at_most=100
+    )
+    resize_side = one_of(SIDES, "none", "side of the image that is brought to a length before it is scaled")
+    resize_to = only(
+        NumbersParameter(
+            (448.0, 768.0),
+            "length of this side in pixels, or minimum and maximum of a random length",
+            Range(at_least=16, at_most=MAX_CROP),
+            are_whole=True,
+        ),
+        resize_side=("short", "long"),
+    )
     jitter = number(0.2, "maximum change of brightness, contrast and saturation, as a share", at_least=0, at_most=1)
     hue = number(0.0, "maximum change of the hue, as a share of the colour circle", at_least=0, at_most=0.5)
     mosaic = number(0.0, "share of the items that are mosaics of four images at half size", at_least=0, at_most=1)
     optimizer = one_of(("adamw", "sgd"), "adamw", "optimizer; sgd has momentum 0.9")
     learning_rate = number(1e-3, "peak backbone learning rate", above=0)
-    head_factor = number(10.0, "learning rate of the head, relative to the backbone", above=0)
+    head_factor = number(10.0, "learning rate of the head, relative to the backbone", above=0, at_most=1e6)
     weight_decay = number(5e-4, "weight decay of the optimizer", at_least=0)
     schedule = RegistryParameter(SCHEDULES, "one_cycle", "learning rate schedule")
     warmup_epochs = number(0.0, "epochs of linear warm-up from 1e-6", at_least=0)
@@ -106,6 +120,11 @@ class TrainingStage(StageTask):
 
     def check(self):
         require_order(self, "scale_min", "scale_max")
+        if self.resize_side != "none" and (len(self.resize_to) > 2 or list(self.resize_to) != sorted(self.resize_to)):
+            raise SettingError(
+                f"{flag_of(type(self), 'resize_to')} has {len(self.resize_to)} lengths; give one, or a minimum and a "
+                "maximum"
+            )
 
     average_decay: Any = 0.0
     """Decay of the running mean of the weights, which is the result; 0 = the last weights."""
@@ -169,7 +188,8 @@ class TrainingStage(StageTask):
         crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples)
         augmentation = Augmentation(
             crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic,
-            fit=not self.crop_size,
+            fit=not self.crop_size, scale_steps=self.scale_steps, resize_side=self.resize_side,
+            resize_to=self.resize_to if self.resize_side != "none" else (),
         )  # fmt: skip
         normalisation = normalisation_of(self.backbone)
         return TrainingImages(

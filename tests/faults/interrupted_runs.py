@@ -168,9 +168,10 @@ def try_changed_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.G
         path = files[int(rng.integers(len(files)))]
         shutil.rmtree(stage.artifact.path)
         run.renew()
-        with _touched_during(target, name, path):
+        other = files[files.index(path) - 1] if trial // len(plans) % 2 else None
+        with _touched_during(target, name, path, other):
             result = run.line.luigi(label, "--processes", 1)
-        what = f"{path} changed and restored during {label}"
+        what = f"{path} {f'exchanged with {other}' if other else 'overwritten'} and restored during {label}"
         if result.returncode == 30 and f"{path}: was changed while it was read" in result.stderr:
             is_traceback = "Traceback" in result.stderr
             row.add(Outcome.TRACEBACK if is_traceback else Outcome.NOTICED, f"{what}: {result.stderr}")
@@ -181,15 +182,27 @@ def try_changed_inputs(run: FinishedRun, row: Row, trials: int, rng: np.random.G
 
 
 @contextmanager
-def _touched_during(target: Any, name: str, path: Path) -> Iterator[None]:
-    """Within it, the first call of a function changes a file and restores it: same bytes, size and mtime."""
+def _touched_during(target: Any, name: str, path: Path, other: Path | None) -> Iterator[None]:
+    """Within it, the first call of a function changes a file and restores it: same bytes, size and mtime.
+
+    With `other`, the file is exchanged with that one, a legal file that may be read for a while. Otherwise it is
+    overwritten in place, and may be read half-written.
+    """
     original: Callable = getattr(target, name)
     content, stat, calls = path.read_bytes(), path.stat(), []
 
     def wrapped(*arguments):
         if not calls:
-            path.write_bytes(bytes(len(content)))
-            path.write_bytes(content)
+            if other:
+                aside = path.with_name(f"{path.name}.aside")
+                shutil.copyfile(other, aside)
+                aside.replace(path)
+                time.sleep(0.1)  # those who read ahead may read it
+                aside.write_bytes(content)
+                aside.replace(path)
+            else:
+                path.write_bytes(bytes(len(content)))
+                path.write_bytes(content)
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         calls.append(1)
         return original(*arguments)

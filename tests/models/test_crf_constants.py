@@ -19,6 +19,7 @@ from models.crf_constants import (
 
 
 def test_the_presets_are_those_of_their_sources():
+    assert CRF_PRESETS["default"] == CrfConstants(3, 3, 80, 13, 10, 5, 0.7)
     assert CRF_PRESETS["kim"] == CrfConstants(10, 10, 20, 5, 10, 20, 0.7)
     assert CRF_PRESETS["irn"] == CrfConstants(3, 3, 50, 5, 10, 10, 0.7)
     assert CRF_PRESETS["clip-es"] == CrfConstants(1, 3, 67, 3, 4, 10, 0.7)

@@ -62,6 +62,13 @@ def test_two_measured_pixels_are_not_a_plane():
     assert not depth_saliency(depth, valid).any()
 
 
+def test_pixels_within_the_tolerance_that_fit_no_plane_are_no_plane(monkeypatch):
+    """RANSAC then gives the pixels, but no model: with a tiny tolerance there may be two, or some in a row."""
+    depth, mask = tilted_table()
+    monkeypatch.setattr("models.depth_saliency.ransac", lambda *data, **settings: (None, np.ones(depth.size, bool)))
+    assert not depth_saliency(depth, np.ones_like(mask)).any()
+
+
 def test_the_same_seed_gives_the_same_mask():
     depth, mask = tilted_table(200, 260)
     noisy = depth + np.random.default_rng(1).normal(0, 0.004, depth.shape)

@@ -3,7 +3,16 @@ import pytest
 from scipy import ndimage
 
 from models import depth_segments as module
-from models.depth_segments import FACTOR, depth_edge_cells, depth_segments, near_border, refine_segments, segments_of
+from models.depth_segments import (
+    FACTOR,
+    above_plane,
+    depth_segments,
+    missing_regions,
+    near_border,
+    refine_segments,
+    segments_of,
+    surface_cells,
+)
 
 BOX = (slice(40, 72), slice(60, 100))
 
@@ -26,16 +35,17 @@ def image():
 def test_a_tilted_plane_is_one_region():
     rows, columns = np.mgrid[:120, :160]
     depth = (1 / (1.0 + 0.008 * rows + 0.004 * columns)).astype(np.float32)
-    curvature = depth_edge_cells(depth, np.ones(depth.shape, bool))
-    assert curvature.shape == (30, 40)
-    assert np.nanmax(curvature) < 1e-4
-    assert not depth_segments(curvature).any()
+    cells = surface_cells(depth, np.ones(depth.shape, bool))
+    assert cells.curvature.shape == (30, 40)
+    assert np.nanmax(cells.curvature) < 1e-4
+    assert not depth_segments(cells.curvature, 0.02).any()
+    assert not segments_of(image(), depth, np.ones(depth.shape, bool)).any()
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.001])
 def test_a_box_on_it_is_another_region_at_pixel_resolution(noise):
     depth = tilted_table(noise)
-    segments = segments_of(image(), depth, np.ones(depth.shape, bool), threshold=0.02)
+    segments = segments_of(image(), depth, np.ones(depth.shape, bool))
     inside = np.bincount(segments[BOX].ravel()).argmax()
     box = np.zeros(depth.shape, bool)
     box[BOX] = True
@@ -89,13 +99,66 @@ def test_a_region_thinner_than_the_band_stays():
     assert refined[50, 80] == 1
 
 
-def test_unknown_depth_is_not_an_edge_and_without_depth_there_is_one_segment():
-    depth = tilted_table()
-    valid = np.ones(depth.shape, bool)
-    valid[:, :20] = False
-    assert segments_of(image(), depth, valid, 0.02)[60, 5] == segments_of(image(), depth, valid, 0.02)[60, 30]
-    assert not segments_of(image(), np.full(depth.shape, np.nan, np.float32), np.zeros(depth.shape, bool), 0.02).any()
-    assert not segments_of(image(), np.ones(depth.shape, np.float32), np.ones(depth.shape, bool), 0.02).any()
+def kinect(inverse, seed=0):
+    """Depth of a camera whose inverse depth has noise and steps of 0.003 1/m, as that of a Kinect."""
+    noisy = inverse + np.random.default_rng(seed).normal(0, 0.002, inverse.shape)
+    return (1 / (np.round(noisy / 0.003) * 0.003)).astype(np.float32)
+
+
+def test_a_low_object_at_a_metre_stands_out_of_the_noise_of_a_kinect():
+    """1.5 cm at 1 m is a step of 0.015 1/m: below a fixed limit of 0.02, above the noise of the camera."""
+    rows, _ = np.mgrid[:240, :320]
+    inverse, box = 0.9 + 0.0008 * rows, np.zeros((240, 320), bool)
+    box[100:150, 140:200] = True
+    picture = np.where(box[..., None], 200, 90).repeat(3, 2).astype(np.uint8)
+    valid = np.ones_like(box)
+    depth = kinect(np.where(box, inverse + 0.015, inverse))
+    fixed = segments_of(picture, depth, valid, edge_factor=0, least_edge=0.02, with_plane=False)
+    assert len(np.unique(fixed[box])) == 1
+    assert fixed[125, 170] == fixed[20, 20]
+    own = segments_of(picture, depth, valid)
+    inside = own == np.bincount(own[box]).argmax()
+    assert (inside & box).sum() / (inside | box).sum() > 0.9
+    assert len(np.unique(own)) < 8
+
+
+def test_what_is_flat_and_wide_stands_above_the_plane():
+    cells = surface_cells(tilted_table(0.001), np.ones((120, 160), bool))
+    box = np.zeros(cells.known.shape, bool)
+    box[10:18, 15:25] = True
+    assert (above_plane(cells) != box).sum() <= 4  # the corners
+
+
+def test_behind_the_plane_is_not_above_it():
+    depth = tilted_table(0.001)
+    depth[BOX] = 1 / (1 / depth[BOX] - 0.4)
+    assert not above_plane(surface_cells(depth, np.ones(depth.shape, bool)))[12:16, 17:23].any()
+
+
+def test_a_large_hole_is_a_segment_of_its_own_and_a_small_one_is_filled():
+    depth, valid = tilted_table(0.001), np.ones((120, 160), bool)
+    valid[5:25, 5:25] = valid[100:104, 20:22] = False
+    segments = segments_of(image(), depth, valid)
+    hole = np.unique(segments[7:23, 7:23])
+    assert len(hole) == 1
+    assert not np.isin(hole, segments[30:, :])
+    assert segments[102, 21] == segments[110, 30]
+    filled = segments_of(image(), depth, valid, with_holes=False)
+    assert filled[15, 15] == filled[110, 30]
+
+
+def test_holes_that_hang_together_by_a_thread_are_two():
+    valid = np.ones((60, 60), bool)
+    valid[10:20, 10:20] = valid[10:20, 40:50] = valid[15, 20:40] = False
+    regions = missing_regions(valid)
+    assert len(np.unique(regions)) == 3
+    assert not regions[15, 30]
+
+
+def test_without_depth_or_on_one_plane_there_is_one_segment():
+    shape = (120, 160)
+    assert not segments_of(image(), np.full(shape, np.nan, np.float32), np.zeros(shape, bool)).any()
+    assert not segments_of(image(), np.ones(shape, np.float32), np.ones(shape, bool)).any()
 
 
 def test_edges_everywhere_are_one_region():
@@ -104,5 +167,5 @@ def test_edges_everywhere_are_one_region():
 
 def test_sizes_that_are_not_a_multiple_of_the_cell():
     depth = np.ones((FACTOR * 3 + 1, FACTOR * 2 + 3), np.float32)
-    segments = segments_of(np.zeros((*depth.shape, 3), np.uint8), depth, np.ones(depth.shape, bool), 0.02)
+    segments = segments_of(np.zeros((*depth.shape, 3), np.uint8), depth, np.ones(depth.shape, bool))
     assert segments.shape == depth.shape

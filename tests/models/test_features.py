@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from models.features import CnnFeatures, VitKeys, build_key_extractor, centre, round_up
+from models.features import CnnFeatures, Colours, VitKeys, build_key_extractor, centre, round_up
 
 
 def reference_keys(network, images):
@@ -84,3 +84,14 @@ def test_centre_removes_the_images_mean():
     keys = torch.rand(2, 7, 3)
     assert torch.allclose(centre(keys).mean(1), torch.zeros(2, 3), atol=1e-6)
     assert round_up((16, 17), 8) == (16, 24)
+
+
+def test_colours_are_means_of_cells():
+    images = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+    found = Colours(4)(images)
+    assert found.shape == (2, *Colours(4).grid((8, 12)), 3) == (2, 2, 3, 3)
+    for row in range(2):
+        for column in range(3):
+            cell = images[1, :, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+            assert found[1, row, column].tolist() == pytest.approx([float(channel.mean()) for channel in cell])
+    assert Colours(4)(images[..., :9]).shape == (2, 2, 3, 3)

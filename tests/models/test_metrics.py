@@ -3,7 +3,6 @@ import pytest
 
 from models.label_values import UNLABELLED
 from models.metrics import (
-    average_precision,
     best_threshold,
     border_counts,
     boundary_counts,
@@ -204,17 +203,3 @@ def test_pixel_accuracy():
     confusion = np.array([[5, 1, 2], [0, 4, 0]])
     assert pixel_accuracy(confusion) == 9 / 12
     assert np.isnan(pixel_accuracy(np.zeros((2, 3), int)))
-
-
-def test_average_precision_is_the_mean_precision_at_each_image_of_the_class():
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        scores, present = rng.integers(0, 12, 30) / 10, rng.random(30) < 0.3
-        present[0] = True
-        precisions = []
-        for score in scores[present]:  # walk down the list to the score of each image of the class
-            listed = [is_there for other, is_there in zip(scores, present, strict=True) if other >= score]
-            precisions.append(sum(listed) / len(listed))
-        assert average_precision(scores, present) == pytest.approx(sum(precisions) / len(precisions))
-    assert average_precision(np.array([3.0, 2.0, 1.0]), np.array([True, True, False])) == 1
-    assert np.isnan(average_precision(np.array([1.0]), np.array([False])))

@@ -34,3 +34,12 @@ def test_equals_the_loops():
 def test_without_a_class_salient_pixels_become_unlabelled():
     salient = torch.tensor([[True, False]])
     assert refine_saliency(salient, torch.zeros(0, 1, 2)).tolist() == [[UNLABELLED, 0]]
+
+
+def test_doubtful_pixels_as_background_are_the_other_variant_of_table_2_5():
+    torch.manual_seed(1)
+    salient, cam = torch.rand(6, 7) > 0.5, torch.rand(2, 6, 7)
+    expected = reference(salient, cam, 0.8, 0.6)
+    assert (expected == UNLABELLED).any()
+    expected[expected == UNLABELLED] = 0
+    assert torch.equal(refine_saliency(salient, cam, 0.8, 0.6, doubtful_value=0), expected)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from models.label_values import UNLABELLED
-from models.seeds import BACKGROUND, grow_seeds, initial_seed
+from models.seeds import BACKGROUND, grow_seeds, initial_seed, threshold_seed
 
 
 def reference_initial(cam, classes, superpixels, alpha, gamma):
@@ -114,3 +114,24 @@ def test_all_unlabelled_padding_stays_unlabelled():
     seeds = torch.full((1, 3, 3), UNLABELLED)
     grown = grow_seeds(torch.ones(1, 2, 3, 3), seeds, torch.full((1, 3, 3), -1), torch.ones(1, 1), 0.1, 0.1)
     assert torch.equal(grown, seeds)
+
+
+@pytest.mark.parametrize("faint", [0.0, 0.3, 0.6])
+def test_the_plain_baseline_equals_eqs_1_12_and_1_13_in_loops(faint):
+    generator = torch.Generator().manual_seed(0)
+    cam, classes = torch.rand(3, 9, 8, generator=generator) ** 3, torch.tensor([2, 5, 9])
+    expected = torch.full((9, 8), UNLABELLED, dtype=torch.int32)
+    for i in range(9):
+        for j in range(8):
+            for c in range(3):
+                if cam[c, i, j] > 0.6 and c == int(cam[:, i, j].argmax()):  # (1.12)
+                    expected[i, j] = classes[c]
+            if float(cam[:, i, j].max()) < faint:  # (1.13)
+                expected[i, j] = BACKGROUND
+    found = threshold_seed(cam, classes, 0.6, faint)
+    assert torch.equal(found, expected)
+    assert (set(found.flatten().tolist()) >= {2, 5, 9, UNLABELLED}) == (faint < 0.6)
+
+
+def test_the_plain_baseline_of_an_image_without_a_class_is_background():
+    assert threshold_seed(torch.zeros(0, 2, 3), torch.tensor([]), 0.5, 0.1).tolist() == [[BACKGROUND] * 3] * 2

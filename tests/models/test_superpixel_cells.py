@@ -1,11 +1,22 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage.color import rgb2lab
 from skimage.measure import label
 from skimage.segmentation import slic
 
-from models.superpixel_cells import cell_features, depth_affinity, discover_on_cells, merge_fragments, slic_cells
+from models.superpixel_cells import (
+    COLOUR_SCALE,
+    cell_affinity,
+    cell_colours,
+    cell_features,
+    discover_on_cells,
+    merge_fragments,
+    slic_cells,
+)
 from models.superpixel_metrics import superpixel_counts, superpixel_scores
 
 
@@ -106,29 +117,52 @@ def test_features_are_the_mean_of_the_enlarged_keys():
 
 def test_affinity_equals_its_definition():
     features = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    colours = 30 * torch.rand(5, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     segment = torch.tensor([0, 0, 1, 1, 2])
-    found = depth_affinity(features, segment, 0.3)
+    found = cell_affinity(features, colours, segment, 0.3, 0.4)
     for p in range(5):
         for q in range(5):
             cosine = float(features[p] @ features[q] / features[p].norm() / features[q].norm())
-            expected = 0.7 * cosine + 0.3 * (1 if segment[p] == segment[q] else -1)
+            distance = sum(float(a - b) ** 2 for a, b in zip(colours[p], colours[q], strict=True))
+            colour = 2 * math.exp(-distance / (2 * COLOUR_SCALE**2)) - 1
+            expected = 0.7 * (0.6 * cosine + 0.4 * colour) + 0.3 * (1 if segment[p] == segment[q] else -1)
             assert float(found[p, q]) == pytest.approx(expected)
+
+
+def test_colours_are_the_means_of_the_cells():
+    image, _ = picture()
+    cells = slic_cells(*picture(), 20)
+    found, lab = cell_colours(image, cells), rgb2lab(image)
+    for number in range(int(cells.max()) + 1):
+        assert found[number] == pytest.approx(lab[cells == number].mean(0), abs=0.01)  # float32
+
+
+def test_what_looks_the_same_to_the_network_is_told_apart_by_colour():
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:, 32:] = (200, 60, 40)
+    keys, alone = torch.ones(12, 16, 2), np.zeros((48, 64), np.int64)
+    by_keys, by_colour = (
+        discover_on_cells(image, keys, alone, 30, 0.0, colour_weight=weight, tau=0.4) for weight in (0, 0.6)
+    )
+    assert not by_keys.any()
+    assert len(np.unique(by_colour)) == 2
+    assert (by_colour[:, 34:] != by_colour[0, 0]).all()
 
 
 def test_surfaces_are_separated_and_colours_of_one_surface_are_not():
     image, segments = picture()
     keys = torch.zeros(12, 16, 2)
     keys[..., 0] = 1.0
-    parted = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, tau=0.3)
+    parted = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, colour_weight=0.0, tau=0.3)
     assert len(np.unique(parted)) == 2
     assert len(np.unique(parted[segments == 1])) == 1
     keys[:, 8:] = torch.tensor([0.0, 1.0])  # the right half of the object looks different
-    whole = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, tau=0.3)
+    whole = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, colour_weight=0.0, tau=0.3)
     assert len(np.unique(whole[segments == 1])) == 1
-    split = discover_on_cells(image, keys, segments, 30, depth_weight=0.0, tau=0.3)
+    split = discover_on_cells(image, keys, segments, 30, depth_weight=0.0, colour_weight=0.0, tau=0.3)
     assert len(np.unique(split[segments == 1])) == 2
 
 
 def test_one_cell():
     image, segments = picture()
-    assert not discover_on_cells(image, torch.ones(1, 1, 3), np.zeros_like(segments), 1, 0.3, 0.5).any()
+    assert not discover_on_cells(image, torch.ones(1, 1, 3), np.zeros_like(segments), 1, 0.3, 0.4, 0.5).any()

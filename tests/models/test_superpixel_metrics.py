@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -22,18 +24,36 @@ def reference_scores(truth, superpixels, tolerance):
     ue = sum(min(len(S & G), len(S - G)) for S in regions.values() for G in objects.values()) / total
     asa = sum(max(len(S & G) for G in objects.values()) for S in regions.values()) / total
 
-    def boundary(labels):
+    def two_sided(labels):
         return {
             (i, j) for i, j in pixels
             for m, n in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1))
             if 0 <= m < height and 0 <= n < width and labels[m, n] != labels[i, j]
         }  # fmt: skip
 
-    def near(own, others):
-        return sum(any((i - m) ** 2 + (j - n) ** 2 <= tolerance**2 for m, n in others) for i, j in own) / len(own)
+    def contour(labels):
+        taken = set()
+        for i in range(height):
+            for j in range(width):
+                around = [(i + m, j + n) for m in (-1, 0, 1) for n in (-1, 0, 1)]
+                inside = [(m, n) for m, n in around if 0 <= m < height and 0 <= n < width and (m, n) not in taken]
+                if sum(labels[p] != labels[i, j] for p in inside) > 1:
+                    taken.add((i, j))
+        return taken
 
-    true, found = boundary(truth), boundary(superpixels)
-    return {"ue": ue, "asa": asa, "br": near(true, found), "bp": near(found, true)}
+    def share(own, others, is_near):
+        return sum(any(is_near(math.dist(p, q)) for q in others) for p in own) / len(own)
+
+    true, found = contour(truth), contour(superpixels) & set(pixels)
+    true_border, border = two_sided(truth), two_sided(superpixels)
+    return {
+        "ue": ue,
+        "asa": asa,
+        "br": share(true, found, lambda distance: distance < 2),
+        "bp": share(found, true, lambda distance: distance < 2),
+        "border_recall": share(true_border, border, lambda distance: distance <= tolerance),
+        "border_precision": share(border, true_border, lambda distance: distance <= tolerance),
+    }
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -44,10 +64,24 @@ def test_equals_the_loops(seed, tolerance):
     assert found == pytest.approx(reference_scores(truth, superpixels, tolerance))
 
 
+def test_a_distance_of_exactly_2_matches_in_our_form_alone():
+    """Contours in columns 3 and 5: their distance is 2, and eqs. 3.10 and 3.11 want less."""
+    truth, superpixels = np.zeros((6, 12), int), np.zeros((6, 12), int)
+    truth[:, 4:], superpixels[:, 6:] = 1, 1
+    scores = superpixel_scores(superpixel_counts(truth, superpixels))
+    assert (scores["br"], scores["bp"]) == (0, 0)
+    assert (scores["border_recall"], scores["border_precision"]) == (1, 1)
+    superpixels[:, 5:] = 1
+    scores = superpixel_scores(superpixel_counts(truth, superpixels))
+    assert (scores["br"], scores["bp"]) == (1, 1)
+
+
 def test_the_truth_itself_is_perfect():
     truth, _ = case(0)
     truth[truth == UNLABELLED] = 0
-    assert superpixel_scores(superpixel_counts(truth, truth)) == {"ue": 0, "asa": 1, "br": 1, "bp": 1}
+    assert superpixel_scores(superpixel_counts(truth, truth)) == {
+        "ue": 0, "asa": 1, "br": 1, "bp": 1, "border_recall": 1, "border_precision": 1,
+    }  # fmt: skip
 
 
 def test_one_superpixel_and_one_pixel_each():

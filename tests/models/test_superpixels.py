@@ -1,12 +1,10 @@
-import networkx
-import numpy as np
+import math
+
 import pytest
 import torch
-from skimage.graph import cut_normalized
 
 from models.superpixels import (
     column_sums,
-    cut_extreme,
     discover_by_affinity,
     discover_superpixels,
     renumber,
@@ -65,58 +63,6 @@ def test_one_patch_is_one_superpixel(rule):
     assert discover_superpixels(torch.ones(1, 1, 4), seed_rule=rule).tolist() == [[0]]
 
 
-def groups(sizes, noise, seed=0):
-    """Features of groups in nearly orthogonal directions, shuffled, and the group of each."""
-    generator = torch.Generator().manual_seed(seed)
-    member = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-    member = member[torch.randperm(len(member), generator=generator)]
-    centres = torch.nn.functional.one_hot(member, len(sizes)).float() - 0.02
-    return centres + noise * torch.randn(centres.shape, generator=generator), member
-
-
-def test_cuts_find_the_groups():
-    features, member = groups([5, 9, 14], 0.005)
-    found = discover_superpixels(features[None], 0.3, "ncut")[0]
-    assert all(len(set(member[found == number].tolist())) == 1 for number in range(3))
-    assert int(found.max()) == 2
-
-
-def test_the_seed_of_a_cut_minimises_the_rayleigh_quotient():
-    """x by power iteration in plain loops, from the definition."""
-    features, _ = groups([4, 7], 0.4, seed=3)
-    affinity = torch.nn.functional.normalize(features, dim=1)
-    affinity = affinity @ affinity.T
-    count = len(affinity)
-    weights = [[1.0 if affinity[p, q] > 0 else 1e-5 for q in range(count)] for p in range(count)]
-    degrees = [sum(row) for row in weights]
-    # D^-1/2 W D^-1/2 + 1 has the eigenvectors of the cut, from the largest eigenvalue down
-    matrix = np.array(
-        [[w / (degrees[p] * degrees[q]) ** 0.5 for q, w in enumerate(row)] for p, row in enumerate(weights)]
-    )
-    first = np.sqrt(degrees) / np.linalg.norm(np.sqrt(degrees))
-    vector = np.random.default_rng(0).standard_normal(count)
-    for _ in range(20_000):
-        vector = matrix @ vector + vector
-        vector -= first * (first @ vector)
-        vector /= np.linalg.norm(vector)
-    assert cut_extreme(affinity) == int(np.argmax(np.round(np.abs(vector / np.sqrt(degrees)), 9)))
-
-
-def test_the_cut_is_that_of_scikit_image():
-    features, _ = groups([6, 10], 0.01)
-    affinity = torch.nn.functional.normalize(features, dim=1)
-    affinity = affinity @ affinity.T
-    count = len(affinity)
-    graph = networkx.Graph()
-    for p in range(count):
-        graph.add_node(p, labels=[p])
-        for q in range(p, count):
-            graph.add_edge(p, q, weight=1.0 if affinity[p, q] > 0 else 1e-5)
-    peer = cut_normalized(np.arange(count)[None], graph, thresh=0.1, num_cuts=10, rng=0)[0]
-    found = discover_superpixels(features[None], 0.3, "ncut")[0].numpy()
-    assert ((peer[:, None] == peer) == (found[:, None] == found)).all()
-
-
 def test_a_patch_without_features_ends_as_its_own_superpixel():
     features = torch.zeros(1, 3, 2)
     features[0, 1] = torch.tensor([1.0, 0.0])
@@ -168,3 +114,30 @@ def test_images_of_a_batch_do_not_touch_each_other():
     assert both[1].tolist() == reference(hard, 0.3)
     mixed = torch.randn(4, 50, 5, generator=generator)
     assert [row.tolist() for row in discover_superpixels(mixed)] == [reference(image, 0.3) for image in mixed]
+
+
+@pytest.mark.parametrize("rule", ["lowest", "highest"])
+@pytest.mark.parametrize("tau", [0.0, 0.3, 0.5, 2**-0.5, 0.9])
+def test_lemma_1_within_a_superpixel(tau, rule):
+    """All pairs of a superpixel have a cosine above 2 tau^2 - 1 (S. Kim, SNU 2022, lemma 1), before any refinement."""
+    pairs = 0
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        centres = torch.randn(5, 3 + seed, generator=generator)
+        features = centres[torch.arange(60) % 5] + 0.5 * torch.randn(60, 3 + seed, generator=generator)
+        unit = torch.nn.functional.normalize(features.double(), dim=1)
+        for number in (labels := discover_superpixels(features[None], tau, rule)[0]).unique():
+            members = unit[labels == number]
+            assert float((members @ members.T).min()) > 2 * tau**2 - 1 - 1e-6
+            pairs += len(members) * (len(members) - 1)
+    assert pairs > 500
+
+
+def test_the_bound_of_lemma_1_is_reached():
+    """Two vectors just inside the cone of the seed, on opposite sides: no larger bound holds."""
+    tau = 0.6
+    angle = math.acos(tau) - 1e-3
+    seed, left, right = ([math.cos(a), math.sin(a)] for a in (0.0, angle, -angle))
+    cosine = left[0] * right[0] + left[1] * right[1]
+    assert discover_superpixels(torch.tensor([[seed, left, right]]), tau, "highest").tolist() == [[0, 0, 0]]
+    assert 0 < cosine - (2 * tau**2 - 1) < 0.01

@@ -1,5 +1,10 @@
-"""``--cluster slurm`` on a real SLURM: a training that is put into the queue again ends with the same bytes."""
+"""``--cluster slurm`` on a real SLURM: a training that is put into the queue again ends with the same bytes.
 
+And docs/cluster.md: the file to submit, and the options of luigi.cfg.
+"""
+
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -7,7 +12,9 @@ from pathlib import Path
 import pytest
 from support import CommandLine, contents, tiny_config
 
-pytestmark = pytest.mark.pipeline
+from tasks.runtime.slurm_settings import OPTIONS
+
+DOCS = (Path(__file__).parents[2] / "docs/cluster.md").read_text()
 
 SECTIONS = """
 [TrainClassifier]
@@ -27,7 +34,7 @@ def slurm(*command) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
-def until(condition, seconds=120):
+def until(condition, seconds=300):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end
@@ -35,6 +42,7 @@ def until(condition, seconds=120):
     return found
 
 
+@pytest.mark.pipeline
 def test_a_training_that_slurm_warns_goes_on_after_the_queue_with_the_same_bytes(slurm_answers, rendered, tmp_path):
     alone, cluster = (CommandLine(tmp_path / name, rendered) for name in ("alone", "cluster"))
     for line in (alone, cluster):
@@ -56,7 +64,7 @@ def test_a_training_that_slurm_warns_goes_on_after_the_queue_with_the_same_bytes
     until(lambda: "goes into the queue again" in log.read_text())
     until(lambda: "PENDING" in slurm("squeue", "-h", "-j", job, "-o", "%T"))
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # SLURM would wait for two minutes
-    _, errors = run.communicate(timeout=180)
+    _, errors = run.communicate(timeout=600)
     assert run.returncode == 0, errors
     assert "is pending (BeginTime)" in errors or "is running" in errors
     of = "bop/TrainClassifier/"
@@ -66,3 +74,30 @@ def test_a_training_that_slurm_warns_goes_on_after_the_queue_with_the_same_bytes
     )
     assert found.keys() == expected.keys()
     assert found == expected
+
+
+def test_every_option_of_the_jobs_is_in_the_docs():
+    options = {name for known in OPTIONS.values() for name in known}
+    assert [name for name in sorted(options) if f"`{name}`" not in DOCS] == []
+
+
+@pytest.mark.parametrize(("ends", "requeued"), [(False, ["requeue 7"]), (True, [])])
+def test_the_file_to_submit_goes_into_the_queue_again_if_the_command_is_not_done(tmp_path, ends, requeued):
+    script = "#!/usr/bin/env bash\n" + DOCS.split("```bash\n#!/usr/bin/env bash\n")[1].split("```")[0]
+    assert "/shared/depthseed" in script
+    commands = {
+        ".venv/bin/luigi": f"trap 'exit {0 if ends else 143}' TERM; touch started; while :; do sleep 0.1; done",
+        "scontrol": f'echo "$@" >> {tmp_path}/told',
+    }
+    for name, text in commands.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "job.sh").write_text(script.replace("/shared/depthseed", str(tmp_path)))
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
+    job = subprocess.Popen(["bash", tmp_path / "job.sh"], env=environment)
+    until(lambda: (tmp_path / "started").exists(), 30)
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(timeout=30) == (0 if ends else 143)
+    told = tmp_path / "told"
+    assert (told.read_text().splitlines() if told.exists() else []) == requeued

@@ -20,7 +20,7 @@ def test_a_plan_reads_each_marker_once(run_all, monkeypatch):
     monkeypatch.setattr(Artifact, "_content", lambda self: read.append(self.path) or content(self))
     assert run_all.complete()
     assert all(stage.complete() for stage in stages(run_all))
-    assert len(read) == len(set(read)) == 12
+    assert len(read) == len(set(read)) == 13
 
 
 def test_every_variant_of_a_grid_shares_the_data_set(run_all, monkeypatch):

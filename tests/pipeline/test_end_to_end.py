@@ -22,7 +22,7 @@ def stages_run(result) -> list[str]:
 @pytest.mark.pipeline
 def test_the_first_run_does_all_stages_and_says_where_things_are(finished_once):
     last = finished_once.log
-    assert len(STARTED.findall(last)) == 12
+    assert len(STARTED.findall(last)) == 13
     assert re.search(r"report +\S+report.html", last)
     assert re.search(r"model +\S+model.safetensors", last)
     assert "images/s" in last
@@ -157,7 +157,7 @@ def test_a_deleted_artifact_in_the_middle_is_rebuilt(finished):
 @pytest.mark.pipeline
 def test_status_show_and_scores(finished):
     status = finished.inspect("status").stdout
-    assert status.count(" done ") == 12
+    assert status.count(" done ") == 13
     scores = finished.scores()
     assert list(scores) == ["cam_seed", "initial_seed", "pseudo_labels", "predictions"]
     assert 0 <= scores["cam_seed"]["miou"] <= 100
@@ -209,7 +209,7 @@ def test_two_runs_at_once_end_well_and_write_once(finished, tmp_path):
     assert [run.returncode for run in runs] == [0, 0], errors
     wrote = [name for text in errors for name in re.findall(r"(\S+): [\d.]+ s.*wrote", text)]
     assert sorted(wrote) == sorted(set(wrote)), "a stage was computed twice"
-    assert len(wrote) == 12
+    assert len(wrote) == 13
     expected = contents(finished.artifacts)
     assert {name: value for name, value in expected.items() if name in contents(line.artifacts)} == contents(
         line.artifacts

@@ -5,8 +5,9 @@ import luigi
 import numpy as np
 import pytest
 
+from data.errors import SettingError
 from pipeline import DiscoverSuperpixels, EvaluateSuperpixels, ExtractKeys, LoadDepth
-from pipeline.evaluate_superpixels import CSV, MARKDOWN, PLOT, markdown, summary
+from pipeline.evaluate_superpixels import CSV, CURVE, MARKDOWN, PLOT, lines_of, markdown, summary
 
 
 @pytest.fixture
@@ -30,6 +31,19 @@ def test_a_table_of_plain_depth_aware_and_slic(common):
     assert best["depth-aware"] > best["patches"]
 
 
+def test_instances_as_classes_of_their_own(common):
+    tasks = [
+        EvaluateSuperpixels(kinds=("slic",), counts=(20.0,), truth=truth, **common)
+        for truth in ("classes", "instances")
+    ]
+    assert luigi.build(tasks, local_scheduler=True, log_level="ERROR")
+    classes, instances = (next(csv.DictReader(task.artifact.read(CSV).decode().splitlines())) for task in tasks)
+    # The foreground is the same, its parts are not: the second object of an image is class 2, whatever it is.
+    assert instances["superpixels"] == classes["superpixels"]
+    assert instances["best_miou"] != classes["best_miou"]
+    assert abs(float(instances["asa"]) - float(classes["asa"])) < 0.05
+
+
 def test_one_kind_alone(common):
     task = EvaluateSuperpixels(kinds=("slic",), counts=(20.0,), **common)
     assert list(task.variants) == [("slic", "20 requested")]
@@ -47,11 +61,12 @@ def test_each_split_has_its_own_artifacts(common):
 
 
 def test_a_row_of_the_table():
-    counts = np.array([100, 10, 90, 20, 15, 40, 10, 8])
+    counts = np.array([100, 10, 90, 20, 15, 40, 10, 30, 24, 60, 18, 8])
     row = summary(counts, np.array([[60, 4, 0], [6, 30, 0]]), images=2)
     assert row["superpixels"] == 4
     assert row["ue"] == 0.1
     assert row["asa"] == 0.9
+    assert (row["br"], row["bp"], row["border_recall"], row["border_precision"]) == (0.75, 0.25, 0.8, 0.3)
     assert row["best_foreground_iou"] == 30 / 40
     assert "| slic | 25 requested | 4.0 | 0.100 | 0.900 |" in markdown({("slic", "25 requested"): row})
 
@@ -71,3 +86,55 @@ def test_depth_that_is_not_the_sensors_is_used_too(common, bop_root):
         shutil.rmtree(path)
     assert "depth-aware" not in kinds(**common)
     assert "depth-aware" in kinds(**common, settings={"LoadDepth": {"source": "estimate"}})
+
+
+def test_the_superpixels_of_table_3_5_stand_beside_ours(common):
+    pytest.importorskip("cv2")
+    task = EvaluateSuperpixels(
+        kinds=("cells", "opencv-slic", "seeds", "lsc"), taus=(0.3,), sizes=(40.0,), counts=(30.0,), **common
+    )
+    assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+    rows = {row["kind"]: row for row in csv.DictReader(task.artifact.read(CSV).decode().splitlines())}
+    assert [(kind, row["value"]) for kind, row in rows.items()] == [
+        ("cells", "tau 0.3"), ("opencv-slic", "side 40"), ("seeds", "30 requested"), ("lsc", "side 40"),
+    ]  # fmt: skip
+    assert all(float(row["superpixels"]) > 2 for row in rows.values())
+    assert "BP against BR" in task.artifact.read(PLOT).decode()
+
+
+def test_features_and_rules_are_axes_of_kinds_with_features(common, tmp_path):
+    weights = tmp_path / "moco.pth"
+    task = EvaluateSuperpixels(
+        kinds=("patches", "slic"), taus=(0.3, 0.9), counts=(20.0,), features=f"rgb,test_resnet={weights}",
+        rules="lowest,ncut", **common,
+    )  # fmt: skip
+    assert len(task.variants) == 2 * 2 * 2 + 1
+    stage = task.variants["patches, test_resnet, ncut", "tau 0.9"]
+    assert (stage.units, stage.seed_rule, stage.tau) == ("patches", "ncut", 0.9)
+    keys = stage.required["keys"]
+    assert (keys.backbone, keys.weights) == ("test_resnet", str(weights))
+    colours = task.variants["patches, rgb, lowest", "tau 0.3"].required["keys"]
+    assert colours.backbone == "rgb"
+    assert "weights" not in colours.parameters()
+    assert task.variants["slic", "20 requested"].parameters().keys() == {"units", "cells", "split", "shard_size"}
+
+
+def test_colours_and_normalised_cuts_run_to_the_end(common):
+    task = EvaluateSuperpixels(
+        kinds=("patches",), taus=(0.98,), features="rgb", rules="lowest,ncut", **common,
+        settings={"ExtractKeys": {"stride": 16, "image_scale": 1.0}, "DiscoverSuperpixels": {"refinement": "nearest"}},
+    )  # fmt: skip
+    assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+    rows = list(csv.DictReader(task.artifact.read(CSV).decode().splitlines()))
+    assert [row["kind"] for row in rows] == ["patches, rgb, lowest", "patches, rgb, ncut"]
+    assert all(0 < float(row["asa"]) <= 1 for row in rows)
+
+
+def test_an_unknown_rule_is_named(common):
+    with pytest.raises(SettingError, match="--EvaluateSuperpixels-rules: 'middle' is unknown; use highest, lowest"):
+        EvaluateSuperpixels(rules="middle", **common).variants  # noqa: B018
+
+
+def test_the_lines_of_figure_3_6_are_precision_over_recall():
+    rows = {("lsc", "side 50"): {"br": 0.7, "bp": 0.05}, ("cells", "tau 0"): {"br": 0.5, "bp": 0.1}}
+    assert lines_of(rows, *CURVE[1:]) == {"lsc": [(0.7, 0.05)], "cells": [(0.5, 0.1)]}

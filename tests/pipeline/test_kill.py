@@ -10,6 +10,7 @@ STAGES = [
     "IndexDataset",
     "LoadDepth",
     "TrainClassifier",
+    "PredictTags",
     "ExtractCams",
     "ExtractKeys",
     "DiscoverSuperpixels",

@@ -21,7 +21,9 @@ from pipeline.dag import stages
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.estimate_depth import EstimateDepth
+from tasks.evaluate_instances import EvaluateInstances
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.export_instances import ExportInstances
 from tasks.export_labels import ExportLabels
 from tasks.export_model import ExportModel
 from tasks.extract_cams import ExtractCams
@@ -30,17 +32,19 @@ from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
+from tasks.match_objects import MatchObjects
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.parameters import registries_of
 from tasks.runtime.stage import StageTask
+from tasks.split_instances import SplitInstances
 from tasks.train_by_masking import TrainByMasking
 from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate"}
+ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate", "proposals", "instances", "tuning"}
 """What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 
@@ -90,7 +94,8 @@ class Watch:
         task = _copy(task)
         task.description = lambda: described  # it reads all parameters
         task.__dict__["artifact"] = task.artifact_type(folder)
-        task.__dict__.pop("scanned", None)  # IndexDataset: read for the identity, again when it works
+        for name in ("scanned", "indexed"):  # IndexDataset: read for the identity, again when it works
+            task.__dict__.pop(name, None)
         self.names = {name for name, parameter in task.get_params() if parameter.significant} - ELSEWHERE
         self.unusable, self.read = self.names - usable, set()
         self.task = task
@@ -175,8 +180,8 @@ def check(in_process, watch, variants, folder, tmp_path, monkeypatch):
             except Exception as error:  # noqa: BLE001, of any kind: what cannot be used may be met in any library
                 wrong.append((base, f"{type(error).__name__}: {error}"))
                 continue
-            if read != set(task.parameters()):
-                wrong.append((base, "matters, but is not read", set(task.parameters()) - read))
+            if read != (mattering := set(task.parameters()) - ELSEWHERE):
+                wrong.append((base, "matters, but is not read", mattering - read))
             wrong += [(base, "is not used", name) for name in unused(stage, parameters, base)]
         assert wrong == []
 
@@ -199,7 +204,8 @@ def check(in_process, watch, variants, folder, tmp_path, monkeypatch):
 
 STAGES = [
     IndexDataset, TrainClassifier, ExtractCams, ExtractKeys, DiscoverSuperpixels, GenerateSeeds, RefineSaliency,
-    TrainSegmenter, TrainByMasking, TrainCoarse, ExportLabels, EvaluateMasks,
+    TrainSegmenter, TrainByMasking, TrainCoarse, EvaluateMasks, SplitInstances, MatchObjects,
+    EvaluateInstances, ExportInstances,
 ]  # fmt: skip
 
 
@@ -209,7 +215,11 @@ def test_what_matters_is_what_is_read(check, stage):
 
 
 def test_what_matters_is_what_is_read_by_predictions_of_every_method(check):
-    check(PredictMasks, keep=lambda base: True)
+    check(PredictMasks, keep=lambda base: base.get("method") != "match")  # which has no network
+
+
+def test_what_matters_is_what_is_read_by_an_export_of_labels(check):
+    check(ExportLabels, keep=lambda base: "method" not in base and base.get("formats") != ("voc",))  # VOC's own
 
 
 def test_what_matters_is_what_depth_reads(check):

@@ -1,9 +1,13 @@
 """Names of the results, and what is predicted again; the predictions themselves are tested in tests/pipeline."""
 
+import json
+import os
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from data.errors import SettingError
+from data.errors import DatasetError, ImageError, SettingError
 from data.store.artifact import write_bytes
 from tasks.predict_folder import RECORD, PredictFolder, _overlay
 from tasks.runtime.trained_model import TrainedArtifact
@@ -30,6 +34,12 @@ def test_images_that_differ_in_their_ending_alone_have_results_of_their_own(imag
 def test_results_that_would_overwrite_each_other_are_refused(images, tmp_path):
     (images / "a.jpg.png").write_bytes(b"")
     with pytest.raises(SettingError, match="two images would have the result a.jpg.png; rename one"):
+        PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
+
+
+def test_a_pipe_among_the_images_is_refused(images, tmp_path):
+    os.mkfifo(images / "c.png")
+    with pytest.raises(DatasetError, match="c.png: is no regular file"):
         PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
 
 
@@ -88,3 +98,58 @@ def test_the_overlay_has_a_colour_for_every_class_but_0():
     found = _overlay(image, np.array([[0, 44, 255, 256, 1203]], np.uint16))[0].tolist()
     assert found[0] == [100] * 3
     assert len({tuple(colour) for colour in found}) == 5
+
+
+def test_with_depth_the_instances_are_written_beside_the_label_map(in_process, tmp_path):
+    folder, depth = tmp_path / "images", tmp_path / "depth"
+    folder.mkdir()
+    depth.mkdir()
+    image = np.full((60, 80, 3), 90, np.uint8)
+    Image.fromarray(image).save(folder / "a.png")
+    task = PredictFolder(model="model", images=str(folder), output=str(tmp_path / "out"), depth=str(depth))
+    labels = np.zeros((60, 80), np.uint16)
+    labels[20:40, 10:30], labels[20:40, 50:70] = 2, 2
+    rows = np.arange(60)[:, None] / 60
+    inverse = 1.0 + 0.3 * np.broadcast_to(rows, labels.shape) + 0.1 * (labels > 0)
+    Image.fromarray((1000 / inverse).astype(np.uint16)).save(depth / "a.png")
+    (tmp_path / "out").mkdir()
+    task._write_instances(folder / "a.png", image, labels)
+    with Image.open(tmp_path / "out/a_instances.png") as file:
+        numbers = np.asarray(file)
+    listed = json.loads((tmp_path / "out/a_instances.json").read_text())
+    assert np.array_equal(numbers > 0, labels > 0)
+    assert [item["class"] for item in listed] == [2, 2]
+    assert sorted(item["box"] for item in listed) == [[10, 20, 20, 20], [50, 20, 20, 20]]
+    Image.fromarray(np.full((5, 5), 900, np.uint16)).save(depth / "a.png")
+    with pytest.raises(ImageError, match=r"a.png: depth has shape \(5, 5\), but a.png has \(60, 80\)"):
+        task._write_instances(folder / "a.png", image, labels)
+
+
+def test_a_crf_moves_borders_to_edges_of_colour_and_keeps_class_numbers(images, model):
+    """The network is unsure in a column that has the colour of the right side, whose class is 7."""
+    torch = pytest.importorskip("torch")
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[:, 14:] = 220
+    probabilities = torch.full((9, 20, 30), 0.001)
+    probabilities[0, :, :16], probabilities[7, :, 16:] = 0.95, 0.95
+    probabilities[0, :, 14:16], probabilities[7, :, 14:16] = 0.52, 0.47
+    plain = PredictFolder(model=model[0], images=str(images), device="cpu")
+    assert (plain._labels(image, probabilities)[:, 14:16] == 0).all()
+    refined = PredictFolder(model=model[0], images=str(images), device="cpu", crf="default")
+    found = refined._labels(image, probabilities)
+    assert found.dtype == np.uint16
+    assert (found[:, :14] == 0).all()
+    assert (found[:, 14:] == 7).all()
+    assert refined._settings != plain._settings
+
+
+def test_what_the_network_saw_smaller_has_the_size_of_the_image(images, model):
+    torch = pytest.importorskip("torch")
+    task = PredictFolder(model=model[0], images=str(images), device="cpu", resize_side="long", resize_to=30)
+    probabilities = torch.zeros(3, 20, 30)
+    probabilities[2, :, 15:], probabilities[0, :, :15] = 1.0, 1.0
+    labels = task._labels(np.zeros((40, 60, 3), np.uint8), probabilities)
+    assert labels.shape == (40, 60)
+    assert set(labels[:, :28].flatten()) == {0}
+    assert set(labels[:, 32:].flatten()) == {2}
+    assert task._settings["length"] == 30

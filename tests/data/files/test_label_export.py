@@ -2,13 +2,14 @@
 
 import io
 import json
+import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from data.files.label_export import coco_content, exported_png, voc_palette
+from data.files.label_export import coco_content, exported_png, voc_palette, voc_submission
 from data.files.labels import read_truth
 from data.sample import TRAIN, UNLABELLED, LabelLayer, Sample
 
@@ -79,3 +80,14 @@ def test_class_255_is_a_category(tmp_path):
     content = coco_content([str(number) for number in range(301)], [("a.jpg", labels)])
     assert [item["category_id"] for item in content["annotations"]] == [255, 300]
     assert content["categories"][299] == {"id": 300, "name": "300"}
+
+
+def test_the_archive_for_the_server_of_voc_has_its_layout_and_always_the_same_bytes():
+    numbers = {"2008_1": 0, "2008_2": 20}
+    files = [(name, exported_png(np.full((2, 3), number, np.uint16), 20)) for name, number in numbers.items()]
+    packed = voc_submission("test", files)
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        assert archive.getnames() == [f"results/VOC2012/Segmentation/comp6_test_cls/{name}.png" for name, _ in files]
+        found = Image.open(io.BytesIO(archive.extractfile(archive.getmembers()[1]).read()))
+        assert (found.mode, np.asarray(found).tolist()) == ("P", [[20] * 3] * 2)
+    assert voc_submission("test", files) == packed

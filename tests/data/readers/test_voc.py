@@ -7,6 +7,7 @@ from reader_contract import SIZE, check_layout, labels, picture, read, save
 
 from data.errors import DatasetError
 from data.files.labels import read_truth
+from data.readers import DATASETS
 from data.sample import UNLABELLED
 
 
@@ -103,4 +104,19 @@ def test_an_empty_list_is_named(tmp_path):
     make_voc(tmp_path)
     (tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt").write_text("\n")
     with pytest.raises(DatasetError, match=r"the evaluation split \(val\) has no images"):
+        read("voc", tmp_path)
+
+
+def test_the_list_test_needs_neither_masks_nor_tags(tmp_path):
+    make_voc(tmp_path)
+    home = tmp_path / "VOCdevkit" / "VOC2012"
+    (home / "ImageSets" / "Segmentation" / "test.txt").write_text("2008_000006\n")
+    save(home / "JPEGImages" / "2008_000006.jpg", picture())
+    spec = DATASETS["voc"]
+    index = spec.read(home, spec.chosen({"train": "", "evaluation": "test"}))
+    (sample,) = index.split("evaluation")
+    assert (sample.image_id, sample.tags, sample.truth) == ("evaluation/2008_000006", (), ())
+    assert len(index.split("train")) == 3
+    (home / "ImageSets" / "Segmentation" / "val.txt").write_text("2008_000006\n")
+    with pytest.raises(DatasetError, match=r"2008_000006.xml"):  # any other list needs them
         read("voc", tmp_path)

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from models.depth_edges import sobel_magnitude
+from models.depth_noise import depth_noise
 from models.losses import DepthEdgeAlignmentLoss
-from models.losses.deal import DEPTH_EDGES, EPSILON, cam_edge_strength, edge_strength, gate
+from models.losses.deal import DEPTH_EDGES, EPSILON, DepthEdges, cam_edge_strength, edge_strength, gate
 
 
 def reference_gate(e, mu):
@@ -33,16 +34,16 @@ def reference_loss(cam_edges, depth_edges, known, tags, mu):
     return total / batch
 
 
-def reference_strength(edges, known, floor, span, noise_factor):
-    """Floor of each image from the (lower) median of its known edges, in loops."""
-    strength = torch.zeros_like(edges)
-    for b, (image, seen) in enumerate(zip(edges[:, 0], known[:, 0], strict=True)):
-        values = sorted(float(image[i, j]) for i, j in seen.nonzero())
-        noise = values[(len(values) - 1) // 2] if values else 0.0
-        lowest = max(floor, noise_factor * noise)
-        for i in range(image.shape[0]):
-            for j in range(image.shape[1]):
-                strength[b, 0, i, j] = min(max((float(image[i, j]) - lowest) / span, 0.0), 1.0)
+def reference_strength(found, floor, span, noise_factor):
+    """Floor of each cell from steps in metres and from the noise, in loops."""
+    noise = depth_noise(found.edges, found.inverse, found.known)  # tests/models/test_depth_noise.py
+    strength = torch.zeros_like(found.edges)
+    for place in torch.cartesian_prod(*(torch.arange(length) for length in strength.shape)).tolist():
+        b, _, i, j = place
+        metre = float(found.metre[b, 0, i, j])
+        lowest = max(floor * metre, noise_factor * float(noise[b, 0, i, j]))
+        if metre:
+            strength[b, 0, i, j] = min(max((float(found.edges[b, 0, i, j]) - lowest) / (span * metre), 0.0), 1.0)
     return strength
 
 
@@ -64,9 +65,9 @@ def test_equals_the_loops(edges, noise_factor):
     valid = torch.rand(2, 1, 48, 64, generator=generator) > 0.05
     tags = torch.tensor([[1, 0, 1], [0, 1, 0]])
     loss = DepthEdgeAlignmentLoss(edges=edges, span=1.0, noise_factor=noise_factor)
-    magnitude, known = DEPTH_EDGES[edges](depth, valid, 8)
-    strength = reference_strength(magnitude, known, loss.floor, loss.span, noise_factor)
-    expected = reference_loss(cam_edge_strength(cam, (6, 8)), strength, known, tags, 2.5)
+    found = DEPTH_EDGES[edges](depth, valid, 8)
+    strength = reference_strength(found, loss.floor, loss.span, noise_factor)
+    expected = reference_loss(cam_edge_strength(cam, (6, 8)), strength, found.known, tags, 2.5)
     assert float(loss(cam, depth, tags, valid)) == pytest.approx(expected, rel=1e-9)
 
 
@@ -84,8 +85,15 @@ def test_tilted_plane_has_no_curvature_edge():
     # inverse depth of a plane is affine in pixel coordinates
     rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
     depth = (1 / (1.0 + 0.004 * rows + 0.002 * columns))[None, None].double()
-    edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 4)
-    assert not edge_strength(edges, known, 0.04, 0.3, 0.0).any()
+    assert not edge_strength(DEPTH_EDGES["curvature"](depth, depth > 0, 4), 0.002, 0.03, 0.0).any()
+
+
+@pytest.mark.parametrize("distance", [0.3, 1.0, 3.0])
+def test_a_step_counts_the_same_at_all_distances(distance):
+    depth = torch.full((1, 1, 96, 128), distance, dtype=torch.float64)
+    depth[..., 32:64, 40:88] -= 0.004 + 0.015
+    strength = edge_strength(DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.004, 0.03, 2.0)
+    assert float(strength.max()) == pytest.approx(0.5, abs=0.08)  # 1/z^2 is the first order
 
 
 def test_floor_rises_with_the_noise_of_each_image():
@@ -93,10 +101,10 @@ def test_floor_rises_with_the_noise_of_each_image():
     generator = torch.Generator().manual_seed(0)
     depth = scene()[1].expand(2, -1, -1, -1).clone()
     depth[1] += 0.01 * torch.randn(depth[1].shape, generator=generator, dtype=depth.dtype)
-    edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 4)
-    fixed, own = (edge_strength(edges, known, 0.04, 0.1, factor) > 0 for factor in (0.0, 3.0))
+    found = DEPTH_EDGES["curvature"](depth, depth > 0, 4)
+    fixed, own = (edge_strength(found, 0.01, 0.03, factor) > 0 for factor in (0.0, 3.0))
     assert torch.equal(own[0], fixed[0])
-    table = known[1].clone()
+    table = found.known[1].clone()
     table[:, 6:18, 8:24] = False
     assert fixed[1][table].double().mean() > 0.5
     assert own[1][table].double().mean() < 0.05
@@ -104,8 +112,9 @@ def test_floor_rises_with_the_noise_of_each_image():
 
 
 def test_floor_of_an_image_without_depth_stays():
-    edges, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.bool)
-    assert torch.equal(edge_strength(edges, nothing, 0.5, 1.0, noise_factor=2.0), torch.full((1, 1, 2, 2), 0.5))
+    ones, nothing = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.bool)
+    found = DepthEdges(ones, nothing, ones, ones)
+    assert torch.equal(edge_strength(found, 0.5, 1.0, noise_factor=2.0), torch.full((1, 1, 2, 2), 0.5))
 
 
 @pytest.mark.parametrize("edges", sorted(DEPTH_EDGES))
@@ -157,7 +166,7 @@ def test_gradcheck():
     depth = 0.3 + torch.rand(1, 1, 40, 48, generator=generator, dtype=torch.float64)
     tags = torch.tensor([[1, 1]])
     # One maximum gets no gradient and the other has a kink. The check uses the rest, which is smooth.
-    strength = edge_strength(*DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.04, 0.3, 0.0)
+    strength = edge_strength(DEPTH_EDGES["curvature"](depth, depth > 0, 8), 0.002, 0.03, 0.0)
     target = gate(strength, 2.5)
 
     def smooth(values):
@@ -176,8 +185,8 @@ def test_gradient_of_the_whole_loss_by_differences():
     loss = DepthEdgeAlignmentLoss()
     loss(cam, depth, tags).backward()
     strongest = _edge_maximum(cam.detach())
-    edges, known = DEPTH_EDGES["curvature"](depth, depth > 0, 8)
-    target = gate(edge_strength(edges, known, 0.04, 0.3, loss.noise_factor), 2.5) * known
+    found = DEPTH_EDGES["curvature"](depth, depth > 0, 8)
+    target = gate(edge_strength(found, loss.floor, loss.span, loss.noise_factor), 2.5) * found.known
 
     def held(values):
         edges = cam_edge_strength(values, (5, 6)) * _edge_maximum(values) / strongest

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as functional
 
 from models.losses import SuperpixelSlicLoss
 from models.segmentation.superpixel_pooling import assign
@@ -73,3 +74,31 @@ def test_a_constant_image_has_a_finite_gradient():
 def test_steps_of_another_size_are_refused():
     with pytest.raises(ValueError, match="the first step must have the size of the images"):
         SuperpixelSlicLoss()(torch.zeros(1, 3, 4, 4), [torch.zeros(1, 9, 8, 8)])
+
+
+def test_the_weight_of_the_mean_form_is_that_of_the_published_sum():
+    """SpixelFCN: 0.005 (sum of CE over pixels + sum of the regulariser).
+
+    Beside the mean of CE over the labelled pixels, the same gradient (up to one factor, the learning rate) needs the
+    weight N / N_labelled on the mean, not 0.005.
+    """
+    torch.manual_seed(0)
+    logits, colours = torch.randn(1, 5, 8, 8).double(), torch.rand(1, 3, 8, 8).double()
+    labels = torch.randint(5, (1, 8, 8))
+    labels[:, :, 5:] = 255
+    fine, coarse = torch.randn(1, 3, 8, 8).double(), torch.randn(1, 3, 4, 4).double()
+    regulariser = SuperpixelSlicLoss(compactness=0.003)
+
+    def gradients(loss_of):
+        inputs = [values.clone().requires_grad_() for values in (logits, fine)]
+        ce = functional.cross_entropy(inputs[0], labels, ignore_index=255, reduction="sum")
+        loss_of(ce, regulariser(colours, [assign(inputs[1], coarse, 0.5)])).backward()
+        return [values.grad for values in inputs]
+
+    pixels, labelled = labels.numel(), int((labels != 255).sum())
+    summed = gradients(lambda ce, mean: 0.005 * (ce + pixels * mean))
+    derived = gradients(lambda ce, mean: ce / labelled + pixels / labelled * mean)
+    for expected, found in zip(summed, derived, strict=True):
+        assert torch.allclose(found, expected / (0.005 * labelled))
+    naive = gradients(lambda ce, mean: ce / labelled + 0.005 * mean)
+    assert float(naive[1].norm() / derived[1].norm()) < 0.01

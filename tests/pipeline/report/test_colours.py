@@ -8,6 +8,7 @@ from data.sample import UNLABELLED
 from pipeline.report.colours import (
     UNLABELLED_COLOUR,
     colour_depth,
+    colour_instances,
     colour_labels,
     colour_superpixels,
     data_uri,
@@ -69,3 +70,11 @@ def test_a_saved_sheet_is_no_wider_than_asked(tmp_path):
     save_sheet(tmp_path / "sheet.png", pictures, columns=2, width=56)
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.size == (56, 46)
+
+
+def test_each_instance_has_a_colour_and_nothing_is_dark():
+    picture = colour_instances(np.array([[0, 1, 2, 21]], np.uint16))
+    assert picture[0, 0].tolist() == palette(2)[0].tolist()
+    assert (picture[0, 1] == picture[0, 3]).all()  # twenty colours in turn
+    assert (picture[0, 1] != picture[0, 2]).any()
+    assert (colour_instances(np.zeros((1, 1), np.uint16), np.full((1, 1, 3), 255, np.uint8)) > 100).all()

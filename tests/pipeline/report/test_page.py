@@ -21,6 +21,7 @@ def content(**changes):
     return {
         "dataset": EVIL, "profile": "small", "seed": 0, "has_depth": True, "train_count": 1, "evaluation_count": 1,
         "class_names": [EVIL], "unlisted_classes": 0, "legend": [(EVIL, "#000000")],
+        "tags": {"map": 81.25, "f1_micro": 70.0, "f1_macro": 60.0, "images": 7},
         "results": [{"title": "CAM seed", "score": score}],
         "per_class": [{"name": EVIL, "ious": [50.0, None]}],
         "confusion": {"title": "predictions", "rows": [{"name": EVIL, "shares": [100.0]}]},
@@ -40,6 +41,12 @@ def test_without_ground_truth_there_is_a_page_without_scores():
         content(results=[{"title": "CAM seed", "score": None}], per_class=[], confusion=None, evaluation=[])
     )
     assert "no ground truth, no score" in page
+
+
+def test_the_classifier_is_scored_on_held_out_tags():
+    page = " ".join(render_page(content()).split())
+    assert "<b>81.2 %</b> <span>mAP on the tags of 7 evaluation images, F1 70.0 %" in page
+    assert "evaluation images, F1" not in render_page(content(tags=None))
 
 
 def test_a_page_of_many_classes_says_what_it_leaves_out():

@@ -1,9 +1,10 @@
 import colorsys
 
+import numpy as np
 import pytest
 import torch
 
-from tasks.runtime.augmentation import crop_or_pad, jitter_colours, resize_nearest
+from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
 
 
 def test_crop_or_pad_along_each_axis():
@@ -51,3 +52,28 @@ def test_hue_is_a_turn_of_the_colour_circle(hue):
         angle, saturation, value = colorsys.rgb_to_hsv(*before)
         assert after == pytest.approx(colorsys.hsv_to_rgb((angle + hue) % 1, saturation, value), abs=1e-3)
     assert torch.equal(jitter_colours(image, 1, 1, 1, 0.0), jitter_colours(image, 1, 1, 1))
+
+
+def drawn(augmentation, size, count=400):
+    rng = np.random.default_rng(0)
+    return [augmentation.draw_scale(size, rng) for _ in range(count)]
+
+
+def test_scales_are_any_between_two_or_some_of_equal_distance():
+    found = drawn(Augmentation((8, 8), 0.5, 1.5), (10, 20))
+    assert 0.5 <= min(found) < 0.52
+    assert 1.45 < max(found) <= 1.5
+    assert len(set(found)) == 400
+    steps = drawn(Augmentation((8, 8), 0.5, 1.5, scale_steps=3), (10, 20))
+    assert set(steps) == {0.5, 1.0, 1.5}
+    assert all(100 < steps.count(scale) < 170 for scale in set(steps))
+
+
+def test_a_side_is_brought_to_a_length_whatever_the_size_of_the_image():
+    for size in ((1080, 1920), (300, 200)):
+        long = drawn(Augmentation((8, 8), resize_side="long", resize_to=(448.0, 768.0)), size)
+        lengths = [scale * max(size) for scale in long]
+        assert 448 <= min(lengths) < 455
+        assert 760 < max(lengths) <= 768
+        short = drawn(Augmentation((8, 8), 0.5, 2.0, scale_steps=2, resize_side="short", resize_to=(100.0,)), size)
+        assert {round(scale * min(size)) for scale in short} == {50, 200}

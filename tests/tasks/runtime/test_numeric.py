@@ -47,7 +47,7 @@ def flag(task, name):
 
 def wrong_values(parameter) -> list:
     """Values beyond each bound, and what is no finite number."""
-    legal, found = parameter.legal, [math.nan, math.inf, -math.inf, "many", True]
+    legal, found = parameter.legal, [math.nan, math.inf, -math.inf, "many", True, 1e31, 10**400]
     found += [bound - 1 for bound in (legal.at_least, legal.above) if bound is not None]
     found += [bound + 1 for bound in (legal.at_most, legal.below) if bound is not None]
     found += [bound for bound in (legal.above, legal.below) if bound is not None]
@@ -184,6 +184,14 @@ def test_the_seeds_of_a_comparison_are_different_whole_numbers(in_process, bop_r
 def test_a_range_tells_itself_in_words(legal, text, sentence):
     assert str(legal) == text
     assert legal.of("a number") == sentence
+
+
+def test_what_float32_cannot_hold_is_refused_and_told():
+    values = {name: default_value(parameter) for name, parameter in ranged_parameters(TrainClassifier).items()}
+    line = "--TrainClassifier-weight-decay is 1e.31; set it to a number of at least 0 .and of at most 1e.30.$"
+    with pytest.raises(SettingError, match=line):
+        require_legal(TrainClassifier, {**values, "weight_decay": 1e31})
+    require_legal(TrainClassifier, {**values, "weight_decay": 1e30})
 
 
 def test_the_bounds_belong_to_the_range_or_not():

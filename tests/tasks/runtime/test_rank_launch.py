@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import psutil
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from tasks.runtime.rank_launch import END_SECONDS, LOCAL, rank_command, rank_environment
@@ -53,6 +55,9 @@ def test_two_ranks_train_as_one(here, stage):
     assert not list((here.artifacts / "bop" / ".runs").glob("*.ranks"))
 
 
+RENDEZVOUS = "torch.rendezvous.depthseed"
+"""Key of what torchrun knows of the machines."""
+
 LONG = ("--method", "coarse", "--TrainCoarse-batch-size", "2", "--processes", 1, "--TrainCoarse-ranks", 2)
 
 
@@ -69,7 +74,7 @@ class LongTraining:
 
     def wait_for_steps(self):
         """Wait until the ranks have written a checkpoint."""
-        end = time.monotonic() + 100
+        end = time.monotonic() + 300  # on a busy machine, torch alone may take a minute to start
         while not (found := self.file("TrainCoarse/*/checkpoint")) or found.stat().st_mtime_ns < self.begun:
             assert time.monotonic() < end
             assert self.process.poll() is None, self.process.stderr.read()
@@ -81,7 +86,7 @@ class LongTraining:
     def ended(self):
         """Exit code, log and seconds until the end."""
         begun = time.monotonic()
-        _, errors = self.process.communicate(timeout=100)
+        _, errors = self.process.communicate(timeout=300)
         return self.process.returncode, errors, time.monotonic() - begun
 
 
@@ -108,6 +113,26 @@ def _is_rank(process):
 def assert_gone(processes):
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert alive == []
+
+
+@pytest.mark.pipeline
+def test_no_port_takes_pickles_which_could_run_code(start):
+    """What torchrun knows of the machines is a pickle. Whoever can write it decides what this user runs."""
+    training = start(2000)
+    training.wait_for_steps()
+    folder = training.file(".runs/*.ranks")
+    assert folder.stat().st_mode & 0o077 == 0
+    assert RENDEZVOUS.encode() in (folder / "meeting").read_bytes()
+    (agent,) = [
+        child for child in psutil.Process(training.process.pid).children() if "rank_agent" in str(child.cmdline())
+    ]
+    answers = []
+    for port in {found.laddr.port for found in agent.net_connections("tcp") if found.status == psutil.CONN_LISTEN}:
+        store = dist.TCPStore(LOCAL, port, is_master=False, timeout=timedelta(seconds=20), wait_for_workers=False)
+        answers.append(store.check([RENDEZVOUS]))
+    assert answers == [False]  # the store by which the ranks tell their addresses
+    assert folder.stat().st_mode & 0o077 == 0
+    assert RENDEZVOUS.encode() in (folder / "meeting").read_bytes()
 
 
 @pytest.mark.pipeline
@@ -190,11 +215,12 @@ def test_the_command_of_one_machine_and_of_several(tmp_path):
     one = rank_command(tmp_path, 8)
     assert one[:3] == [sys.executable, "-m", "tasks.runtime.rank_agent"]
     assert one[one.index("--local-addr") + 1] == LOCAL
+    assert one[one.index("--rdzv-endpoint") + 1] == str(tmp_path / "meeting")
     assert one[-3:] == ["-m", "tasks.runtime.rank", str(tmp_path)]
-    several = rank_command(tmp_path, 8, nodes=4, endpoint="node1:29400", job="7")
+    several = rank_command(tmp_path, 8, nodes=4, meeting="again", address="10.0.0.2")
     assert several[several.index("--nnodes") + 1] == "4"
-    assert several[several.index("--rdzv-endpoint") + 1] == "node1:29400"
-    assert "--local-addr" not in several
+    assert several[several.index("--rdzv-endpoint") + 1] == str(tmp_path / "again")
+    assert several[several.index("--local-addr") + 1] == "10.0.0.2"
 
 
 def test_the_environment_keeps_what_the_user_has_set(monkeypatch):

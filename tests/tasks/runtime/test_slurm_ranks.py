@@ -23,13 +23,15 @@ esac
 def node(tmp_path, monkeypatch, in_process, bop_root):
     """Runs the task of node n2 and returns the command that it becomes, and its environment."""
 
-    def run(machines=("a", "b"), **parameters):
+    def run(machines=("a", "b"), restarts="", **parameters):
         (tmp_path / "scontrol").write_text(SCONTROL.format(first=machines[0], second=machines[1]))
         (tmp_path / "scontrol").chmod(0o755)
         values = {"JOB_ID": "41007", "NNODES": "2", "PROCID": "1", "JOB_NODELIST": "n[1-2]"}
         for name, value in values.items():
             monkeypatch.setenv(f"SLURM_{name}", value)
         monkeypatch.setenv("SLURMD_NODENAME", "n2")
+        if restarts:
+            monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
         common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
@@ -42,14 +44,18 @@ def node(tmp_path, monkeypatch, in_process, bop_root):
     return run
 
 
-def test_all_nodes_meet_at_the_first_by_their_addresses(node):
+def test_all_nodes_meet_by_one_file_and_talk_by_their_addresses(node, tmp_path):
     command, environment = node(ranks=2)
     options = dict(zip(command, command[1:], strict=False))
     assert (options["--nnodes"], options["--nproc-per-node"]) == ("2", "2")
-    assert options["--rdzv-endpoint"] == "10.0.0.1:21007"
+    assert options["--rdzv-endpoint"] == str(tmp_path / "ranks/meeting-0")
     assert options["--local-addr"] == "10.0.0.2"
-    assert options["--rdzv-id"] == "depthseed-41007"
     assert "GLOO_SOCKET_IFNAME" not in environment
+
+
+def test_a_requeued_job_does_not_meet_at_the_end_of_its_first_time(node, tmp_path):
+    command, _ = node(restarts="2")
+    assert str(tmp_path / "ranks/meeting-2") in command
 
 
 def test_without_gpus_a_node_has_one_rank_and_nodes_of_one_machine_stay_on_it(node):

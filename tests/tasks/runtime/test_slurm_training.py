@@ -192,7 +192,7 @@ sleep $SECONDS_OF_RUN &
 trap "echo ended >> {folder}/told; kill $!; exit 143" TERM
 mv {folder}/pid.new {folder}/pid
 wait""",
-        "scancel": f"kill -TERM $(cat {folder}/pid)",
+        "scancel": f"kill -TERM $(cat {folder}/pid); sleep 0.5  # the ranks have ended before the script waits again",
         "scontrol": f'echo "$@" >> {folder}/told',
         "sleep": "exec /bin/sleep $([ $1 = 60 ] && echo 0 || echo $1)",
     }

@@ -54,6 +54,16 @@ def test_images_are_cut_to_a_square_or_to_the_largest(common, crop_size, crop):
     assert (augmentation.jitter, augmentation.hue, augmentation.flip) == (0.1, 0.2, True)
 
 
+def test_images_may_be_resized_to_a_length_first(common):
+    stage = TrainClassifier(**common, crop_size=48, resize_side="long", resize_to=(96.0,), scale_steps=2)
+    augmentation = stage.training_images({}).augmentation
+    assert (augmentation.resize_side, augmentation.resize_to, augmentation.scale_steps) == ("long", (96.0,), 2)
+    assert TrainClassifier(**common).training_images({}).augmentation.resize_side == "none"
+    assert "resize_to" not in TrainClassifier(**common).parameters()
+    with pytest.raises(SettingError, match="--TrainClassifier-resize-to has 2 lengths; give one, or a minimum"):
+        TrainClassifier(**common, resize_side="short", resize_to=(96.0, 64.0))
+
+
 def test_training_begins_with_the_weights_that_are_named(common, tmp_path):
     from safetensors.torch import save_file
 

@@ -1,0 +1,149 @@
+"""Naming objects by their nearest templates. A template is the key of one view of an object of a known class."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+NEAREST = 3
+"""Templates of a class that are averaged."""
+
+NO_CLASS = 0
+"""Class number of an unknown object."""
+
+SURE = 0.01
+"""Quantile of the lifts of the templates among themselves from which the threshold for unknown objects is taken."""
+
+
+def k_medoids(keys: np.ndarray, count: int) -> np.ndarray:
+    """Positions of `count` keys that represent all: k-medoids by alternation, cosine distance.
+
+    The first medoid has the smallest sum of distances. Each further one begins at the key that is farthest from all
+    before. Then keys go to the nearest medoid, and each group takes its best member, until nothing changes (Park and
+    Jun, "A simple and fast algorithm for K-medoids clustering", Expert Systems with Applications 2009).
+
+    Parameters
+    ----------
+    keys : ndarray, (N, D), float
+        Of length 1.
+    count : int
+        0 = all.
+
+    Returns
+    -------
+    ndarray, (min(N, count),), int64
+        Sorted.
+
+    Examples
+    --------
+    >>> k_medoids(np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), 1)
+    array([1])
+    """
+    if not 0 < count < len(keys):
+        return np.arange(len(keys))
+    distances = 1.0 - keys.astype(np.float64) @ keys.T.astype(np.float64)
+    medoids = [int(distances.sum(1).argmin())]
+    while len(medoids) < count:
+        medoids.append(int(distances[:, medoids].min(1).argmax()))
+    while True:
+        groups = distances[:, medoids].argmin(1)
+        found = []
+        for number, medoid in enumerate(medoids):
+            members = np.append(np.flatnonzero(groups == number), medoid)  # copies of a medoid may have no group
+            found.append(int(members[distances[np.ix_(members, members)].sum(1).argmin()]))
+        if found == medoids:
+            return np.sort(np.array(medoids))
+        if distances[:, found].min(1).sum() >= distances[:, medoids].min(1).sum() - 1e-12:
+            return np.sort(np.array(medoids))
+        medoids = found
+
+
+def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: bool = False) -> np.ndarray:
+    """Mean cosine similarity of each key to the `NEAREST` templates of each class.
+
+    Parameters
+    ----------
+    keys : ndarray, (N, D), float
+        Of length 1.
+    templates : dict of class number -> ndarray, (T, D)
+        Of length 1.
+    leave_out : bool
+        The most similar template of each class with a similarity of 1 is left out: keys are templates themselves.
+
+    Returns
+    -------
+    ndarray, (N, number of classes), float64
+        In the order of `templates`. -1 for a class without (other) templates.
+    """
+    found = np.full((len(keys), len(templates)), -1.0)
+    for place, of_class in enumerate(templates.values()):
+        near = -np.sort(-(keys.astype(np.float64) @ of_class.T.astype(np.float64)), axis=1)
+        if leave_out:
+            itself = near[:, :1] > 1.0 - 1e-6
+            near = np.where(itself, np.roll(near, -1, axis=1), near)[:, : max(near.shape[1] - 1, 0)]
+        if near.shape[1]:
+            found[:, place] = near[:, :NEAREST].mean(1)
+    return found
+
+
+def lifts(similar: np.ndarray) -> np.ndarray:
+    """How much more similar a key is to each class than to the others on average, same shape.
+
+    The light and the scale of another scene move the similarities to all classes. Their differences move less.
+
+    Examples
+    --------
+    >>> lifts(np.array([[0.9, 0.5, 0.7]])).round(2).tolist()
+    [[0.3, -0.3, 0.0]]
+    """
+    count = similar.shape[1]
+    if count < 2:
+        return similar
+    return similar - (similar.sum(1, keepdims=True) - similar) / (count - 1)
+
+
+def learned_threshold(templates: dict[int, np.ndarray]) -> float:
+    """Lift that nearly all templates have in their own class, each compared with the other templates.
+
+    It is the quantile `SURE` of these lifts. 0 if no class has two templates.
+    """
+    found = []
+    for place, (_, keys) in enumerate(templates.items()):
+        if len(keys) > 1:
+            found.append(lifts(similarities(keys, templates, leave_out=True))[:, place])
+    return max(float(np.quantile(np.concatenate(found), SURE)), 0.0) if found else 0.0
+
+
+def match_templates(
+    keys: np.ndarray, templates: dict[int, np.ndarray], threshold: float, allowed: Collection[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class and score of each object.
+
+    Parameters
+    ----------
+    keys : ndarray, (N, D), float
+        Of length 1.
+    templates : dict of class number -> ndarray, (T, D)
+    threshold : float
+        Objects whose lift is lower are unknown.
+    allowed : collection of int, optional
+        Classes that are possible, such as the tags of the image.
+
+    Returns
+    -------
+    classes : ndarray, (N,), int64
+        `NO_CLASS` if unknown.
+    scores : ndarray, (N,), float64, in [0, 1]
+        The similarity to the class.
+    """
+    numbers = np.array(list(templates), np.int64)
+    if not len(keys) or not len(numbers):
+        return np.zeros(len(keys), np.int64), np.zeros(len(keys))
+    similar = similarities(keys, templates)
+    lifted = lifts(similar)
+    possible = np.ones(len(numbers), bool) if allowed is None else np.isin(numbers, list(allowed))
+    best = np.where(possible, similar, -np.inf).argmax(1)
+    rows = np.arange(len(keys))
+    known = possible[best] & (lifted[rows, best] >= threshold)
+    return np.where(known, numbers[best], NO_CLASS), np.clip(similar[rows, best], 0.0, 1.0)

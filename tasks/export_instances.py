@@ -1,0 +1,118 @@
+"""Instances as files for other tools: COCO, BOP masks, results of the BOP challenge, PNG of instance numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import luigi
+import numpy as np
+from PIL import Image
+
+from data.files.instance_export import NO_TIME, ExportedInstance, bop_results, coco_instances
+from data.files.labels import label_png
+from data.files.mask_files import bop_place
+from data.sample import EVALUATION, Sample
+from data.store.artifact import Artifact, write_bytes, write_json
+from tasks.evaluate_instances import INSTANCES, STAGES, instances_of
+from tasks.index_dataset import IndexDataset
+from tasks.runtime.image_stage import OfSplit
+from tasks.runtime.instance_arrays import read_stored
+from tasks.runtime.numeric import number
+from tasks.runtime.parameters import one_of, only
+from tasks.runtime.stage import StageTask
+
+FORMATS = ("png", "coco", "bop", "bop_results")
+
+
+def writes_results(stage) -> bool:
+    """A condition of `only`: the results of the BOP challenge are among the formats."""
+    return "bop_results" in stage.formats
+
+
+class ExportInstances(OfSplit, StageTask):
+    """Writes the instances of a split, and ``classes.json``.
+
+    - ``png/<image id>.png``: instance of each pixel, 16 bits, 0 = none
+    - ``coco.json``: one annotation per instance
+    - ``bop/<scene>/mask_visib/`` with ``scene_gt.json``
+    - ``bop_results.json``: a results file of the BOP challenge's 2D segmentation
+    """
+
+    artifact_type = Artifact
+
+    split: Any = one_of((EVALUATION, "train"), EVALUATION, "split whose images are used")
+    instances = one_of(("method", *STAGES), "method", "instances that are written: those of the method, or of a stage")
+    formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
+    seconds = only(
+        number(NO_TIME, "time of an image in bop_results, in seconds; -1 = not measured", at_least=-1),
+        when=writes_results,
+    )
+
+    @property
+    def label(self):
+        return f"ExportInstances-{self.split}"
+
+    def requires(self):
+        return {"dataset": self.upstream(IndexDataset), INSTANCES: instances_of(self, self.instances, self.split)}
+
+    def work(self) -> int:
+        for name in self.formats:
+            {"png": self._png, "coco": self._coco, "bop": self._bop, "bop_results": self._results}[name]()
+        write_json(self.artifact.path / "classes.json", list(self.inputs["dataset"].class_names))
+        return len(self._samples)
+
+    @property
+    def _samples(self) -> Sequence[Sample]:
+        return self.inputs["dataset"].split(self.split)
+
+    def _found(self) -> Iterator[tuple[Sample, np.ndarray, list[ExportedInstance]]]:
+        store, samples = self.inputs[INSTANCES], self._samples
+        for index, sample in enumerate(self.progress(samples, len(samples))):
+            instances, table = read_stored(store.image(index, sample.size))
+            rows = zip(table.classes, table.scores, table.boxes, strict=True)
+            items = [
+                ExportedInstance(int(class_number), score, box.tolist(), instances == place)
+                for place, (class_number, score, box) in enumerate(rows, start=1)
+            ]
+            yield sample, instances, items
+
+    def _png(self) -> None:
+        for sample, instances, _ in self._found():
+            write_bytes(self.artifact.path / "png" / f"{sample.image_id}.png", label_png(instances.astype(np.uint16)))
+
+    def _coco(self) -> None:
+        dataset = self.inputs["dataset"]
+        images = (
+            (
+                sample.image.relative_to(dataset.root).as_posix()
+                if sample.image.is_relative_to(dataset.root)
+                else sample.image.name,
+                sample.size,
+                items,
+            )
+            for sample, _, items in self._found()
+        )
+        write_json(self.artifact.path / "coco.json", coco_instances(dataset.class_names, images))
+
+    def _bop(self) -> None:
+        """One mask per instance. Its ``obj_id`` is the class number; 0 = any class."""
+        scenes: dict[str, dict[str, list[dict]]] = {}
+        for sample, _, items in self._found():
+            bop_place(sample)
+            place = PurePosixPath(sample.image_id)
+            found = scenes.setdefault(str(place.parent), {}).setdefault(str(int(place.name)), [])
+            for item in items:
+                file = io.BytesIO()
+                Image.fromarray(item.mask.astype(np.uint8) * 255).save(file, "PNG")
+                name = f"{place.name}_{len(found):06d}.png"
+                write_bytes(self.artifact.path / "bop" / place.parent / "mask_visib" / name, file.getvalue())
+                found.append({"obj_id": item.class_number, "score": round(float(item.score), 6)})
+        for scene, frames in scenes.items():
+            write_json(self.artifact.path / "bop" / scene / "scene_gt.json", frames)
+
+    def _results(self) -> None:
+        frames = ((bop_place(sample), items) for sample, _, items in self._found())
+        write_json(self.artifact.path / "bop_results.json", bop_results(frames, self.seconds))

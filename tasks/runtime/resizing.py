@@ -1,0 +1,99 @@
+"""The size at which networks see images: an absolute one, for images that are much larger than the training crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from tasks.runtime.numeric import whole
+from tasks.runtime.parameters import one_of, only
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIDES = ("none", "short", "long")
+
+LARGEST_SIDE = 4096
+"""Largest length of a side in pixels."""
+
+
+def resize_side_parameter():
+    """A parameter that names the side of an image that is brought to a length."""
+    return one_of(SIDES, "none", "side of the image that is brought to a length in pixels first; none: sizes stay")
+
+
+def resize_to_parameter():
+    """A parameter that is this length."""
+    return only(
+        whole(768, "length of this side in pixels", at_least=16, at_most=LARGEST_SIDE), resize_side=("short", "long")
+    )
+
+
+def resized_size(size: tuple[int, int], side: str, length: int) -> tuple[int, int]:
+    """Height and width of an image of `size` whose `side` (a name of `SIDES`) gets a length in pixels.
+
+    Examples
+    --------
+    >>> resized_size((1080, 1920), "long", 768), resized_size((1080, 1920), "short", 540)
+    ((432, 768), (540, 960))
+    >>> resized_size((1080, 1920), "none", 768)
+    (1080, 1920)
+    """
+    if side == "none":
+        return size
+    scale = length / (min(size) if side == "short" else max(size))
+    height, width = (max(1, round(have * scale)) for have in size)
+    return height, width
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (B, C, H, W) of floats at another size (bilinear, with antialiasing)."""
+    import torch.nn.functional as F
+
+    if tuple(images.shape[-2:]) == size:
+        return images
+    return F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def resized_picture(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """An image (H, W, 3) uint8 at another size (height, width)."""
+    if image.shape[:2] == tuple(size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def at_size(probabilities: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Probabilities (L, h, w) at another size (height, width), bilinear."""
+    import torch
+    import torch.nn.functional as F
+
+    found = torch.from_numpy(np.ascontiguousarray(probabilities))[None]
+    return F.interpolate(found, size=tuple(size), mode="bilinear", align_corners=False)[0].numpy()
+
+
+def nearest_at_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label map (h, w) at another size (height, width), of the nearest pixels.
+
+    Examples
+    --------
+    >>> nearest_at_size(np.array([[1, 7]]), (2, 4)).tolist()
+    [[1, 1, 7, 7], [1, 1, 7, 7]]
+    """
+    if labels.shape == size:
+        return labels
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(size, labels.shape))
+    return labels[rows][:, columns]
+
+
+class ResizesImages:
+    """Mixin of a stage over images: the size at which an image is seen. Scales are relative to this size."""
+
+    resize_side = resize_side_parameter()
+    resize_to = resize_to_parameter()
+
+    def seen_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width at which an image of `size` is seen, before any scale."""
+        return size if self.resize_side == "none" else resized_size(size, self.resize_side, self.resize_to)

@@ -1,0 +1,84 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from models.templates import NEAREST, k_medoids, learned_threshold, lifts, match_templates, similarities
+
+
+def unit(values):
+    return values / np.linalg.norm(values, axis=-1, keepdims=True)
+
+
+def around(direction, count, spread, seed):
+    rng = np.random.default_rng(seed)
+    return unit(np.asarray(direction) + spread * rng.standard_normal((count, len(direction))))
+
+
+def test_two_groups_have_the_best_two_medoids():
+    keys = np.concatenate([around([1, 0, 0], 7, 0.1, 0), around([0, 1, 0], 5, 0.1, 1)])
+    distances = 1 - keys @ keys.T
+    best = min(itertools.combinations(range(12), 2), key=lambda pair: distances[:, pair].min(1).sum())
+    assert k_medoids(keys, 2).tolist() == list(best)
+
+
+def test_as_many_medoids_as_keys_or_zero_are_all():
+    keys = around([1, 0], 4, 0.5, 0)
+    for count in (0, 4, 9):
+        assert k_medoids(keys, count).tolist() == [0, 1, 2, 3]
+    assert len(k_medoids(np.ones((5, 2)) / 2**0.5, 3)) == 3  # copies
+
+
+def test_similarities_are_means_over_the_nearest():
+    keys, templates = around([1, 1, 1], 3, 0.5, 0), {4: around([1, 0, 0], 6, 0.3, 1), 9: around([0, 1, 0], 2, 0.3, 2)}
+    found = similarities(keys, templates)
+    for row, key in enumerate(keys):
+        for place, values in enumerate(templates.values()):
+            products = sorted((float(key @ value) for value in values), reverse=True)
+            assert found[row, place] == pytest.approx(np.mean(products[:NEAREST]))
+
+
+def test_a_template_is_not_compared_with_itself():
+    keys = around([1, 0, 0], 5, 0.3, 1)
+    found = similarities(keys, {1: keys}, leave_out=True)
+    for row in range(5):
+        others = sorted((float(keys[row] @ keys[other]) for other in range(5) if other != row), reverse=True)
+        assert found[row, 0] == pytest.approx(np.mean(others[:NEAREST]))
+    assert similarities(keys[:1], {1: keys[:1]}, leave_out=True).tolist() == [[-1.0]]
+
+
+def test_objects_get_the_class_of_their_templates_and_others_are_unknown():
+    templates = {n + 1: around(np.eye(4)[n], 8, 0.1, n) for n in range(3)}
+    threshold = learned_threshold(templates)
+    keys = np.concatenate([around(np.eye(4)[n], 2, 0.05, 10 + n) for n in (2, 0, 3)])
+    classes, scores = match_templates(keys, templates, threshold)
+    assert classes.tolist() == [3, 3, 1, 1, 0, 0]
+    assert (scores[:4] > 0.9).all()
+    assert match_templates(keys, templates, 0.0)[0].all()
+
+
+def test_tags_leave_only_their_classes():
+    templates = {1: around([1, 0], 3, 0.1, 0), 2: around([0, 1], 3, 0.1, 1)}
+    key = np.array([[1.0, 0.0]])
+    assert match_templates(key, templates, -1.0)[0].tolist() == [1]
+    assert match_templates(key, templates, -1.0, allowed=[2])[0].tolist() == [2]
+    assert match_templates(key, templates, 0.1, allowed=[2])[0].tolist() == [0]
+    assert match_templates(key, templates, -1.0, allowed=[])[0].tolist() == [0]
+
+
+def test_one_class_and_nothing_at_all():
+    assert lifts(np.array([[0.7]])).tolist() == [[0.7]]
+    assert learned_threshold({1: np.eye(2)[:1]}) == 0.0
+    assert match_templates(np.zeros((0, 2)), {1: np.eye(2)}, 0.1)[0].shape == (0,)
+    assert match_templates(np.eye(2), {}, 0.1)[0].tolist() == [0, 0]
+
+
+def test_the_threshold_is_passed_by_nearly_all_templates():
+    templates = {n + 1: around(np.eye(3)[n], 30, 0.3, n) for n in range(3)}
+    threshold = learned_threshold(templates)
+    passed = [
+        (lifts(similarities(keys, templates, leave_out=True))[:, place] >= threshold).mean()
+        for place, keys in enumerate(templates.values())
+    ]
+    assert np.mean(passed) >= 0.98
+    assert threshold > 0

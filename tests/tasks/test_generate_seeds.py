@@ -1,0 +1,45 @@
+"""The plain baseline as a stage: seeds by two thresholds, without superpixels."""
+
+import numpy as np
+import pytest
+
+from data.errors import SettingError
+from tasks.extract_cams import ExtractCams, read_cam
+from tasks.generate_seeds import GenerateSeeds
+from tasks.runtime.shards import ImageInputs, open_stores
+
+
+@pytest.fixture
+def common(in_process, bop_root, tmp_path):
+    return {
+        "dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "processes": 1,
+        "device": "cpu", "settings": {"TrainClassifier": {"deal_weight": 0.0, "epochs": 1}},
+    }  # fmt: skip
+
+
+def test_seeds_by_thresholds_need_no_superpixels(common):
+    from pipeline.dag import stages
+
+    seeds = GenerateSeeds(background="threshold", alpha=0.5, faint=0.2, **common)
+    assert list(seeds.required) == ["dataset", "cams"]
+    for stage in stages(seeds):
+        stage.run()
+    dataset = seeds.inputs["dataset"]
+    samples = dataset.split("train")
+    stores = open_stores({"cams": ExtractCams(**common).open()})
+    for index in (0, 4):
+        inputs = ImageInputs(stores, index, samples[index].size, dataset.num_classes)
+        cam, classes = read_cam(inputs["cams"])
+        strongest = cam.max(0).values.numpy()
+        found = seeds.artifact.read_image("seed", index, samples[index].size)
+        assert np.array_equal(found == 0, strongest < 0.2)
+        assert np.array_equal(np.isin(found, classes.numpy()), strongest > 0.5)
+
+
+def test_the_thresholds_have_an_order_and_others_do_not_matter(common):
+    with pytest.raises(SettingError, match="--GenerateSeeds-faint is 0.6 and --GenerateSeeds-alpha is 0.4"):
+        GenerateSeeds(background="threshold", faint=0.6, **common)
+    plain = GenerateSeeds(background="threshold", **common).parameters()
+    assert "faint" in plain
+    assert "gamma" not in plain
+    assert "faint" not in GenerateSeeds(**common).parameters()

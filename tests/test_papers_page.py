@@ -1,0 +1,49 @@
+"""docs/papers.md: every row has a test or a command, and what it names exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "papers.md").read_text()
+ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| what")]
+NAMED = sorted(set(re.findall(r"`([\w/]+\.py):(\w+)`", PAGE)))
+
+
+def cells(row):
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: cells(row)[0][:40])
+def test_a_row_has_code_and_a_test_or_a_command(row):
+    assert len(cells(row)) == 7
+    _, code, shown, *_ = cells(row)
+    assert re.fullmatch(r"`[\w/]+\.py:\w+`", code)
+    assert re.search(r"`tests/[\w/]+\.py:test_\w+`|`luigi |`python ", shown)
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_what_it_names_exists(file, name):
+    defined = {
+        node.name
+        for node in ast.walk(ast.parse((ROOT / file).read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    assert name in defined
+
+
+def test_a_number_that_may_not_be_compared_says_so():
+    """A published number stands beside a word in the last column."""
+    for row in ROWS:
+        *_, ours, published, compare = cells(row)
+        if re.search(r"\d\.\d", ours) and re.search(r"\d\.\d", published):
+            assert compare.startswith(("no", "yes")), row
+
+
+def test_nothing_that_is_in_the_papers_is_said_to_be_unknown():
+    for room in ("docs", "models", "tasks"):
+        for path in (ROOT / room).rglob("*"):
+            if path.suffix in (".md", ".py") and path.name != "papers.md":
+                assert "could not be read" not in path.read_text(), path
