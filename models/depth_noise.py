@@ -8,8 +8,10 @@ from torch import Tensor
 GROUPS = 3
 """Groups of equal size, by distance, in which the noise of an image is measured."""
 
-LARGEST_RATIO = 2.0
-"""Of the noise of a group to that of the image. A group that is mostly borders does not hide its own borders."""
+LARGEST_RATIO = 1.25
+"""Of the noise of a group to that of the image. The objects are mostly in the nearest group: their own borders must not
+hide them. On the training frames of the rendered HOPE stand-in, DEAL gives CAM seeds of 86.1 mIoU with 1.25 and 84.1
+with 2 (seed 0)."""
 
 
 def median_of(values: Tensor, known: Tensor) -> Tensor:
