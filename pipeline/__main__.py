@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     scores = commands.add_parser("scores", help="mIoU and IoU per class of every result, in percent")
     scores.add_argument("--json", action="store_true", help="print one JSON object")
-    commands.add_parser("verify", help="read every byte of every artifact; exit code 1 if one is damaged")
+    commands.add_parser("verify", help="read every byte of all artifacts of a data set; exit code 1 if one is damaged")
     commands.add_parser("config", help="print the text of luigi.cfg: all parameters of all stages with their defaults")
     return parser
 
@@ -110,7 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.command == "scores":
             print_scores(task_of("EvaluateMasks", flags), options.json)
         elif options.command == "verify":
-            damaged = verify_artifacts(task_of("WriteReport", flags))
+            report = task_of("WriteReport", flags)
+            damaged = verify_artifacts(Path(report.artifacts) / report.dataset)
             print("\n".join(damaged) if damaged else "no artifact is damaged")
             return 1 if damaged else 0
         else:

@@ -47,14 +47,19 @@ def status_table(task: StageTask) -> str:
     return "\n".join(lines)
 
 
-def verify_artifacts(task: StageTask) -> list[str]:
-    """Read every byte of every complete artifact. Returns one line per damaged file.
+def verify_artifacts(folder: Path) -> list[str]:
+    """Read every byte of every complete artifact of a data set. Returns one line per damaged file.
 
     A damaged shard or file of metadata is removed. If another file is damaged, the whole artifact is removed.
+
+    Parameters
+    ----------
+    folder : Path
+        The artifacts of the data set, of all stages and with any parameters: ``<folder>/<stage>/<identity>``.
     """
     found = []
-    for stage in stages(task):
-        artifact = stage.artifact
+    for place in sorted(marker.parent for marker in folder.glob(f"*/*/{MARKER}")):
+        artifact = (ShardedStore if place.suffix == ShardedStore.suffix else Artifact)(place)
         damaged = artifact.damaged_files()
         for path in damaged:
             name = path.relative_to(artifact.path).as_posix()

@@ -6,7 +6,7 @@ from data.sample import UNLABELLED
 from data.store.artifact import Artifact
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
-from pipeline.inspection import _picture, artifact_report
+from pipeline.inspection import _picture, artifact_report, verify_artifacts
 from pipeline.report.colours import UNLABELLED_COLOUR, palette
 from tasks.discover_superpixels import NO_SUPERPIXEL
 
@@ -54,3 +54,22 @@ def test_a_damaged_file_is_named_and_not_shown(tmp_path, name, good, bad):
     (tmp_path / name).write_bytes(b"{ cut")
     with pytest.raises(DamagedArtifactError, match=f"{name} is damaged .*not valid JSON"):
         artifact_report(tmp_path)
+
+
+def test_artifacts_of_any_stage_and_parameters_are_verified(tmp_path, store):
+    store.finish({})
+    good = Artifact(tmp_path / "bop/ExportLabels/123")
+    for artifact in (good, Artifact(tmp_path / "bop/ExportLabels/456")):
+        artifact.path.mkdir(parents=True)
+        (artifact.path / "labels.json").write_bytes(b"[]")
+        artifact.finish({})
+    (tmp_path / "bop/GenerateSeeds").mkdir()
+    store.path.rename(tmp_path / "bop/GenerateSeeds/789.zarr")
+    assert verify_artifacts(tmp_path / "bop") == []
+    (artifact.path / "labels.json").write_bytes(b"{}")
+    shard = tmp_path / "bop/GenerateSeeds/789.zarr/label/c/0/0/0"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    first, second = verify_artifacts(tmp_path / "bop")
+    assert first == f"{artifact.path}: labels.json is damaged; the next run recomputes the artifact"
+    assert second.endswith("789.zarr: label/c/0/0/0 (shard 0) is damaged; the next run recomputes this shard")
+    assert (good.is_complete(), artifact.path.exists(), shard.exists()) == (True, False, False)
