@@ -4,14 +4,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import CommandLineHere, contents
+from support import CommandLine, contents
 
 STAGES = [
     "IndexDataset",
     "LoadDepth",
     "TrainClassifier",
-    "PredictTags",
     "ExtractCams",
+    "PredictTags",
     "ExtractKeys",
     "DiscoverSuperpixels",
     "GenerateSeeds",
@@ -31,8 +31,8 @@ def test_killed_in_every_stage_it_ends_with_the_same_bytes(command_line, finishe
 
 
 @pytest.mark.pipeline
-def test_so_does_the_method_masking(command_line, tmp_path, here):
-    undisturbed = CommandLineHere(here.folder, here.data_root, here.capsys)
+def test_so_does_the_method_masking(command_line, tmp_path):
+    undisturbed = CommandLine(command_line.folder, command_line.data_root)  # a process of its own, as those killed
     undisturbed.artifacts = tmp_path / "undisturbed"
     result = undisturbed.luigi("RunAll", "--method", "masking", "--processes", 1)
     assert result.returncode == 0, result.stderr
@@ -58,4 +58,5 @@ def kill_in(line, stages, method):
 def assert_same(line, undisturbed):
     disturbed, expected = contents(line.artifacts), contents(undisturbed.artifacts)
     assert disturbed.keys() == expected.keys()
-    assert [name for name in expected if disturbed[name] != expected[name]] == []
+    different = [name for name in expected if disturbed[name] != expected[name]]
+    assert different == [], "\n".join(different)
