@@ -48,9 +48,7 @@ def image_name(sample: Sample, root: Path) -> str:
 
 def frame_of_labels(sample: Sample, root: Path, labels: np.ndarray) -> ExportedFrame:
     """The frame of a label map (H, W) uint16: one object per class, without 0 and unlabelled."""
-    objects = [
-        ExportedInstance(class_number, None, _box(mask), mask) for class_number, mask in class_masks(labels)
-    ]
+    objects = [ExportedInstance(class_number, None, _box(mask), mask) for class_number, mask in class_masks(labels)]
     return ExportedFrame(image_name(sample, root), sample.image, sample.size, objects, labels == UNLABELLED)
 
 

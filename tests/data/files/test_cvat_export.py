@@ -61,7 +61,8 @@ def test_objects_come_back_with_their_labels():
     for name, wanted in zip(("a", "x/b"), frames, strict=True):
         assert sorted(label for label, _ in found[name]) == sorted(CLASSES[o.class_number] for o in wanted.objects)
         for item in wanted.objects:
-            assert any(l == CLASSES[item.class_number] and np.array_equal(m, item.mask) for l, m in found[name])
+            wanted_name = CLASSES[item.class_number]
+            assert any(label == wanted_name and np.array_equal(mask, item.mask) for label, mask in found[name])
 
 
 def test_objects_without_class_and_pixels_without_label_have_labels_of_their_own():
