@@ -4,8 +4,8 @@
 
 The network is DeepLab-ASPP as TrainSegmenter builds it, with random weights: time does not depend on them. All three
 take the same RGB image of bytes and give labels and scores. They run in turn, frame by frame, in one process, so that a
-busy machine slows all of them. Times are medians and, in brackets, the least, which is the better guess on a busy machine.
-The ratio is that of the medians of torch and of the file. The 8-bit ranges are those of four textures.
+busy machine slows all of them. Times are medians and, in brackets, the least, which is the better guess on a busy
+machine. The ratio is that of the medians of torch and of the file. The 8-bit ranges are those of four textures.
 """
 
 from __future__ import annotations
