@@ -2,8 +2,8 @@
 
     python docs/sensor_pictures.py [--images 3] [--output docs/real-cameras.png]
 
-One row per frame of the demo, rendered at 640x480: the image; depth as the demo's own sensor gives it, and its segments;
-the same for `kinect` and for `realsense`. Missing depth is black.
+One row per frame of the demo, rendered at 640x480: the image; depth as the demo's own sensor gives it, and its
+segments; the same for `kinect` and for `realsense`. Missing depth is black.
 """
 
 from __future__ import annotations
