@@ -48,7 +48,8 @@ def profiles_page() -> str:
         "them. [Data sets and profiles](../datasets.md) says what they are for.",
     ]
     for name, profile in PROFILES.items():
-        parts += [f"## {name}", f"Method `{profile.method}`" + (f", data set `{profile.dataset}`." * bool(profile.dataset))]
+        of_a_paper = f", data set `{profile.dataset}`" if profile.dataset else ""
+        parts += [f"## {name}", f"Method `{profile.method}`{of_a_paper}."]
         parts += [_settings(profile.settings) or "The defaults in the code."]
         parts += [f"- {line}" for line in profile.left_open]
     parts.append("## Defaults of a method")
@@ -68,7 +69,8 @@ def packages() -> list[str]:
 
 def package_page(package: str) -> str:
     """What mkdocstrings needs for a page of a package: its modules, in the order of their names."""
-    modules = [module.name for module in pkgutil.iter_modules([str(ROOT / package.replace(".", "/"))]) if not module.ispkg]
+    folder = str(ROOT / package.replace(".", "/"))
+    modules = [module.name for module in pkgutil.iter_modules([folder]) if not module.ispkg]
     parts = [f"# {package}", f"::: {package}\n    options: {{members: false, show_root_heading: false}}"]
     return "\n\n".join([*parts, *(f"::: {package}.{name}" for name in modules)]) + "\n"
 

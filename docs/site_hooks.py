@@ -20,6 +20,13 @@ from reference_pages import package_page, packages, profiles_page, stages_page  
 OF_THE_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """Page of the site -> file of the repository."""
 
+PAGE_OF = {
+    **{source: page for page, source in OF_THE_ROOT.items()},
+    "luigi.cfg": "reference/stages.md",
+    "tasks/presets.py": "reference/profiles.md",
+}
+"""File of the repository -> page of the site that shows the same."""
+
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.+?)\\[)\]]</\1>', re.DOTALL)
 
@@ -48,27 +55,43 @@ def from_root(text: str) -> str:
 
     Examples
     --------
-    >>> from_root("[a](docs/deal.md#x), [b](CHANGELOG.md), [c](LICENSE)")
-    '[a](deal.md#x), [b](changelog.md), [c](../LICENSE)'
+    >>> from_root("[a](docs/deal.md#x), ![b](docs/b.png), [c](https://d.e/docs/f)")
+    '[a](deal.md#x), ![b](b.png), [c](https://d.e/docs/f)'
     """
-    pages = {source: page for page, source in OF_THE_ROOT.items()}
 
-    def target(path: str) -> str:
-        if path.startswith(("http:", "https:", "mailto:")):
-            return path
-        return pages.get(path) or os.path.relpath(path, "docs")
+    def moved(found: re.Match[str]) -> str:
+        path = found[3] if re.match(r"\w+:", found[3]) else os.path.relpath(found[3], "docs")
+        return f"{found[1]}[{found[2]}]({path}{found[4] or ''})"
 
-    return LINK.sub(lambda found: f"{found[1]}[{found[2]}]({target(found[3])}{found[4] or ''})", text)
+    return LINK.sub(moved, text)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links to files that are not on the site become plain text: the repository has no fixed address."""
+    """Links out of docs/ go to the page that shows the same; without one, they become plain text."""
+    return inside(markdown) if "/" not in page.file.src_uri else markdown
 
-    def plain(found: re.Match[str]) -> str:
-        outside = found[3].startswith("../") and "/" not in page.file.src_uri
-        return found[2] if outside else found[0]
 
-    return LINK.sub(plain, markdown)
+def inside(markdown: str) -> str:
+    """The text of a page in docs/ with links to pages of the site in place of files outside of docs/.
+
+    Examples
+    --------
+    >>> inside("[a](../luigi.cfg), [b](../models/depth_noise.py), [c](../data/depth/__init__.py), [d](../LICENSE)")
+    '[a](reference/stages.md), [b](reference/models.md#models.depth_noise), [c](reference/data.depth.md), d'
+    """
+
+    def changed(found: re.Match[str]) -> str:
+        if not found[3].startswith("../"):
+            return found[0]
+        path = Path(found[3].removeprefix("../"))
+        package = ".".join(path.parts[:-1])
+        target = PAGE_OF.get(path.as_posix())
+        if target is None and path.suffix == ".py" and package in packages():
+            module = "" if path.stem == "__init__" else f"#{package}.{path.stem}"
+            target = f"reference/{package}.md{module}"
+        return f"{found[1]}[{found[2]}]({target}{found[4] or ''})" if target else found[2]
+
+    return LINK.sub(changed, markdown)
 
 
 def on_page_content(content: str, **_: Any) -> str:
