@@ -35,26 +35,31 @@ def commands(text: str) -> list[list[str]]:
     for _, language, block in FENCE.findall(text):
         if language == "bash":
             lines = block.replace("\\\n", " ").splitlines()
-            found += [shlex.split(line, comments=True) for line in lines if line.strip()]
+            found += [words for line in lines if (words := shlex.split(line, comments=True))]
     return found
 
 
 def luigi_commands() -> list[tuple[str, list[str]]]:
+    """Page and what follows ``luigi --module pipeline`` or ``depthseed run``."""
     found = []
     for page in PAGES:
         for words in commands(page.read_text()):
             if "--module" in words and "pipeline" in words:
                 found.append((name(page), words[words.index("pipeline") + 1 :]))
+            elif words[:2] == ["depthseed", "run"]:
+                found.append((name(page), words[2:]))
     return found
 
 
-def pipeline_commands() -> list[tuple[str, list[str]]]:
-    return [
-        (name(page), words[3:])
-        for page in PAGES
-        for words in commands(page.read_text())
-        if words[:3] == ["python", "-m", "pipeline"]
-    ]
+def inspection_commands() -> list[tuple[str, list[str]]]:
+    """Page and what follows ``python -m pipeline`` or ``depthseed``, without ``run``."""
+    found = []
+    for page in PAGES:
+        for words in commands(page.read_text()):
+            start = 3 if words[:3] == ["python", "-m", "pipeline"] else 1 if words[0] == "depthseed" else 0
+            if start and words[start] != "run":
+                found.append((name(page), words[start:]))
+    return found
 
 
 def flags_of_luigi() -> dict[str, object]:
@@ -114,7 +119,7 @@ def test_a_luigi_command_has_a_stage_and_flags_that_exist(page, words):
                 assert value in names
 
 
-@pytest.mark.parametrize(("page", "words"), pipeline_commands(), ids=lambda value: " ".join(value)[:80])
+@pytest.mark.parametrize(("page", "words"), inspection_commands(), ids=lambda value: " ".join(value)[:80])
 def test_an_inspection_command_exists(page, words):
     words = words[: words.index(">")] if ">" in words else words
     _, flags = build_parser().parse_known_args(words)
