@@ -41,7 +41,7 @@ def test_a_stage_has_its_docstring_and_all_its_parameters(name):
     table = text.partition("\n| parameter |")[2]
     hidden = COMMON if issubclass(stage, StageTask) else ()
     for option, parameter in stage.get_params():
-        row = f"| `{option}` | "
+        row = f"\n| `{option}` | "
         assert (row in table) == (option not in hidden)
         if option not in hidden and has_default(parameter) and default_text(parameter):
             assert row + f"`{default_text(parameter)}`" in table
