@@ -50,7 +50,7 @@ ifneq ($(TORCH),)
 endif
 	$(INSTALL) -e ".[test,docs]"
 ifeq ($(TORCH),cpu)
-	@$(VENV)/bin/python -c 'import sys, torch; torch.version.cuda and sys.exit("$(VENV) has torch " + torch.__version__ + ", which brings CUDA; run make clean, then this command again")'
+	@$(VENV)/bin/python -c 'import sys, torch; torch.version.cuda and sys.exit("$(VENV) has torch " + torch.__version__ + ", which brings CUDA; run make clean and this command again (if it stays, another index in the settings of pip or uv offers it)")'
 endif
 	touch $@
 

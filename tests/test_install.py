@@ -101,7 +101,7 @@ def test_an_index_that_cannot_be_reached_is_one_line(make, tmp_path):
 def test_an_environment_with_cuda_is_not_taken_for_one_without(make, tmp_path):
     result, _ = make("TORCH=cpu", ".venv/.ready-cpu", cuda="13.0")
     assert result.returncode != 0
-    assert ".venv has torch 2.9, which brings CUDA; run make clean, then this command again" in result.stderr
+    assert ".venv has torch 2.9, which brings CUDA; run make clean and this command again" in result.stderr
     assert not list((tmp_path / ".venv").glob(".ready*"))
 
 
