@@ -47,4 +47,5 @@ __all__ = [path.partition(":")[2] for path in STAGES]
 
 globals().update({path.partition(":")[2]: resolve_name(path) for path in STAGES})
 
+resolve_name("pipeline.profile_line")  # it listens to luigi
 resolve_name("pipeline.command_line:check_input")(sys.argv[1:], __all__)  # only now are all parameters known
