@@ -17,7 +17,7 @@ HELP = "print a script with which the tab key completes commands, stages and fla
 
 SHELLS = ("bash", "zsh", "tcsh")
 
-WITH_STAGE = ("run", "plan", "dag", "force")
+WITH_STAGE = ("run", "plan", "show", "dag", "force")
 """Commands that take the name of a stage, which argparse leaves among luigi's flags."""
 
 NO_FLAGS = ("config", "completion")
