@@ -1,4 +1,4 @@
-"""The entry points: ``luigi --module pipeline STAGE`` and ``python -m pipeline COMMAND``."""
+"""The entry points: ``luigi --module pipeline STAGE`` and ``depthseed COMMAND``, which is ``python -m pipeline``."""
 
 import sys
 from pkgutil import resolve_name

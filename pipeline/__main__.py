@@ -13,8 +13,8 @@ import sys
 import traceback
 from typing import NoReturn
 
+from pipeline.asked import USAGE
 from pipeline.commands import COMMANDS
-from pipeline.commands.asked import USAGE
 from pipeline.surroundings import user_line
 
 

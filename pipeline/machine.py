@@ -220,6 +220,10 @@ def findings(artifacts: Path) -> Iterator[Finding]:
     artifacts : Path
         The folder of the artifacts; it need not exist.
     """
+    if _version(PACKAGE) is None:
+        told = f"no package {PACKAGE} in this environment; run pip install -e . where setup.cfg is"
+        yield Finding(PROBLEM, "installation", told)
+        return
     simple: tuple[Callable[[], Finding], ...] = (
         check_python, check_packages, check_torch, check_gpu, check_compiler, check_memory,
     )  # fmt: skip

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import NamedTuple
-
-import luigi
 
 import pipeline
 from data.errors import DepthseedError
 from data.sample import EVALUATION, TRAIN
+from pipeline.asked import parsed
 from pipeline.command_line import stage_names
-from pipeline.commands.asked import task_of
 from pipeline.dag import stages
 from tasks.methods import METHODS
+from tasks.runtime.stage import COMMON
 
 
 class Reachable(NamedTuple):
@@ -33,7 +31,7 @@ class Reachable(NamedTuple):
 
 
 def reachable(flags: list[str]) -> Reachable:
-    """The artifacts of all stages, with all methods and both splits, if the flags do not choose one.
+    """The artifacts of all stages, for both splits, and for all methods if the flags choose none.
 
     Parameters
     ----------
@@ -45,26 +43,23 @@ def reachable(flags: list[str]) -> Reachable:
     DepthseedError
         If the data set cannot be read.
     """
-    identities = {task_of("IndexDataset", flags).identity}
+    identities: set[str] = set()
     unplanned = {}
-    for name in stage_names(pipeline.__all__):
-        reason, planned = "", False
-        for more in _variants(name, flags):
-            try:
-                identities |= {stage.identity for stage in stages(task_of(name, [*flags, *more]))}
-                planned = True
-            except (DepthseedError, luigi.parameter.ParameterException) as error:
-                reason = reason or str(error)
-        if not planned:
-            unplanned[name] = reason
+    with parsed("RunAll", flags) as run_all:
+        common = {name: getattr(run_all, name) for name in COMMON}
+        chosen = any(flag.partition("=")[0] == "--method" for flag in flags)
+        methods = [run_all.method] if chosen else list(METHODS)
+        identities.add(pipeline.IndexDataset(**common).identity)
+        for name in stage_names(pipeline.__all__):
+            stage = getattr(pipeline, name)
+            splits = [{"split": TRAIN}, {"split": EVALUATION}] if "split" in dict(stage.get_params()) else [{}]
+            reasons, planned = [], False
+            for method, split in itertools.product(methods, splits):
+                try:
+                    identities |= {one.identity for one in stages(stage(**{**common, "method": method, **split}))}
+                    planned = True
+                except DepthseedError as error:
+                    reasons.append(str(error))
+            if not planned:
+                unplanned[name] = reasons[0]
     return Reachable(identities, unplanned)
-
-
-def _variants(name: str, flags: list[str]) -> Iterator[list[str]]:
-    """Flags that choose a method and a split, where none is chosen."""
-    given = {flag.partition("=")[0] for flag in flags}
-    methods = [[]] if "--method" in given else [["--method", method] for method in METHODS]
-    has_split = "split" in dict(getattr(pipeline, name).get_params()) and "--split" not in given
-    splits = [["--split", split] for split in (TRAIN, EVALUATION)] if has_split else [[]]
-    for method, split in itertools.product(methods, splits):
-        yield [*method, *split]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from data.errors import SettingError
-from pipeline.commands.asked import task_of
+from pipeline.asked import task_of
 from pipeline.reachable import reachable
 from pipeline.removal import in_use, on_disk, remove
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from data.errors import StoreError
-from pipeline.commands.asked import stage_and_flags, task_of
+from pipeline.asked import stage_and_flags, task_of
 from pipeline.dag import stages, state
 from pipeline.dag_picture import Node, dag_svg
 from tasks.runtime.progress import duration

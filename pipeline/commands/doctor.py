@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands.asked import task_of
+from pipeline.asked import task_of
 from pipeline.machine import PROBLEM, findings
 
 HELP = "check Python, torch, GPU, disk, locks, luigi.cfg, data sets and extras; exit code 1 if something will not work"

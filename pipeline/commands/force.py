@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from data.errors import SettingError
-from pipeline.commands.asked import stage_and_flags, task_of
+from pipeline.asked import stage_and_flags, task_of
 from pipeline.dag import stages
 from pipeline.removal import consumers, on_disk, remove
 from tasks.runtime.lock import is_locked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.commands.asked import stage_and_flags, task_of
+from pipeline.asked import stage_and_flags, task_of
 from pipeline.planning import plan, total_seconds
 from pipeline.profile_line import profile_line
 from tasks.runtime.progress import duration

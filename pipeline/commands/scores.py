@@ -6,7 +6,7 @@ import argparse
 import json
 
 from data.errors import DepthseedError
-from pipeline.commands.asked import task_of
+from pipeline.asked import task_of
 from tasks.evaluate_masks import EvaluateMasks
 
 HELP = "mIoU and IoU per class of every result, in percent"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from data.errors import SettingError
-from pipeline.commands.asked import stage_and_flags, task_of
+from pipeline.asked import stage_and_flags, task_of
 from pipeline.inspection import artifact_report, contact_sheet
 from pipeline.similarity_pictures import similarity_sheet
 

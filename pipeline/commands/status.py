@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.commands.asked import task_of
+from pipeline.asked import task_of
 from pipeline.inspection import status_table
 
 HELP = "every stage: done, stale, partial or missing; identity, size, time, images/s"

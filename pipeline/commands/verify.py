@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.commands.asked import task_of
+from pipeline.asked import task_of
 from pipeline.inspection import verify_artifacts
 
 HELP = "read every byte of all artifacts of a data set; exit code 1 if one is damaged"

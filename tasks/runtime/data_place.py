@@ -50,24 +50,34 @@ def data_root_of(dataset: str, data_root: str, fetch: bool = False) -> str:
     spec = DATASETS.get(dataset)
     if spec is None or (spec.renderer and not data_root):
         return data_root
-    found = (Path(data_root) if (Path(data_root) / spec.folder).is_dir() else None) if data_root else _found(dataset)
-    place = found or Path(data_root or data_places()[0])
-    if not fetch and dataset not in DOWNLOADS:
-        return data_root or (str(found) if found else "")
-    download = FetchDataset(dataset=dataset, data_root=str(place))
-    if fetch and (found is None or download.is_interrupted):
-        if download.complete():
+    if data_root:
+        place, is_there = Path(data_root), (Path(data_root) / spec.folder).is_dir()
+    else:
+        found = _found(dataset)
+        place, is_there = found or data_places()[0], found is not None
+    if fetch or dataset in DOWNLOADS:
+        is_there = _fetched(FetchDataset(dataset=dataset, data_root=str(place)), is_there, fetch)
+    return data_root or (str(place) if is_there else "")
+
+
+def _fetched(download: FetchDataset, is_there: bool, fetch: bool) -> bool:
+    """Download a data set if that is wanted and needed. Returns whether it is there now."""
+    if is_there and not download.is_interrupted:
+        return True
+    if not fetch:
+        if is_there:
             raise DatasetError(
-                f"{download.marker} says that {dataset} was fetched, but its folder is gone; delete this file to fetch "
-                "it again"
+                f"{download.data_root}: the download of {download.dataset} has not ended; wait for it, or add --fetch "
+                "true to continue it"
             )
-        download.run()
-        found = place
-    elif found is not None and download.is_interrupted:
+        return False
+    if download.complete():
         raise DatasetError(
-            f"{place}: the download of {dataset} has not ended; wait for it, or add --fetch true to continue it"
+            f"{download.marker} says that {download.dataset} was fetched, but its folder is gone; delete this file to "
+            "fetch it again"
         )
-    return data_root or (str(found) if found else "")
+    download.run()
+    return True
 
 
 def _found(dataset: str) -> Path | None:

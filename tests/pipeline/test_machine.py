@@ -27,6 +27,11 @@ def test_this_machine_works(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_checkout_that_is_not_installed_is_a_problem(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_version", lambda name: None)
+    assert [(finding.level, finding.about) for finding in findings(tmp_path)] == [(PROBLEM, "installation")]
+
+
 def test_an_old_python_is_a_problem(monkeypatch):
     monkeypatch.setattr(machine.platform, "python_version", lambda: "3.9.1")
     assert machine.check_python().level == PROBLEM

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import luigi.cmdline_parser
@@ -47,8 +48,6 @@ def stage_and_flags(given: list[str], default: str) -> tuple[str, list[str]]:
 def task_of(stage: str, flags: list[str], alone: bool = False) -> Any:
     """The task that ``luigi --module pipeline STAGE flags`` would run, with all stages that it needs.
 
-    Nothing is downloaded: ``--fetch`` has no effect here.
-
     Parameters
     ----------
     stage : str
@@ -64,20 +63,28 @@ def task_of(stage: str, flags: list[str], alone: bool = False) -> Any:
     SystemExit
         If there is no such flag; a line is printed.
     """
+    with parsed(stage, flags) as task:
+        if not alone:
+            pipeline.dag.stages(task)  # build all stages now: their flags hold only while luigi's parser is active
+        return task
+
+
+@contextlib.contextmanager
+def parsed(stage: str, flags: list[str]) -> Iterator[Any]:
+    """The same task without the stages that it needs. The flags of all stages hold in this context.
+
+    Nothing is downloaded: ``--fetch`` has no effect here.
+    """
     stages = stage_names(pipeline.__all__)
     if stage not in stages:
         raise SettingError(f"'{stage}' is neither a path nor a stage{nearest(stage, stages)}")
     check_command_line([stage, *flags], pipeline.__all__)
-    said = io.StringIO()
+    arguments, said = ["--module", "pipeline", stage, *flags, "--fetch", "false"], io.StringIO()
     with contextlib.ExitStack() as stack:
         try:
             with contextlib.redirect_stderr(said):
-                arguments = ["--module", "pipeline", stage, *flags, "--fetch", "false"]
                 parser = stack.enter_context(luigi.cmdline_parser.CmdlineParser.global_instance(arguments))
         except SystemExit:  # argparse prints the names of all parameters of all stages before its error
             print(f"ERROR: {said.getvalue().strip().rpartition('error: ')[2]}", file=sys.stderr)
             sys.exit(USAGE)
-        task = parser.get_task_obj()
-        if not alone:
-            pipeline.dag.stages(task)  # build all stages now: their flags hold only while this parser is active
-        return task
+        yield parser.get_task_obj()
