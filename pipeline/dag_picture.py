@@ -58,6 +58,28 @@ def rows(inputs: Mapping[str, Sequence[str]]) -> list[list[str]]:
     return found
 
 
+def reduced(inputs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The inputs without those that are also read through another input: nearly every stage reads the data set.
+
+    Parameters
+    ----------
+    inputs : dict
+        As of `rows`.
+
+    Examples
+    --------
+    >>> reduced({"index": [], "depth": ["index"], "seeds": ["index", "depth"]})
+    {'index': [], 'depth': ['index'], 'seeds': ['depth']}
+    """
+    above: dict[str, set[str]] = {}
+    for key, names in inputs.items():
+        above[key] = set(names).union(*(above[name] for name in names))
+    return {
+        key: [name for name in names if not any(name in above[other] for other in names)]
+        for key, names in inputs.items()
+    }
+
+
 def dag_svg(nodes: Mapping[str, Node], inputs: Mapping[str, Sequence[str]], title: str) -> str:
     """The picture as the text of an SVG file.
 
@@ -66,11 +88,11 @@ def dag_svg(nodes: Mapping[str, Node], inputs: Mapping[str, Sequence[str]], titl
     nodes : dict
         Key -> box.
     inputs : dict
-        Key of a box -> keys of what it reads. An arrow is drawn for each.
+        Key of a box -> keys of what it reads. An arrow is drawn for each that `reduced` leaves.
     title : str
         Text above the picture.
     """
-    layers = rows(inputs)
+    layers, drawn = rows(inputs), reduced(inputs)
     width = max(len(row) for row in layers) * (BOX[0] + GAP[0]) + GAP[0]
     height = len(layers) * (BOX[1] + GAP[1]) + GAP[1]
     corner = {}
@@ -87,7 +109,7 @@ def dag_svg(nodes: Mapping[str, Node], inputs: Mapping[str, Sequence[str]], titl
         f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<text x="{width / 2:g}" y="{LINE + 6}" text-anchor="middle">{escape(title)}</text>',
     ]
-    lines += [_arrow(corner[above], corner[key]) for key, names in inputs.items() for above in names]
+    lines += [_arrow(corner[above], corner[key]) for key, names in drawn.items() for above in names]
     lines += [_box(nodes[key], *corner[key]) for key in inputs]
     return "\n".join([*lines, "</svg>", ""])
 

@@ -45,7 +45,8 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     if len(readers) > SHOWN:
         print(f"  and for {len(readers) - SHOWN} more")
     if not options.yes:
-        print("add --yes to remove it; what it is read for is then computed again only if the new bytes differ")
+        more = "; what it is read for is then computed again only if the new bytes differ" if readers else ""
+        print(f"add --yes to remove it{more}")
         return 0
     for one in remove(folder, there):
         print(f"removed {one.path}")

@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.dag_picture import COLOURS, Node, dag_svg, rows
+from pipeline.dag_picture import COLOURS, Node, dag_svg, reduced, rows
 
 INPUTS = {"index": [], "depth": ["index"], "keys": ["index"], "cells": ["keys", "depth"], "seeds": ["cells", "index"]}
 NODES = {name: Node(name, "done", "3 s") for name in INPUTS}
@@ -21,12 +21,26 @@ def test_a_stage_stands_near_what_it_reads():
     assert rows({"a": [], "b": [], "of b": ["b"], "of a": ["a"]}) == [["a", "b"], ["of a", "of b"]]
 
 
+def reachable(inputs, key):
+    return {key}.union(*(reachable(inputs, name) for name in inputs[key]))
+
+
+def test_arrows_that_follow_from_others_are_left_out_and_no_other():
+    few = reduced(INPUTS)
+    assert few["seeds"] == ["cells"]
+    for key in INPUTS:
+        assert reachable(few, key) == reachable(INPUTS, key)
+        for name in few[key]:
+            without = {**few, key: [other for other in few[key] if other != name]}
+            assert name not in reachable(without, key)
+
+
 def test_the_picture_has_a_box_for_each_stage_and_an_arrow_for_each_input():
     tree = ElementTree.fromstring(dag_svg(NODES, INPUTS, "a title"))
     texts = [node.text for node in tree.iter(f"{SVG}text")]
     assert {*INPUTS, "a title", "done, 3 s"} <= set(texts)
     assert len(list(tree.iter(f"{SVG}g"))) == len(INPUTS)
-    assert len([path for path in tree.iter(f"{SVG}path") if path.get("marker-end")]) == 6
+    assert len([path for path in tree.iter(f"{SVG}path") if path.get("marker-end")]) == 5
     boxes = [(float(box.get("x")), float(box.get("y"))) for box in tree.iterfind(f".//{SVG}g/{SVG}rect")]
     assert len(set(boxes)) == len(INPUTS)
     width, height = float(tree.get("width")), float(tree.get("height"))
