@@ -30,5 +30,8 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     seconds, unknown = total_seconds(steps)
     time = f"about {duration(seconds)}" if unknown < len(steps) else "nobody knows how long"
     more = f", and {unknown} that no record knows" if 0 < unknown < len(steps) else ""
-    print(f"{len(steps)} stages would run, {time}{more}; {done} are done" if steps else f"all {done} stages are done")
+    perhaps = sum(step.state == "stale" for step in steps)
+    only = f" ({perhaps} of them only if their inputs come out different)" if perhaps else ""
+    summary = f"{len(steps)} stages would run{only}, {time}{more}; {done} are done"
+    print(summary if steps else f"all {done} stages are done")
     return 0

@@ -36,7 +36,7 @@ def test_a_plan_says_what_would_run_and_why(finished):
     result = finished.inspect("plan", *ALPHA)
     steps = planned(result)
     assert list(steps) == ["GenerateSeeds", *BELOW_SEEDS]
-    assert steps["GenerateSeeds"].endswith("alpha 0.5 -> 0.6")
+    assert steps["GenerateSeeds"].endswith("alpha 0.4 -> 0.6")
     assert steps["TrainSegmenter"].endswith("input seeds is new")
     assert all(re.match(r"\S+ +missing +\d+ s  ", line) for line in steps.values())
     assert re.fullmatch(r"6 stages would run, about \d+ s; 7 are done", result.stdout.splitlines()[-1])
@@ -54,7 +54,7 @@ def test_a_plan_knows_stale_and_partial_artifacts(finished):
     assert list(steps) == ["GenerateSeeds", *BELOW_SEEDS]
     assert re.search(r"partial 2/3 .*an interrupted run has left a part", steps["GenerateSeeds"])
     assert re.search(r"stale .*input seeds is computed again; kept if", steps["TrainSegmenter"])
-    assert re.search(r"stale .*a stage further up is computed again", steps["EvaluateMasks"])
+    assert re.search(r"stale .*a stage further up is computed again", steps["PredictMasks-train"])
 
 
 @pytest.mark.pipeline
