@@ -154,7 +154,8 @@ def plan(task: StageTask) -> tuple[list[Step], int]:
     task : StageTask
         The stage that is asked for. Stages that write nothing are left out.
     """
-    steps, done, names = [], 0, {}
+    steps, done = [], 0
+    known: dict[Path, list[Made]] = {}  # of each folder, for the many stages of an Ablation
     for stage in stages(task):
         if not stage.output():
             continue
@@ -162,15 +163,15 @@ def plan(task: StageTask) -> tuple[list[Step], int]:
         if now == DONE:
             done += 1
             continue
-        names[stage.identity] = stage.label
-        steps.append(_step(stage, now))
+        folder = stage.artifact.path.parent
+        if folder not in known:
+            known[folder] = [made for path in sorted(folder.glob("*")) if (made := read_made(path))]
+        steps.append(_step(stage, now, known[folder]))
     return steps, done
 
 
-def _step(stage: StageTask, now: str) -> Step:
+def _step(stage: StageTask, now: str, found: list[Made]) -> Step:
     wanted = Made.of(stage.description(), stage.artifact.path)
-    folder = stage.artifact.path.parent
-    found = [made for path in sorted(folder.glob("*")) if (made := read_made(path))] if folder.is_dir() else []
     near = nearest(wanted, found)
     if now == "stale":
         reasons = stale_reasons(stage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from data.errors import SettingError
+from data.errors import SettingError, StoreError
 from pipeline.asked import stage_and_flags, task_of
 from pipeline.dag import stages
 from pipeline.removal import consumers, on_disk, remove
@@ -41,13 +41,16 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     for one in there:
         print(one)
     for one in readers[:SHOWN]:
-        print(f"  is read for {one.stage} {one.identity}{_note(folder, one.lock)}")
+        print(f"  is read for {one.stage} {one.identity}")
     if len(readers) > SHOWN:
         print(f"  and for {len(readers) - SHOWN} more")
     if not options.yes:
         more = "; what it is read for is then computed again only if the new bytes differ" if readers else ""
         print(f"add --yes to remove it{more}")
         return 0
+    for one in readers:
+        if is_locked(folder, one.lock):
+            raise StoreError(f"a running command reads it for {one.stage} {one.identity}; wait until that has ended")
     for one in remove(folder, there):
         print(f"removed {one.path}")
     return 0
@@ -63,7 +66,3 @@ def _stages_called(name: str, flags: list[str]) -> list[StageTask]:
     if not task.output():
         raise SettingError(f"{name} writes nothing; name a stage that status lists")
     return [task]
-
-
-def _note(folder: Path, lock: str) -> str:
-    return ", which a running command computes now" if is_locked(folder, lock) else ""

@@ -67,6 +67,14 @@ def test_a_forced_stage_is_computed_again_and_nothing_else(finished):
         assert f"is read for {stage} " in shown.stdout
     assert "IndexDataset" not in shown.stdout
     assert contents(finished.artifacts) == before
+    name = f"EvaluateMasks-{only_artifact(finished, 'EvaluateMasks').name}"
+    with artifact_lock(finished.artifacts / "bop", "EvaluateMasks", name):
+        refused = finished.inspect("force", "GenerateSeeds", "--yes")
+        assert (refused.returncode, refused.stderr.count("ERROR: a running command reads it for EvaluateMasks")) == (
+            1,
+            1,
+        )
+    assert contents(finished.artifacts) == before
     removed = finished.inspect("force", "GenerateSeeds", "--yes")
     assert removed.returncode == 0
     assert not list((finished.artifacts / "bop/GenerateSeeds").iterdir())
@@ -117,8 +125,7 @@ def test_a_picture_of_the_stages(finished):
 
 
 @pytest.mark.pipeline
-def test_run_is_the_luigi_command_from_any_folder(command_line, bop_root, monkeypatch):
-    """Also the console script: it is this function."""
+def test_run_is_the_luigi_command_from_any_folder(command_line, bop_root):
     (command_line.folder / "datasets").mkdir()
     bop_root.rename(command_line.folder / "datasets/bop")
     command = [sys.executable, "-m", "pipeline", "run", "ExtractKeys", "--dataset", "bop", "--processes", "1"]
