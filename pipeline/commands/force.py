@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from data.errors import SettingError, StoreError
 from pipeline.asked import stage_and_flags, task_of
