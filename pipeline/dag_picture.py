@@ -48,8 +48,8 @@ def rows(inputs: Mapping[str, Sequence[str]]) -> list[list[str]]:
     for key, above in inputs.items():
         level[key] = 1 + max((level[name] for name in above), default=-1)
     found: list[list[str]] = [[] for _ in range(1 + max(level.values(), default=-1))]
-    for key, row in level.items():
-        found[row].append(key)
+    for key, number in level.items():
+        found[number].append(key)
     place: dict[str, float] = {}
     for row in found:
         mean = {key: sum(place[name] for name in inputs[key]) / max(len(inputs[key]), 1) for key in row}

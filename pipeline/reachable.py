@@ -11,6 +11,7 @@ from data.sample import EVALUATION, TRAIN
 from pipeline.asked import parsed
 from pipeline.command_line import stage_names
 from pipeline.dag import stages
+from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.runtime.stage import COMMON
 
@@ -49,7 +50,7 @@ def reachable(flags: list[str]) -> Reachable:
         common = {name: getattr(run_all, name) for name in COMMON}
         chosen = any(flag.partition("=")[0] == "--method" for flag in flags)
         methods = [run_all.method] if chosen else list(METHODS)
-        identities.add(pipeline.IndexDataset(**common).identity)
+        identities.add(IndexDataset(**common).identity)
         for name in stage_names(pipeline.__all__):
             stage = getattr(pipeline, name)
             splits = [{"split": TRAIN}, {"split": EVALUATION}] if "split" in dict(stage.get_params()) else [{}]
