@@ -18,7 +18,7 @@ from data.files.images import read_image
 from data.sample import TRAIN, spread
 from models.losses.deal import DEPTH_EDGES, cam_edge_strength, edge_strength
 from pipeline import Ablation, ExtractCams, LoadDepth
-from pipeline.__main__ import task_of
+from pipeline.asked import task_of
 from pipeline.report.colours import colour_heat, save_sheet
 from tasks.extract_cams import read_cam
 from tasks.load_depth import read_surface

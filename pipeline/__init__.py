@@ -1,4 +1,4 @@
-"""The entry points: ``luigi --module pipeline STAGE`` and ``python -m pipeline COMMAND``."""
+"""The entry points: ``luigi --module pipeline STAGE`` and ``depthseed COMMAND``, which is ``python -m pipeline``."""
 
 import sys
 from pkgutil import resolve_name
@@ -47,4 +47,5 @@ __all__ = [path.partition(":")[2] for path in STAGES]
 
 globals().update({path.partition(":")[2]: resolve_name(path) for path in STAGES})
 
+resolve_name("pipeline.profile_line")  # it listens to luigi
 resolve_name("pipeline.command_line:check_input")(sys.argv[1:], __all__)  # only now are all parameters known

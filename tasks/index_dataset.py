@@ -26,9 +26,11 @@ from data.readers import DATASETS, DatasetSpec
 from data.readers.cutouts import Cutout, list_cutouts
 from data.readers.label_maps import RememberedTags
 from data.readers.merging import category_table
+from data.readers.places import missing_line
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import Artifact, hash_text, write_bytes
 from data.tuning import TUNING, with_tuning_split
+from tasks.runtime.data_place import data_places
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import number
@@ -93,12 +95,12 @@ class IndexDataset(StageTask):
 
     @property
     def root(self) -> Path:
-        """Folder of the data set; DatasetError if it is not given. A rendered data set is among the artifacts."""
+        """Folder of the data set; DatasetError if it is nowhere. A rendered data set is among the artifacts."""
         if self.data_root:
             return Path(self.data_root) / self.spec.folder
         if self.spec.renderer:
             return Path(self.artifacts) / self.dataset / "data"
-        raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
+        raise DatasetError(missing_line(self.dataset, data_places()))
 
     def folders(self) -> dict[str, str]:
         """Split -> the folder, list or folds that it is read from; empty for a set whose table names the splits."""

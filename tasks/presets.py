@@ -247,6 +247,11 @@ PROFILES: dict[str, Profile] = {
     "pannuke-coarse": Profile(COARSE, "coarse", "pannuke", left_open=COARSE_OPEN),
 }
 
+DEFAULT_PROFILE = "small"
+
+GPU_PROFILE = "large"
+"""The profile to which a run with the default profile points on a machine with a GPU."""
+
 
 def preset_of(stage: str, profile: str, method: str) -> dict[str, object]:
     """Parameters of a stage that the profile or the method sets: name -> value."""
