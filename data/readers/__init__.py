@@ -88,6 +88,9 @@ class DatasetSpec:
 FOLDER = "(.*)/"
 """The sequence of a frame in BOP layout, and the city of an image of Cityscapes: the folder."""
 
+RECORDING = r"(.*)@\d+$"
+"""The sequence of a frame of a recording (`data.recordings.project_folder`)."""
+
 RENDERER = "data.demo.scenes:render_demo"
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 
@@ -98,7 +101,7 @@ DATASETS: dict[str, DatasetSpec] = {
         renderer=RENDERER,
         sequence=FOLDER,
     ),
-    "folder": DatasetSpec("folder:read_folder", merges=True),
+    "folder": DatasetSpec("folder:read_folder", merges=True, sequence=RECORDING),
     # BOP layout, https://bop.felk.cvut.cz
     "hope": DatasetSpec(
         "bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}, sequence=FOLDER
