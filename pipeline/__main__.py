@@ -21,10 +21,12 @@ import pipeline.dag
 from data.errors import DepthseedError, SettingError
 from pipeline.command_line import check_command_line, stage_names
 from pipeline.configuration import config_text
+from pipeline.dataset_summary import dataset_summary
 from pipeline.inspection import artifact_report, contact_sheet, status_table, verify_artifacts
 from pipeline.similarity_pictures import similarity_sheet
 from pipeline.surroundings import user_line
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.index_dataset import IndexDataset
 from tasks.runtime.parameters import nearest
 
 
@@ -35,7 +37,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="every stage: done, stale, partial or missing; identity, size, time, images/s")
-    show = commands.add_parser("show", help="parameters, shapes, statistics and a picture of one artifact")
+    show = commands.add_parser(
+        "show",
+        help="parameters, shapes, statistics and a picture of one artifact; of IndexDataset, also before it is run: "
+        "images per class, and classes that are always together",
+    )
     show.add_argument("artifact", help="path of an artifact, or name of a stage")
     show.add_argument("--image", help="image id; default: some images of the whole artifact")
     show.add_argument("--output", type=Path, help="PNG file; default: <stage>-<identity>.png in this folder")
@@ -123,7 +129,12 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"picture: {output}")
                 return 0
             if not path.exists():
-                path = task_of(options.artifact, flags).artifact.path
+                task = task_of(options.artifact, flags)
+                path = task.artifact.path
+                if isinstance(task, IndexDataset):
+                    print(dataset_summary(task.indexed))
+                    if not task.complete():
+                        return 0
             print(artifact_report(path, options.image))
             output = options.output or Path(f"{path.parent.name}-{path.stem}.png")
             if contact_sheet(path, options.image, output):

@@ -203,7 +203,7 @@ class ImportRecording(luigi.Task):
             tell()
             try:
                 colour = packed.decode()
-                depth = packed_depth and packed_depth.decode()
+                depth = packed_depth.decode() if packed_depth else None
             except ImageError as error:
                 if self.broken == "skip":
                     log.warning("ImportRecording: left out: %s", error)

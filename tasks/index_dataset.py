@@ -17,6 +17,7 @@ from typing import cast
 import luigi
 import numpy as np
 
+from data.cooccurrence import Cooccurrence, told_apart
 from data.demo import scenes
 from data.errors import DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
@@ -61,6 +62,13 @@ class IndexDataset(StageTask):
         default="",
         description="CSV file class,category of classes that count as one, empty = no such classes; for the data set "
         "folder",
+        significant=False,
+    )
+
+    tags = luigi.Parameter(
+        default="",
+        description="file of the image-level tags: an export of COCO, Label Studio (.json) or CVAT (.xml), or a table "
+        "(.csv); empty = labels.csv, or one folder for each class; for the data set folder",
         significant=False,
     )
 
@@ -134,10 +142,11 @@ class IndexDataset(StageTask):
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
             )
         splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
-        if self.merge:
-            if not self.spec.merges:
-                raise SettingError(f"--IndexDataset-merge: the data set {self.dataset} has no merging; use folder")
-            return self.spec.read(self.root, splits, merge=Path(self.merge))
+        files = {name: Path(value) for name in ("merge", "tags") if (value := getattr(self, name))}
+        for name in files.keys() - set(self.spec.files):
+            raise SettingError(f"--IndexDataset-{name} is for the data set folder; {self.dataset} does not take it")
+        if files:
+            return self.spec.read(self.root, splits, **files)
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
@@ -275,6 +284,7 @@ class IndexDataset(StageTask):
             *_unusual_frames(index.samples),
             *_without_depth(index.samples),
             *_untagged_classes(index),
+            *told_apart(Cooccurrence.of(index.split(TRAIN)), index.class_names),
         ]
 
     @cached_property

@@ -73,7 +73,7 @@ def _damage_told(path: Path) -> Iterator[None]:
     """Tell errors of rosbags as one line: on a cut or damaged bag it raises errors of many kinds."""
     try:
         yield
-    except (DepthseedError, OSError, MemoryError):
+    except (DepthseedError, MemoryError):
         raise
     except Exception as error:
         advice = {".bag": "rosbag reindex", ".mcap": "mcap recover"}.get(path.suffix, "ros2 bag reindex")
