@@ -93,20 +93,12 @@ class IndexDataset(StageTask):
     @property
     def spec(self) -> DatasetSpec:
         """The entry of the data set in the registry; DatasetError for an unknown name."""
-        if self.dataset not in DATASETS:
-            raise DatasetError(
-                f"data set '{self.dataset}' is unknown; --dataset takes one of {', '.join(sorted(DATASETS))}"
-            )
-        return DATASETS[self.dataset]
+        return spec_of(self.dataset)
 
     @property
     def root(self) -> Path:
-        """Folder of the data set; DatasetError if it is not given. A rendered data set is among the artifacts."""
-        if self.data_root:
-            return Path(self.data_root) / self.spec.folder
-        if self.spec.renderer:
-            return Path(self.artifacts) / self.dataset / "data"
-        raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
+        """Folder of the data set; DatasetError if it is not given or the data set is unknown."""
+        return folder_of(self)
 
     def folders(self) -> dict[str, str]:
         """Split -> the folder, list or folds that it is read from; empty for a set whose table names the splits."""
@@ -308,6 +300,30 @@ RENDERED = "data.hash"
 
 AT_ONCE = 1024
 """Images that wait for a thread; each waiting image takes some kB."""
+
+
+def spec_of(name: str) -> DatasetSpec:
+    """The entry of a data set in the registry; DatasetError for an unknown name."""
+    if name not in DATASETS:
+        raise DatasetError(f"data set '{name}' is unknown; --dataset takes one of {', '.join(sorted(DATASETS))}")
+    return DATASETS[name]
+
+
+def folder_of(stage: StageTask) -> Path:
+    """Folder of the data set of a stage, in any process. A rendered data set is among the artifacts.
+
+    Raises
+    ------
+    DatasetError
+        If it is not given or the data set is unknown.
+    """
+    spec = spec_of(stage.dataset)
+    if stage.data_root:
+        return Path(stage.data_root) / spec.folder
+    if spec.renderer:
+        return Path(stage.artifacts) / stage.dataset / "data"
+    raise DatasetError(f"data set '{stage.dataset}' needs --data-root, the folder that holds it")
+
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
