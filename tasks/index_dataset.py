@@ -23,6 +23,7 @@ from data.errors import DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
+from data.files.working_size import working_size
 from data.readers import DATASETS, DatasetSpec
 from data.readers.cutouts import Cutout, list_cutouts
 from data.readers.label_maps import RememberedTags
@@ -32,7 +33,7 @@ from data.store.artifact import Artifact, hash_text, write_bytes
 from data.tuning import TUNING, with_tuning_split
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
-from tasks.runtime.numeric import number
+from tasks.runtime.numeric import number, whole
 from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -80,9 +81,22 @@ class IndexDataset(StageTask):
         below=1,
     )
 
+    size = whole(
+        0,
+        "pixels of the longer side at which all stages see an image that is larger, 0 = as it is; scores and exported "
+        "label maps have the size of the images",
+        at_least=0,
+        at_most=16384,
+    )
+
+    def check(self):
+        if 0 < self.size < SMALLEST_SIZE:
+            raise SettingError(f"--IndexDataset-size is {self.size}; set it to 0 or at least {SMALLEST_SIZE}")
+
     def parameters(self):
-        # Without a tuning split, everything is what it was before there was one: the identity stays.
-        return {name: value for name, value in super().parameters().items() if (name, value) != ("tuning", 0)}
+        # Without a tuning split and a size, everything is what it was before there were any: the identity stays.
+        off = {("tuning", 0), ("size", 0)}
+        return {name: value for name, value in super().parameters().items() if (name, value) not in off}
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
@@ -256,7 +270,7 @@ class IndexDataset(StageTask):
             self._render()
         found = self.indexed
         sizes = np.zeros((len(found.samples), 2), np.int32)
-        for place, size in enumerate(self.progress(_checked_sizes(found.samples), len(sizes))):
+        for place, size in enumerate(self.progress(_checked_sizes(found.samples, self.size), len(sizes))):
             sizes[place] = size
         self._checked = dataclasses.replace(found, samples=found.samples.replaced(size=sizes))
         text = io.BytesIO()  # a list of the lines of 10^6 images would take more than their text
@@ -297,6 +311,9 @@ INDEX = "index.json"
 
 RENDERED = "data.hash"
 """File beside a rendered data set: hash of all its files."""
+
+SMALLEST_SIZE = 32
+"""Pixels of the longer side; in smaller images, nothing can be seen."""
 
 AT_ONCE = 1024
 """Images that wait for a thread; each waiting image takes some kB."""
@@ -357,11 +374,15 @@ def _untagged_classes(index: DatasetIndex) -> list[str]:
     return [f"{len(missing)} of {index.num_classes} classes are no tag of any training image: {listed(missing)}"]
 
 
-def _checked_sizes(samples: Samples) -> Iterator[tuple[int, int]]:
-    """Yield height and width of each image. Only `AT_ONCE` images wait for the threads that decode them."""
+def _checked_sizes(samples: Samples, longest: int) -> Iterator[tuple[int, int]]:
+    """Yield the working size of each image, for the longer side `longest`.
+
+    Only `AT_ONCE` images wait for the threads that decode them.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(samples), AT_ONCE):
-            yield from pool.map(_check, samples[start : start + AT_ONCE])
+            for size in pool.map(_check, samples[start : start + AT_ONCE]):
+                yield working_size(size, longest)
 
 
 def _check(sample: Sample) -> tuple[int, int]:

@@ -52,7 +52,7 @@ def test_a_corrected_label_map_is_the_seed_of_its_image(own):
     corrected, started, log = seeds(own)
     assert started == ["GenerateSeeds"]  # nothing before it runs again
     assert "GenerateSeeds: 1 images have corrections, which replace their seeds" in log
-    assert np.array_equal(corrected[1], np.where(labels == 255, 65535, labels))
+    assert np.array_equal(corrected[1], np.where(labels == 255, 65535, labels.astype(np.uint16)))
     assert np.array_equal(corrected[[0, 2, 3]], plain[[0, 2, 3]])
 
     assert seeds(own, "--GenerateSeeds-corrections", "false")[1] == []  # what there was before
