@@ -14,6 +14,7 @@ recording: its frames are not in ``labels.csv``, and the next run begins again.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -118,6 +119,8 @@ class ProjectFolder:
                 for path in (self.waiting / folder).iterdir():
                     path.replace(self.root / folder / path.name)
             shutil.rmtree(self.waiting)
+            with contextlib.suppress(OSError):  # another recording may wait there
+                self.waiting.parent.rmdir()
         if intrinsics:
             write_json(self.root / "intrinsics" / f"{self.name}.json", intrinsics)
         if tags:
