@@ -40,6 +40,7 @@ STAGES = (
     "tasks.export_model:ExportModel",
     "tasks.predict_folder:PredictFolder",
     "tasks.fetch_dataset:FetchDataset",
+    "tasks.import_recording:ImportRecording",
 )
 """Import paths of the tasks that can be run by name, in the order of the DAG. A new stage needs one line here."""
 

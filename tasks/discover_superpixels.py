@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.errors import ImageError, SettingError
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, installed_engine
@@ -60,7 +60,7 @@ def from_cells(
     from models.depth_segments import segments_of
     from models.superpixel_cells import discover_on_cells
 
-    image, keys = read_image(sample.image), torch.from_numpy(_patches(inputs))
+    image, keys = sample_image(sample), torch.from_numpy(_patches(inputs))
     segments, weight = np.zeros(sample.size, np.int64), 0.0
     if depth_weight:
         depth, valid = read_surface(inputs["depth"])
@@ -109,7 +109,7 @@ def from_patches(
     pixels = superpixels_at_pixels(labels.view(rows, columns), seen)
     if refinement == "crf":
         count = int(pixels.max()) + 1
-        image = resized_picture(read_image(sample.image), seen)
+        image = resized_picture(sample_image(sample), seen)
         refined = crf_from_labels(image, pixels.numpy(), count, CRF_PRESETS[crf], installed_engine())
         pixels = torch.from_numpy(nearest_at_size(refined, sample.size))
     return renumber(pixels).numpy()
@@ -119,7 +119,7 @@ def plain_slic(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
     """SLIC superpixels of scikit-image, for comparison, (H, W) integer from 0; `cells` is the requested number."""
     from skimage.segmentation import slic
 
-    return slic(read_image(sample.image), cells, start_label=0)
+    return slic(sample_image(sample), cells, start_label=0)
 
 
 def from_opencv(method: str, sample: Sample, **size: int) -> np.ndarray:
@@ -127,7 +127,7 @@ def from_opencv(method: str, sample: Sample, **size: int) -> np.ndarray:
     from models import opencv_superpixels
 
     try:
-        return getattr(opencv_superpixels, method)(read_image(sample.image), **size)
+        return getattr(opencv_superpixels, method)(sample_image(sample), **size)
     except ImportError as error:
         raise SettingError(f"{error}; use: pip install 'depthseed[opencv]'") from error
 

@@ -11,6 +11,7 @@ import luigi
 import numpy as np
 
 from data.files.labels import read_truth
+from data.files.working_size import at_full_size
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store.artifact import Artifact, write_json
 from tasks.coarsen_masks import CoarsenMasks
@@ -22,6 +23,7 @@ from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.numeric import number
 from tasks.runtime.parameters import only
+from tasks.runtime.resizing import at_size, labels_at_size
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages, StageTask
 
@@ -179,13 +181,14 @@ class CountLabels:
     is_saliency: bool = False
 
     def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
-        truth = read_truth(sample, inputs.num_classes)
+        truth = read_truth(at_full_size(sample), inputs.num_classes)
         if truth is None:
             return None
+        labels = labels_at_size(inputs[MAPS].read(self.array), truth.shape)
         if self.is_saliency:
             truth = np.where(truth == UNLABELLED, truth, truth > 0).astype(np.uint16)
         num_classes = len(SALIENCY_CLASSES) if self.is_saliency else inputs.num_classes + 1
-        return count(truth, [inputs[MAPS].read(self.array)], num_classes)
+        return count(truth, [labels], num_classes)
 
 
 @dataclass(frozen=True)
@@ -197,10 +200,11 @@ class CountCams:
     def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
         from models.metrics import cam_segmentation
 
-        truth = read_truth(sample, inputs.num_classes)
+        truth = read_truth(at_full_size(sample), inputs.num_classes)
         if truth is None:
             return None
         cam, classes = (values.numpy() for values in read_cam(inputs[MAPS]))
+        cam = cam if cam.shape[1:] == truth.shape else at_size(cam, truth.shape)
         maps = [cam_segmentation(cam, classes, threshold) for threshold in self.thresholds]
         return count(truth, maps, inputs.num_classes + 1)
 

@@ -14,6 +14,7 @@ from PIL import Image
 from data.files.instance_export import NO_TIME, ExportedInstance, bop_results, coco_instances
 from data.files.labels import label_png
 from data.files.mask_files import bop_place
+from data.files.working_size import full_size, nearest
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.evaluate_instances import INSTANCES, STAGES, instances_of
@@ -69,9 +70,14 @@ class ExportInstances(OfSplit, StageTask):
         return self.inputs["dataset"].split(self.split)
 
     def _found(self) -> Iterator[tuple[Sample, np.ndarray, list[ExportedInstance]]]:
+        from models.instance_table import instance_table
+
         store, samples = self.inputs[INSTANCES], self._samples
         for index, sample in enumerate(self.progress(samples, len(samples))):
             instances, table = read_stored(store.image(index, sample.size))
+            if self.required["dataset"].size:  # the run works at another size than that of the images
+                instances = nearest(instances, full_size(sample))
+                table = instance_table(instances, table.classes, table.scores)
             rows = zip(table.classes, table.scores, table.boxes, strict=True)
             items = [
                 ExportedInstance(int(class_number), score, box.tolist(), instances == place)
@@ -90,10 +96,10 @@ class ExportInstances(OfSplit, StageTask):
                 sample.image.relative_to(dataset.root).as_posix()
                 if sample.image.is_relative_to(dataset.root)
                 else sample.image.name,
-                sample.size,
+                instances.shape,
                 items,
             )
-            for sample, _, items in self._found()
+            for sample, instances, items in self._found()
         )
         write_json(self.artifact.path / "coco.json", coco_instances(dataset.class_names, images))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import ImageError
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import UNLABELLED, Sample
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
@@ -61,7 +61,7 @@ def _found(
     from models.instances import found_instances
 
     depth, valid = read_surface(inputs["depth"])
-    return found_instances(read_image(sample.image), depth, valid, labels, settings, seed)
+    return found_instances(sample_image(sample), depth, valid, labels, settings, seed)
 
 
 CONSTANTS = ("angle", "height", "certainty", "smallest")

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from data.errors import SettingError
 from pipeline.asked import stage_and_flags, task_of
+from pipeline.dataset_summary import dataset_summary
 from pipeline.inspection import artifact_report, contact_sheet
 from pipeline.similarity_pictures import similarity_sheet
+from tasks.index_dataset import IndexDataset
 
-HELP = "parameters, shapes, statistics and a picture of one artifact"
+HELP = (
+    "parameters, shapes, statistics and a picture of one artifact; of IndexDataset, also before it is run: images per "
+    "class, and classes that are always together"
+)
 
 NOTHING = "-"
 
@@ -40,7 +45,12 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
         print(f"picture: {output}")
         return 0
     if not path.exists():
-        path = task_of(name, flags).artifact.path
+        task = task_of(name, flags)
+        path = task.artifact.path
+        if isinstance(task, IndexDataset):
+            print(dataset_summary(task.indexed))
+            if not task.complete():
+                return 0
     print(artifact_report(path, options.image))
     output = options.output or Path(f"{path.parent.name}-{path.stem}.png")
     if contact_sheet(path, options.image, output):

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data.files.images import read_image
 from data.files.labels import read_truth
+from data.files.working_size import sample_image
 from data.sample import UNLABELLED, DatasetIndex, Sample
 from data.store.sharded import StoredImage
 from pipeline.report.colours import colour_depth, colour_heat, colour_instances, colour_labels, colour_superpixels
@@ -23,7 +23,7 @@ Panels = dict[str, np.ndarray]
 
 def training_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
     """Pictures of one training image, stage by stage. Stages that have nothing to show are left out."""
-    image = read_image(sample.image)
+    image = sample_image(sample)
     classes = dataset.num_classes + 1
     pictures = {"image": image}
     if sample.depth is not None and "depth" in stored:
@@ -64,7 +64,7 @@ def evaluation_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> P
 
 def prediction_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
     """Pictures of one image: image, prediction of each variant, ground truth if there is one."""
-    image = read_image(sample.image)
+    image = sample_image(sample)
     classes = dataset.num_classes + 1
     predicted = {name: colour_labels(maps.read("label"), classes, image) for name, maps in stored.items()}
     return {"image": image, **predicted} | _truth(sample, classes, image)
@@ -85,7 +85,7 @@ def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, gro
     grown : sequence of ndarray, (H, W), uint16
         The grown seed after each epoch, 65535 = unlabelled.
     """
-    image, truth = read_image(sample.image), read_truth(sample, dataset.num_classes)
+    image, truth = sample_image(sample), read_truth(sample, dataset.num_classes)
     pictures = {"image": image}
     for epoch, labels in enumerate([seeds.read("seed"), *grown]):
         title = f"epoch {epoch}" if epoch else "initial seed"
@@ -99,7 +99,7 @@ def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, gro
 
 def cam_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
     """Pictures of one image: image, largest CAM value of each variant, ground truth if there is one."""
-    image = read_image(sample.image)
+    image = sample_image(sample)
     cams = {name: _cam(maps, image) for name, maps in stored.items()}
     return {"image": image, **cams} | _truth(sample, dataset.num_classes + 1, image)
 

@@ -88,6 +88,27 @@ def nearest_at_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return labels[rows][:, columns]
 
 
+def labels_at_size(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A label map (h, w) at another size (height, width), with smooth borders.
+
+    Each class is a map of 0 and 1, which is brought to the size (bilinear). A pixel gets the class with the largest
+    value; of equals, the smallest number. So a border has no stairs, as the nearest pixels would give.
+
+    Examples
+    --------
+    >>> labels_at_size(np.array([[0, 0], [0, 65535]], np.uint16), (3, 3)).tolist()
+    [[0, 0, 0], [0, 0, 0], [0, 0, 65535]]
+    """
+    if labels.shape == tuple(size):
+        return labels
+    best, found = np.full(size, -1, np.float32), np.zeros(size, labels.dtype)
+    for value in np.unique(labels):  # one after the other: an image may have many classes
+        share = at_size((labels == value)[None].astype(np.float32), size)[0]
+        is_more = share > best
+        best[is_more], found[is_more] = share[is_more], value
+    return found
+
+
 class ResizesImages:
     """Mixin of a stage over images: the size at which an image is seen. Scales are relative to this size."""
 

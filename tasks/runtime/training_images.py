@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from data.files.working_size import full_size
 from data.sample import Sample
 from data.store.sharded import ShardedStore
 from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
@@ -148,7 +149,8 @@ class TrainingImages(Dataset):
         layers = {name: self._read_map(source, index, sample.size) for name, source in self.maps.items()}
         image, tags = image_tensor(sample), tags_of([sample], self.num_classes)[0]
         if self.cutouts:
-            self.cutouts.paste(image, layers, self.maps, tags, rng.spawn(1)[0])
+            shrunk = max(sample.size) / max(full_size(sample))
+            self.cutouts.paste(image, layers, self.maps, tags, rng.spawn(1)[0], shrunk)
         image, layers = self._augment(image, layers, crop, zoom, rng)
         return {"image": image, "tags": tags, **layers}
 

@@ -44,7 +44,18 @@ from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate", "proposals", "instances", "tuning"}
+ELSEWHERE = {
+    "dataset",
+    "method",
+    "settings",
+    "precision",
+    "cluster",
+    "accumulate",
+    "proposals",
+    "instances",
+    "tuning",
+    "size",
+}
 """What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 
