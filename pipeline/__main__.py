@@ -1,4 +1,4 @@
-"""``python -m pipeline status | show | scores | verify | config``: inspect the artifacts. Nothing is computed.
+"""``python -m pipeline status | show | scores | verify | view | config``: inspect the artifacts. Nothing is computed.
 
 All commands except config take the same flags as the luigi command: ``--dataset --data-root --artifacts --profile
 --seed`` and those of any stage (``--GenerateSeeds-alpha 0.6``). They look at the artifacts of such a run.
@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,25 @@ def build_parser() -> argparse.ArgumentParser:
     scores = commands.add_parser("scores", help="mIoU and IoU per class of every result, in percent")
     scores.add_argument("--json", action="store_true", help="print one JSON object")
     commands.add_parser("verify", help="read every byte of all artifacts of a data set; exit code 1 if one is damaged")
+    view = commands.add_parser("view", help="a page in the browser over the artifacts; needs the extra 'view'")
+    view.add_argument("--host", default="127.0.0.1", help="address to listen at; default: this machine alone")
+    view.add_argument("--port", type=int, default=8050, help="port, 0 = a free one; default: 8050")
     commands.add_parser("config", help="print the text of luigi.cfg: all parameters of all stages with their defaults")
     return parser
 
 
-def task_of(stage: str, flags: list[str]) -> Any:
-    """The task that ``luigi --module pipeline STAGE flags`` would run; SettingError for a wrong stage or flag."""
+def task_of(stage: str, flags: list[str], build: Callable[[Any], object] = pipeline.dag.stages) -> Any:
+    """The task that ``luigi --module pipeline STAGE flags`` would run; SettingError for a wrong stage or flag.
+
+    `build` makes the stages that are asked for later.
+    """
     stages = stage_names(pipeline.__all__)
     if stage not in stages:
         raise SettingError(f"'{stage}' is neither a path nor a stage{nearest(stage, stages)}")
     check_command_line([stage, *flags], pipeline.__all__)
     with luigi.cmdline_parser.CmdlineParser.global_instance(["--module", "pipeline", stage, *flags]) as parser:
         task = parser.get_task_obj()
-        pipeline.dag.stages(task)  # build all stages now: their flags hold only while this parser is active
+        build(task)  # all stages now: their flags hold only while this parser is active
         return task
 
 
@@ -109,6 +116,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(config_text(), end="")
         elif options.command == "scores":
             print_scores(task_of("EvaluateMasks", flags), options.json)
+        elif options.command == "view":
+            from pipeline.view.run import ViewedRun
+            from pipeline.view.server import serve
+
+            runs: list[ViewedRun] = []
+            task_of("WriteReport", flags, lambda report: runs.append(ViewedRun(report)))
+            serve(runs[0], options.host, options.port)
         elif options.command == "verify":
             report = task_of("WriteReport", flags)
             damaged = verify_artifacts(Path(report.artifacts) / report.dataset)

@@ -1,0 +1,1 @@
+"""``python -m pipeline view``: a page in the browser over the artifacts of a run. It writes nothing."""

@@ -1,0 +1,24 @@
+"""The run that the tests of the page look at."""
+
+import pytest
+
+from pipeline.__main__ import task_of
+from pipeline.view.run import ViewedRun
+
+
+@pytest.fixture
+def viewed():
+    """A function: a finished run of the command line, and flags -> what the page sees of it."""
+
+    def of(line, *flags) -> ViewedRun:
+        runs = []
+        task_of("WriteReport", [*line.flags(), *flags], lambda report: runs.append(ViewedRun(report)))
+        return runs[0]
+
+    return of
+
+
+@pytest.fixture
+def run(finished_once, in_process, viewed) -> ViewedRun:
+    """The run that all tests share. Not to be changed."""
+    return viewed(finished_once)
