@@ -26,12 +26,12 @@ def test_seeds_with_the_parameters_of_the_run_are_those_of_the_stage(run):
 
 
 def test_seeds_with_other_parameters_are_those_that_the_stage_would_write(finished, viewed):
-    changes = {"alpha": 0.15, "gamma": 0.3}
+    changes = {"alpha": 0.9, "gamma": 0.5}
     flags = [text for name, value in changes.items() for text in (f"--{name}", str(value))]
     assert finished.luigi("GenerateSeeds", *flags, "--processes", 1).returncode == 0
     run = viewed(finished)
     identities = run.identities(TRAIN, "seeds")
-    assert list(identities.values()) == ["this run", "alpha 0.15, gamma 0.3"]
+    assert list(identities.values()) == ["this run", "alpha 0.9, gamma 0.5"]
     other = list(identities)[1]
     images = [run.image(TRAIN, place) for place in range(len(run.samples(TRAIN)))]
     written = [image.stored("seeds", other).read("seed") for image in images]
