@@ -141,6 +141,11 @@ class ViewedRun:
 
     @functools.cached_property
     def _stores(self) -> dict[Path, ShardedStore]:
+        """The opened artifacts of other identities."""
+        return {}
+
+    @functools.cached_property
+    def _fitting(self) -> dict[tuple[str, Path], bool]:
         return {}
 
     def _opened(self, path: Path) -> ShardedStore:
@@ -164,11 +169,14 @@ class ViewedRun:
         return found
 
     def _is_of(self, split: str, store: ShardedStore) -> bool:
-        ids = store.__dict__.setdefault("_viewed_ids", None)
-        if ids is None:
-            ids = store.__dict__["_viewed_ids"] = np.asarray(store.array("image_id")[:])
-        own = self.samples(split).table.values["image_id"]
-        return store.attrs["parameters"].get("split", split) == split and np.array_equal(ids.astype(own.dtype), own)
+        """True if an artifact has the images of a split; its ids are read once."""
+        key = split, store.path
+        if key not in self._fitting:
+            own = self.samples(split).table.values["image_id"]
+            ids = np.asarray(store.array("image_id")[:]).astype(own.dtype)
+            is_split = store.attrs["parameters"].get("split", split) == split
+            self._fitting[key] = is_split and np.array_equal(ids, own)
+        return self._fitting[key]
 
     # Seeds that are computed again
 

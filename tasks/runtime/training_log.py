@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -62,16 +62,11 @@ class TensorBoardLog(TrainingLog):
                 f"--tensorboard needs the extra 'tensorboard' ({error}); run: pip install 'depthseed[tensorboard]'"
             ) from error
         self.folder, self.pictures = folder, pictures
-        self._make, self._writer = SummaryWriter, None
-
-    @property
-    def writer(self) -> Any:
-        """The writer, which `begin` has opened."""
-        return self._writer
+        self._open, self.writer = SummaryWriter, cast(Any, None)
 
     def begin(self, steps_done: int) -> None:
         try:
-            self._writer = self._make(str(self.folder), purge_step=steps_done + 1)
+            self.writer = self._open(str(self.folder), purge_step=steps_done + 1)
         except OSError as error:
             raise SettingError(
                 f"--tensorboard: {self.folder} cannot be written ({error.strerror or error}); choose another folder"
