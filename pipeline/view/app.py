@@ -95,7 +95,11 @@ def _rows(found: Page) -> list[Any]:
         html.Div(
             [
                 html.Div(
-                    [html.B(row.image_id), " ", html.Span(", ".join(row.tags), className="tags"), " ", row.number],
+                    [
+                        html.B(row.image_id),
+                        html.Span(", ".join(row.tags), className="tags"),
+                        html.Span(row.number, className="number"),
+                    ],
                     className="title",
                 ),
                 html.Div(

@@ -90,9 +90,12 @@ def test_the_page_shows_sorts_and_recomputes(run, browser, address):
     page.wait_for_selector("#rows .row")
     page.click("#sort")
     page.get_by_text("IoU of the pseudo-label").click()
-    page.wait_for_function("() => document.querySelector('#note').innerText == '10 of 10 images'")
-    page.wait_for_function("() => document.querySelectorAll('#rows .row').length == 8")
-    shown = [float(text.rsplit(" ", 2)[-2]) for text in page.locator("#rows .title").all_inner_texts()]
+    page.wait_for_function(
+        "() => { const all = [...document.querySelectorAll('#rows .number')];"
+        " return document.querySelector('#note').innerText == '10 of 10 images'"
+        " && all.length == 8 && all.every(one => one.innerText.includes('%')) }"
+    )
+    shown = [float(text.removesuffix(" %")) for text in page.locator("#rows .number").all_inner_texts()]
     assert shown == sorted(shown)
 
     assert wrong == []
