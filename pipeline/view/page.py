@@ -21,7 +21,7 @@ from pipeline.view.panels import (
     shown_panels,
     values,
 )  # fmt: skip
-from pipeline.view.ranking import chosen, ordered, page_of, tag_sets
+from pipeline.view.ranking import chosen, ordered, page_of
 from pipeline.view.run import ViewedImage, ViewedRun
 from pipeline.view.scoring import Scorer, measure, measures
 
@@ -107,10 +107,10 @@ class Page:
 def page(run: ViewedRun, scorer: Scorer, wish: Wish) -> Page:
     """The page for a wish. It is made from the images on it alone; SettingError if the wish cannot be met."""
     samples = run.samples(wish.split)
-    places = chosen(samples, wish.class_number, wish.text)
+    places = chosen(samples, run.tag_sets(wish.split), wish.class_number, wish.text)
     keys, note, left = None, f"{len(places)} of {len(samples)} images", 0
     if wish.sort == "tags":
-        keys = tag_sets(samples)[1]
+        keys = run.tag_sets(wish.split)[1]
     elif wish.sort in measures(run, wish.split, wish.pair):
         function = measure(run, wish.split, wish.sort, wish.changes, wish.pair, wish.class_number)
         uses_changes = (repr(wish.changes), wish.pair) if wish.sort == "disagreement" else ()

@@ -8,13 +8,20 @@ import numpy as np
 
 from data.sample import Samples
 
+TagSets = tuple[list[tuple[int, ...]], np.ndarray]
+"""The different sets of tags, sorted, and which of them each image has, (N,) int64."""
 
-def chosen(samples: Samples, class_number: int | None = None, text: str = "") -> np.ndarray:
+
+def chosen(
+    samples: Samples, text: str = "", class_number: int | None = None, tags: TagSets | None = None
+) -> np.ndarray:
     """Positions of the images with a class among their tags and a text in their ids, in the order of the split.
 
     Parameters
     ----------
     samples : Samples
+    tags : TagSets
+        Of the samples (`tag_sets`).
     class_number : int, optional
         1..K; None: images with any tags.
     text : str
@@ -26,15 +33,15 @@ def chosen(samples: Samples, class_number: int | None = None, text: str = "") ->
     """
     keep = np.ones(len(samples), bool)
     if class_number is not None:
-        sets, place = tag_sets(samples)
-        keep &= np.array([class_number in tags for tags in sets], bool)[place] if sets else False
+        sets, place = tags
+        keep &= np.array([class_number in found for found in sets], bool)[place]
     if text:
         keep &= np.strings.find(samples.table.values["image_id"], text) >= 0
     return np.flatnonzero(keep)
 
 
-def tag_sets(samples: Samples) -> tuple[list[tuple[int, ...]], np.ndarray]:
-    """The different sets of tags, sorted, and which of them each image has, (N,) int64."""
+def tag_sets(samples: Samples) -> TagSets:
+    """The tags of some images."""
     texts, place = np.unique(samples.table.values["tags"], return_inverse=True)
     sets = [tuple(json.loads(text or "[]")) for text in texts.tolist()]
     order = sorted(range(len(sets)), key=sets.__getitem__)

@@ -15,6 +15,7 @@ from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore, StoredImage
 from pipeline.dag import state
+from pipeline.view.ranking import TagSets, tag_sets
 from tasks.generate_seeds import GenerateSeeds
 from tasks.load_depth import LoadDepth
 from tasks.predict_tags import PredictTags
@@ -114,6 +115,14 @@ class ViewedRun:
         if split not in SPLITS:
             raise SettingError(f"there is no split '{split}'; use {' or '.join(SPLITS)}")
         return self._samples[split]
+
+    @functools.cached_property
+    def _tag_sets(self) -> dict[str, TagSets]:
+        return {split: tag_sets(self.samples(split)) for split in SPLITS}
+
+    def tag_sets(self, split: str) -> TagSets:
+        """The tags of the images of a split; found once, since that takes half a second for 10^5 images."""
+        return self._tag_sets[split]
 
     def image(self, split: str, place: int) -> ViewedImage:
         """One image; SettingError if there is none at this place."""

@@ -30,7 +30,7 @@ def test_examples(module):
 @pytest.mark.parametrize("text", ["", "room", "/3", "4x"])
 def test_the_chosen_images_have_the_class_and_the_text(samples, number, text):
     expected = [n for n, tags in enumerate(TAGS) if (number is None or number in tags) and text in f"room/{n}"]
-    assert chosen(samples, number, text).tolist() == expected
+    assert chosen(samples, tag_sets(samples), number, text).tolist() == expected
 
 
 def test_images_are_sorted_by_their_tags(samples):
