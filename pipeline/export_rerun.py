@@ -72,8 +72,10 @@ class ExportRerun(OfSplit, StageTask):
     def requires(self):
         return {"dataset": self.upstream(IndexDataset)}
 
+    _is_written = False
+
     def complete(self):
-        return False
+        return self._is_written  # in this run
 
     def output(self):
         return []
@@ -96,6 +98,7 @@ class ExportRerun(OfSplit, StageTask):
             recording.flush()
             recording.disconnect()
             temporary.replace(path)
+        self._is_written = True
         log.info("%s: %d images, %.1f MB: %s", self.label, len(places), path.stat().st_size / 1e6, path)
 
     def _places(self, seen: ViewedRun) -> list[int]:
@@ -135,15 +138,12 @@ class ExportRerun(OfSplit, StageTask):
             log.warning("%s: left out: %s", self.label, line)
 
     def _left_out(self, seen: ViewedRun, shown: set[str], without_camera: int) -> Iterator[str]:
-        ours = [name for name, state in seen.left_out if self.split in name or "--split" not in name]
-        if ours:
-            yield f"what is not computed yet ({', '.join(ours)})"
-        if "depth" not in shown:
-            yield "depth and points, since no image has a depth that is computed"
-        elif without_camera:
-            yield (
-                f"the points of {without_camera} images, since the data set has no intrinsics for them; give --focal"
-            )
+        sources = {PANELS[title].source for title in EXPORTED}
+        missing = [found for found in seen.left_out if found.split == self.split and found.name in sources]
+        if missing:
+            yield f"what is not computed yet: {', '.join(f'{found.title} ({found.state})' for found in missing)}"
+        if "depth" in shown and without_camera:
+            yield f"the points of {without_camera} images, since the data set has no intrinsics for them; give --focal"
         if "ground truth" not in shown:
             yield "ground truth, since no image has any"
 

@@ -120,7 +120,7 @@ def _rows(found: Page) -> list[Any]:
 def _layout(run: ViewedRun) -> Any:
     splits = [split for split in SPLITS if len(run.samples(split))]
     orders = {"up": "lowest first", "down": "highest first"}
-    left_out = ", ".join(f"{name} ({state})" for name, state in run.left_out)
+    left_out = ", ".join(f"{found.title} ({found.state})" for found in run.left_out)
     choices = [
         _named("split", dcc.Dropdown(splits, splits[0], id="split", clearable=False)),
         _named("sort by", dcc.Dropdown(SORTS, "id", id="sort", clearable=False)),

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,25 @@ OF_EVALUATION = ("tags", "predictions", "instances")
 
 SEED_PARAMETERS = ("alpha", "gamma", "faint")
 """Parameters of GenerateSeeds that the page can change."""
+
+
+class LeftOut(NamedTuple):
+    """A stage that is not shown.
+
+    Attributes
+    ----------
+    split, name : str
+        Where it would be in `ViewedRun.stages`.
+    title : str
+        The stage, as it is run.
+    state : str
+        As of `pipeline.dag.state`.
+    """
+
+    split: str
+    name: str
+    title: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -76,8 +95,8 @@ class ViewedRun:
         With ground truth.
     stages : dict of split -> dict of name -> ImageStage
         The stages whose artifacts are complete and current.
-    left_out : list of (str, str)
-        Label and state of the stages that are not shown.
+    left_out : list of LeftOut
+        The stages that are not shown.
 
     Raises
     ------
@@ -95,7 +114,7 @@ class ViewedRun:
         self.name = report.dataset
         self.dataset: DatasetIndex = index.read_with_truth()
         self.stages: dict[str, dict[str, ImageStage]] = {split: {} for split in SPLITS}
-        self.left_out: list[tuple[str, str]] = []
+        self.left_out: list[LeftOut] = []
         known: dict[str, bool] = {}
         for split, wanted in _wanted(report).items():
             for name, stage in wanted.items():
@@ -104,7 +123,7 @@ class ViewedRun:
                 if stage.is_current(known):
                     self.stages[split][name] = stage
                 else:
-                    self.left_out.append((_title(stage, split), state(stage)))
+                    self.left_out.append(LeftOut(split, name, _title(stage, split), state(stage)))
 
     @functools.cached_property
     def _samples(self) -> dict[str, Samples]:

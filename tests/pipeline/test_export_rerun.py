@@ -80,7 +80,8 @@ def test_a_split_is_read_back(exported, finished):
 
 
 def test_some_images_of_one_sequence(exported):
-    found, _ = exported("--split", "evaluation", "--sequence", "test/", "--images", 2)
+    found, lines = exported("--split", "evaluation", "--sequence", "test/", "--images", 2)
+    assert "left out: what is not computed yet: LoadDepth --split evaluation (missing)" in lines
     frames = component(found["image_id"], "text")
     assert sorted(frames) == [0, 1]
     assert all(text.as_py()[0].startswith("test/") for text in frames.values())
@@ -93,7 +94,7 @@ def test_what_is_missing_is_left_out_with_a_line(exported, finished):
     assert "world/camera/labels/initial_seed" not in found
     assert "world/camera/labels/pseudo_label" not in found  # made from the seeds: it is stale
     assert "world/camera/CAM" in found
-    assert "left out: what is not computed yet (GenerateSeeds" in lines
+    assert "left out: what is not computed yet: GenerateSeeds (missing), PredictMasks --split train (stale)" in lines
 
 
 def test_without_intrinsics_a_focal_length_gives_the_points(exported, finished, monkeypatch):

@@ -12,7 +12,10 @@ from data.sample import EVALUATION, TRAIN
 def test_all_stages_of_both_splits_are_there(run):
     assert set(run.stages[TRAIN]) == {"depth", "cams", "superpixels", "seeds", "pseudo_labels"}
     assert set(run.stages[EVALUATION]) == {"predictions", "tags"}
-    assert run.left_out == [("PredictTags --split train", "missing"), ("LoadDepth --split evaluation", "missing")]
+    assert run.left_out == [
+        (TRAIN, "tags", "PredictTags --split train", "missing"),
+        (EVALUATION, "depth", "LoadDepth --split evaluation", "missing"),
+    ]
 
 
 def test_seeds_with_the_parameters_of_the_run_are_those_of_the_stage(run):
@@ -50,7 +53,7 @@ def test_an_artifact_that_is_not_complete_is_left_out(finished, viewed):
     shutil.rmtree(path)
     run = viewed(finished)
     assert "pseudo_labels" not in run.stages[TRAIN]
-    assert ("PredictMasks --split train", "missing") in run.left_out
+    assert (TRAIN, "pseudo_labels", "PredictMasks --split train", "missing") in run.left_out
     with pytest.raises(SettingError, match="no complete artifact of 'pseudo_labels'"):
         run.image(TRAIN, 0).stored("pseudo_labels")
 
