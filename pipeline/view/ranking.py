@@ -12,9 +12,7 @@ TagSets = tuple[list[tuple[int, ...]], np.ndarray]
 """The different sets of tags, sorted, and which of them each image has, (N,) int64."""
 
 
-def chosen(
-    samples: Samples, text: str = "", class_number: int | None = None, tags: TagSets | None = None
-) -> np.ndarray:
+def chosen(samples: Samples, tags: TagSets, class_number: int | None = None, text: str = "") -> np.ndarray:
     """Positions of the images with a class among their tags and a text in their ids, in the order of the split.
 
     Parameters
