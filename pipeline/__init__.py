@@ -38,6 +38,7 @@ STAGES = (
     "tasks.export_labels:ExportLabels",
     "tasks.export_instances:ExportInstances",
     "tasks.export_model:ExportModel",
+    "pipeline.export_rerun:ExportRerun",
     "tasks.predict_folder:PredictFolder",
     "tasks.fetch_dataset:FetchDataset",
     "tasks.import_recording:ImportRecording",

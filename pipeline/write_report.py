@@ -73,8 +73,8 @@ class WriteReport(StageTask):
         return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
+        from models.palette import palette
         from pipeline.report.charts import curves_svg
-        from pipeline.report.colours import palette
         from pipeline.report.page import render_page
 
         dataset = self.inputs["dataset"]

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from pipeline.commands import clean, completion, config, dag, doctor, force, plan, run, scores, show, status, verify
+from pipeline.commands import (
+    clean,
+    completion,
+    config,
+    dag,
+    doctor,
+    force,
+    plan,
+    run,
+    scores,
+    show,
+    status,
+    verify,
+    view,
+)
 
 COMMANDS: dict[str, ModuleType] = {
     "run": run,
@@ -12,6 +26,7 @@ COMMANDS: dict[str, ModuleType] = {
     "status": status,
     "show": show,
     "scores": scores,
+    "view": view,
     "dag": dag,
     "verify": verify,
     "force": force,

@@ -55,6 +55,11 @@ class CommonParameters:
     shard_timeout = whole(
         3600, "seconds that a worker process may take for a shard, 0 = no limit", at_least=0, significant=False
     )
+    tensorboard = luigi.Parameter(
+        default="",
+        description="folder for losses, learning rates and pictures of all trainings, for TensorBoard; empty = none",
+        significant=False,
+    )
     device = luigi.Parameter(
         default="auto", description="torch device; auto = cuda if it is available, else cpu", significant=False
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -234,6 +235,19 @@ class TrainingStage(StageTask):
             )
         return self.ranks or max(1, min(len(visible_gpus(self.device)), images))
 
+    def training_log(self, images):
+        """Where the training reports its steps, a `tasks.runtime.training_log.TensorBoardLog`; None without a folder.
+
+        The folder is ``<tensorboard>/<dataset>/<stage>/<identity>``.
+        """
+        if not self.tensorboard:
+            return None
+        from tasks.runtime.training_log import TensorBoardLog
+        from tasks.runtime.training_pictures import network_pictures
+
+        folder = Path(self.tensorboard) / self.dataset / type(self).__name__ / self.identity
+        return TensorBoardLog(folder, lambda network: network_pictures(network, images))
+
     def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:
         """Train on the result of `training_images` and write the model. Returns the number of images in all epochs.
 
@@ -284,6 +298,7 @@ class TrainingStage(StageTask):
             device,
             after_epoch,
             lambda epoch, number: [images.samples[index].image_id for _, index in own(order.batches(epoch)[number])],
+            self.training_log(images),
         )
         self.device_use.add(use)
         return order.items * self.epochs

@@ -71,6 +71,7 @@ READERS = {
     "pipeline/evaluate_superpixels.py": "scores",
     "pipeline/report/strips.py": "pictures",
     "pipeline/similarity_pictures.py": "pictures",
+    "pipeline/view/panels.py": "pictures, and scores of single images",
     "tasks/coarsen_masks.py": "method coarse, source=fine",
     "tasks/refine_saliency.py": "ground_truth=true, which warns",
 }
