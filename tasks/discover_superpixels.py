@@ -215,7 +215,10 @@ class DiscoverSuperpixels(SplitStage):
         number(0.006, "smallest step in depth that separates surfaces, in metres", above=0),
         depth_weight=nonzero,
     )
-    plane = only(flag(True, "what stands above the support plane is a surface of its own, and shadows on it are not"), depth_weight=nonzero)
+    plane = only(
+        flag(True, "what stands above the support plane is a surface of its own, and shadows on it are not"),
+        depth_weight=nonzero,
+    )
     holes = only(flag(True, "large regions without depth are surfaces of their own"), depth_weight=nonzero)
     cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
     region_size = whole(80, "average side of a superpixel in pixels", at_least=4, at_most=1000)

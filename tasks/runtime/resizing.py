@@ -22,8 +22,7 @@ LARGEST_SIDE = 4096
 LEAST_SIDE = 320
 """Length of the longer side, in pixels, to which smaller images are enlarged before a network sees them.
 
-A network has a cell for each 16 pixels. With 192 pixels, an object of a tenth of the width has one cell (docs/datasets.md
-has the numbers).
+A network has a cell for each 16 pixels. At a width of 192, an object of a tenth of the width has one cell.
 """
 
 

@@ -36,7 +36,8 @@ def test_the_named_side_gets_the_length(size, side, length, expected):
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((144, 192), (240, 320)), ((192, 144), (320, 240)), ((240, 320), (240, 320)), ((1, 3), (107, 320))]
+    ("size", "expected"),
+    [((144, 192), (240, 320)), ((192, 144), (320, 240)), ((240, 320), (240, 320)), ((1, 3), (107, 320))],
 )
 def test_small_images_are_enlarged_and_others_are_not(size, expected):
     assert enlarged_size(size, 320) == expected

@@ -71,7 +71,8 @@ def test_small_images_are_enlarged_in_fewer_steps_that_show_as_many_pixels(commo
     assert images.augmentation.crop == (288, 384)
     assert images[0, 3]["image"].shape == (3, 288, 384)
     assert TrainClassifier(**{**common, "least_steps": 24}, least_side=384, crop_size=48).batch_order().steps == 12
-    assert TrainClassifier(**common, least_side=384, resize_side="long").training_images({}).augmentation.least_side == 0
+    sized = TrainClassifier(**common, least_side=384, resize_side="long")
+    assert sized.training_images({}).augmentation.least_side == 0
     assert TrainClassifier(**common, least_side=160).training_images({}).augmentation.crop == (144, 192)
 
 
