@@ -57,16 +57,16 @@ def from_cells(
     """
     import torch
 
-    from models.depth_segments import segments_of
+    from models.depth_segments import Surfaces, surfaces_of
     from models.superpixel_cells import discover_on_cells
 
     image, keys = sample_image(sample), torch.from_numpy(_patches(inputs))
-    segments, weight = np.zeros(sample.size, np.int64), 0.0
+    surfaces, weight = Surfaces(np.zeros(sample.size, np.int64), np.zeros(sample.size, bool)), 0.0
     if depth_weight:
         depth, valid = read_surface(inputs["depth"])
-        segments = segments_of(image, depth, valid, edge_factor, least_edge, plane, holes)
+        surfaces = surfaces_of(image, depth, valid, edge_factor, least_edge, plane, holes)
         weight = depth_weight if valid.any() else 0.0
-    return discover_on_cells(image, keys, segments, cells, weight, colour_weight, tau, seed_rule, centre)
+    return discover_on_cells(image, keys, surfaces, cells, weight, colour_weight, tau, seed_rule, centre)
 
 
 def from_patches(
@@ -190,7 +190,7 @@ class DiscoverSuperpixels(SplitStage):
     of each pixel (uint16, from 0) and the number of superpixels of each image.
     """
 
-    version = 5
+    version = 6
 
     tau = number(0.4, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
@@ -215,7 +215,10 @@ class DiscoverSuperpixels(SplitStage):
         number(0.006, "smallest step in depth that separates surfaces, in metres", above=0),
         depth_weight=nonzero,
     )
-    plane = only(flag(True, "what stands above the support plane is a surface of its own"), depth_weight=nonzero)
+    plane = only(
+        flag(True, "what stands above the support plane is a surface of its own, and shadows on it are not"),
+        depth_weight=nonzero,
+    )
     holes = only(flag(True, "large regions without depth are surfaces of their own"), depth_weight=nonzero)
     cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
     region_size = whole(80, "average side of a superpixel in pixels", at_least=4, at_most=1000)

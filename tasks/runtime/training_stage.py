@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,14 @@ class TrainingStage(StageTask):
         10.0, "minutes between two checkpoints in an epoch, 0 = only after each epoch", at_least=0, significant=False
     )
 
+    least_side: Any = 0
+    """Smaller images are enlarged first (`tasks.runtime.resizing`); a parameter in the stages that have it."""
+
+    @property
+    def enlarge_to(self) -> int:
+        """`least_side`, or 0 if `resize_side` gives images a length."""
+        return self.least_side if self.resize_side == "none" else 0
+
     def check(self):
         require_order(self, "scale_min", "scale_max")
         if self.resize_side != "none" and (len(self.resize_to) > 2 or list(self.resize_to) != sorted(self.resize_to)):
@@ -186,11 +195,11 @@ class TrainingStage(StageTask):
 
         dataset = self.inputs["dataset"]
         samples = dataset.split(TRAIN)
-        crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples)
+        crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples, self.enlarge_to)
         augmentation = Augmentation(
             crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic,
             fit=not self.crop_size, scale_steps=self.scale_steps, resize_side=self.resize_side,
-            resize_to=self.resize_to if self.resize_side != "none" else (),
+            resize_to=self.resize_to if self.resize_side != "none" else (), least_side=self.enlarge_to,
         )  # fmt: skip
         normalisation = normalisation_of(self.backbone)
         return TrainingImages(
@@ -221,9 +230,14 @@ class TrainingStage(StageTask):
     def batch_order(self) -> BatchOrder:
         """Which images the batches of each epoch show."""
         from tasks.runtime.batch_order import BatchOrder, repeat_factors
+        from tasks.runtime.layout import training_crop
 
-        factors = repeat_factors(self.inputs["dataset"].split(TRAIN).tags, self.rare_share)
-        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, self.least_steps)
+        samples = self.inputs["dataset"].split(TRAIN)
+        factors, least_steps = repeat_factors(samples.tags, self.rare_share), self.least_steps
+        if not self.crop_size:
+            # A step on enlarged images takes longer: the network sees as many pixels as it would without.
+            least_steps *= math.prod(training_crop(samples)) / math.prod(training_crop(samples, self.enlarge_to))
+        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, math.ceil(least_steps))
 
     def rank_count(self) -> int:
         """Number of the training processes of this machine: one image of a batch each, at least."""

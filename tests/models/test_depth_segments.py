@@ -5,13 +5,13 @@ from scipy import ndimage
 from models import depth_segments as module
 from models.depth_segments import (
     FACTOR,
-    above_plane,
     depth_segments,
     missing_regions,
     near_border,
+    plane_cells,
     refine_segments,
-    segments_of,
     surface_cells,
+    surfaces_of,
 )
 
 BOX = (slice(40, 72), slice(60, 100))
@@ -24,6 +24,10 @@ def tilted_table(noise=0.0):
     inverse[BOX] += 0.25
     depth = (1 / inverse).astype(np.float32)
     return depth + noise * np.random.default_rng(0).standard_normal(depth.shape).astype(np.float32)
+
+
+def segments_of(*arguments, **settings):
+    return surfaces_of(*arguments, **settings).segments
 
 
 def image():
@@ -126,13 +130,31 @@ def test_what_is_flat_and_wide_stands_above_the_plane():
     cells = surface_cells(tilted_table(0.001), np.ones((120, 160), bool))
     box = np.zeros(cells.known.shape, bool)
     box[10:18, 15:25] = True
-    assert (above_plane(cells) != box).sum() <= 4  # the corners
+    found = plane_cells(cells)
+    assert (found.above != box).sum() <= 4  # the corners
+    assert (found.on != ~box).mean() < 0.01  # noise above the limit is rare
 
 
-def test_behind_the_plane_is_not_above_it():
+def test_behind_the_plane_is_not_above_it_and_not_on_it():
     depth = tilted_table(0.001)
     depth[BOX] = 1 / (1 / depth[BOX] - 0.4)
-    assert not above_plane(surface_cells(depth, np.ones(depth.shape, bool)))[12:16, 17:23].any()
+    found = plane_cells(surface_cells(depth, np.ones(depth.shape, bool)))
+    assert not found.above[12:16, 17:23].any()
+    assert not found.on[12:16, 17:23].any()
+
+
+def test_pixels_on_the_plane_are_those_beside_the_box_and_none_without_the_plane():
+    depth, valid = tilted_table(0.001), np.ones((120, 160), bool)
+    valid[100:, :20] = False
+    on = surfaces_of(image(), depth, valid).on_plane
+    box = np.zeros(depth.shape, bool)
+    box[BOX] = True
+    assert on.shape == depth.shape
+    assert on[~box & valid].mean() > 0.98
+    assert not on[box].any()
+    assert not on[~valid].any()
+    assert not surfaces_of(image(), depth, valid, with_plane=False).on_plane.any()
+    assert not surfaces_of(image(), depth, np.zeros_like(valid)).on_plane.any()
 
 
 def test_a_large_hole_is_a_segment_of_its_own_and_a_small_one_is_filled():
