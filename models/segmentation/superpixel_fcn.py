@@ -121,7 +121,8 @@ class SuperpixelFcn(nn.Module):
         """Images of the size of the assignments: the lower and right edges are repeated up to a multiple of 32."""
         height, width = images.shape[-2:]
         padding = (0, -width % STRIDES[-1], 0, -height % STRIDES[-1])
-        return F.pad(images, padding, mode="replicate") if any(padding) else images
+        # A trace holds for all sizes: those that need no padding are padded by nothing.
+        return F.pad(images, padding, mode="replicate") if torch.jit.is_tracing() or any(padding) else images
 
     def forward(self, images: Tensor) -> FcnOutput:
         """Images (B, 3, H, W) -> class logits at their size and the assignments."""

@@ -68,6 +68,7 @@ def test_so_it_is_with_every_other_method_that_learns_from_tags(here, tmp_path, 
 READERS = {
     "tasks/evaluate_masks.py": "scores",
     "tasks/evaluate_instances.py": "scores",
+    "tasks/export_model.py": "scores of the exported files",
     "pipeline/evaluate_superpixels.py": "scores",
     "pipeline/report/strips.py": "pictures",
     "pipeline/similarity_pictures.py": "pictures",
