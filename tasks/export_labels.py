@@ -15,7 +15,7 @@ from data.files.label_export import class_masks, coco_content, exported_png, voc
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
-from tasks.methods import labels_stage
+from tasks.methods import named_labels_stage
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.stage import StageTask
 
@@ -38,7 +38,7 @@ class ExportLabels(OfSplit, StageTask):
     def requires(self):
         return {
             "dataset": self.upstream(IndexDataset),
-            "labels": self.upstream(labels_stage(self.method), split=self.split),
+            "labels": self.upstream(named_labels_stage(self.method), split=self.split),
         }
 
     def work(self) -> int:
