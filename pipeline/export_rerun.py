@@ -11,8 +11,8 @@ import luigi
 import numpy as np
 
 from data.errors import SettingError
-from data.files.images import read_image
 from data.files.intrinsics import Intrinsics, read_intrinsics
+from data.files.working_size import sample_image
 from data.sample import UNLABELLED
 from data.store.artifact import writing
 from models.palette import palette
@@ -156,7 +156,7 @@ class ExportRerun(OfSplit, StageTask):
     def _cloud(self, rerun: Any, image: ViewedImage, camera: Intrinsics) -> Any:
         step = self.cloud_step
         points = back_project(values(image, Side("depth"), Changes()), *camera)[::step, ::step].reshape(-1, 3)
-        colours = read_image(image.sample.image)[::step, ::step].reshape(-1, 3)
+        colours = sample_image(image.sample)[::step, ::step].reshape(-1, 3)
         measured = np.isfinite(points).all(1)
         return rerun.Points3D(points[measured], colors=colours[measured])
 
@@ -211,7 +211,7 @@ def _depth(rerun: Any, found: np.ndarray, image: ViewedImage) -> Any:
 
 
 def _heat(rerun: Any, found: np.ndarray, image: ViewedImage) -> Any:
-    picture = colour_heat(found.astype(np.float32), read_image(image.sample.image))
+    picture = colour_heat(found.astype(np.float32), sample_image(image.sample))
     return rerun.Image(picture).compress(QUALITY)
 
 

@@ -98,7 +98,10 @@ class ExportInstances(OfSplit, StageTask):
 
     def _frames(self) -> Iterator[ExportedFrame]:
         root = self.inputs["dataset"].root
-        return (frame_of_instances(sample, root, items) for sample, _, items in self._found())
+        return (
+            frame_of_instances(sample, root, (instances.shape[0], instances.shape[1]), items)
+            for sample, instances, items in self._found()
+        )
 
     def _png(self) -> None:
         for sample, instances, _ in self._found():

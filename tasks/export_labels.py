@@ -17,7 +17,7 @@ from data.files.working_size import full_size
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
-from tasks.methods import labels_stage
+from tasks.methods import named_labels_stage
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.resizing import labels_at_size
 from tasks.runtime.stage import StageTask
@@ -48,7 +48,7 @@ class ExportLabels(OfSplit, StageTask):
     def requires(self):
         return {
             "dataset": self.upstream(IndexDataset),
-            "labels": self.upstream(labels_stage(self.method), split=self.split),
+            "labels": self.upstream(named_labels_stage(self.method), split=self.split),
         }
 
     def work(self) -> int:

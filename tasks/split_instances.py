@@ -11,7 +11,7 @@ from data.files.working_size import sample_image
 from data.sample import UNLABELLED, Sample
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
-from tasks.methods import labels_stage
+from tasks.methods import named_labels_stage
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.instance_arrays import instance_arrays, stored_instances
 from tasks.runtime.numeric import number
@@ -98,7 +98,7 @@ class SplitInstances(SplitStage):
             "depth": self.upstream(LoadDepth, split=self.split),
         }
         if "labels" in SOURCES[self.source].inputs:
-            stages["labels"] = self.upstream(labels_stage(self.method), split=self.split)
+            stages["labels"] = self.upstream(named_labels_stage(self.method), split=self.split)
         return stages
 
     def arrays(self, samples):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from data.errors import SettingError
-from data.files.images import read_image
 from data.files.labels import read_truth
+from data.files.working_size import sample_image
 from data.sample import UNLABELLED
 from pipeline.report.colours import colour_depth, colour_heat, colour_instances, colour_labels, colour_superpixels
 from pipeline.view.run import ViewedImage, ViewedRun
@@ -120,7 +120,7 @@ def _truth(image: ViewedImage, identity: str, changes: Changes) -> Values:
 
 
 PANELS: dict[str, Panel] = {
-    "image": Panel("", "image", lambda image, identity, changes: read_image(image.sample.image), False),
+    "image": Panel("", "image", lambda image, identity, changes: sample_image(image.sample), False),
     "depth": Panel("depth", "depth", _depth),
     "CAM": Panel("cams", "heat", _cam),
     "CAM seed": Panel("cams", "labels", _cam_seed, False),
@@ -198,7 +198,7 @@ def difference(image: ViewedImage, first: Side, second: Side, changes: Changes) 
     maximum.
     """
     before, after = (values(image, side, changes) for side in (first, second))
-    grey = read_image(image.sample.image).mean(2, keepdims=True).repeat(3, 2)
+    grey = sample_image(image.sample).mean(2, keepdims=True).repeat(3, 2)
     if are_labels(first, second):
         differ = (before != after) & (before != UNLABELLED) & (after != UNLABELLED)
         return np.where(differ[..., None], np.array(DIFFERENT), grey).astype(np.uint8)
@@ -216,15 +216,15 @@ def caption(labels: np.ndarray, truth: np.ndarray | None) -> str:
 
 
 def _labels(found: Values, image: ViewedImage) -> np.ndarray:
-    return colour_labels(found, image.run.dataset.num_classes + 1, read_image(image.sample.image))
+    return colour_labels(found, image.run.dataset.num_classes + 1, sample_image(image.sample))
 
 
 DRAWN: dict[str, Callable[[Values, ViewedImage], np.ndarray]] = {
     "image": lambda found, image: found,
     "depth": lambda found, image: colour_depth(found, np.isfinite(found)),
-    "heat": lambda found, image: colour_heat(found.astype(np.float32), read_image(image.sample.image)),
-    "superpixels": lambda found, image: colour_superpixels(found.astype(np.int64), read_image(image.sample.image)),
-    "instances": lambda found, image: colour_instances(found, read_image(image.sample.image)),
+    "heat": lambda found, image: colour_heat(found.astype(np.float32), sample_image(image.sample)),
+    "superpixels": lambda found, image: colour_superpixels(found.astype(np.int64), sample_image(image.sample)),
+    "instances": lambda found, image: colour_instances(found, sample_image(image.sample)),
     "two": lambda found, image: colour_labels(found, 2),
     "labels": _labels,
 }
