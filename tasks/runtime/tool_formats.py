@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import luigi
 
@@ -15,7 +16,6 @@ from data.sample import DatasetIndex, Sample
 from data.store.archive import write_zip
 from data.store.artifact import write_bytes, write_json
 from tasks.runtime.parameters import only
-from tasks.runtime.stage import StageTask
 
 TOOL_FORMATS = ("cvat", "label_studio", "yolo")
 
@@ -59,7 +59,7 @@ class ToolFormats:
 
     def __init__(
         self,
-        stage: StageTask,
+        stage: Any,
         dataset: DatasetIndex,
         samples: Sequence[Sample],
         frames: Callable[[], Iterable[ExportedFrame]],

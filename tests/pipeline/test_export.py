@@ -32,7 +32,7 @@ def run_elsewhere(folder, pictures, output, *flags):
     done = subprocess.run(command, cwd=output, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [str(picture) for picture in pictures]
-    assert all(Image.open(output / f"{picture.stem}.png").size == (192, 144) for picture in pictures)
+    assert all(np.asarray(Image.open(output / f"{picture.stem}.png")).shape == (144, 192) for picture in pictures)
 
 
 @pytest.mark.pipeline
