@@ -136,10 +136,12 @@ class EvaluateMasks(StageTask):
         dataset = self.required["dataset"].read_with_truth()
         matched = self._matched(dataset)
         totals = self._totals(dataset, {name: self._counter(name, matched) for name in self.scored})
-        scores = {name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored}
+        scores: dict[str, Any] = {
+            name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored
+        }
         for name, classes in matched.items():
-            names = [None if number == UNLABELLED else dataset.class_names[number] for number in classes]
-            scores[name] = {**scores[name], MATCHED: names}
+            names = dataset.class_names
+            scores[name][MATCHED] = [None if number == UNLABELLED else names[number] for number in classes]
         write_json(self.artifact.path / SCORES, scores)
         return sum(counts[-1] for counts in totals.values())
 

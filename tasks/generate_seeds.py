@@ -85,6 +85,9 @@ class GenerateSeeds(ImageStage):
     def uses_seed(self):
         return self.source == "cams" and self.background == "plane"
 
+    def content_identity(self):
+        return {"support plane": "2"} if self.source == "cams" and self.background == "plane" else {}
+
     def requires(self):
         if self.source == "match":
             matches = self.upstream(MatchObjects)
