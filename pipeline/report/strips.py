@@ -48,7 +48,7 @@ def named(stored: StoredImage, score: Mapping | None, class_names: Sequence[str]
     """
     if "cluster" not in stored.store.array_names():
         return stored
-    numbers = {name: number for number, name in enumerate(class_names)}
+    numbers: dict[str | None, int] = {name: number for number, name in enumerate(class_names)}
     found = score[MATCHED] if score else [None] * NO_SUPERPIXEL
     classes = np.array([UNLABELLED if name is None else numbers[name] for name in found], np.uint16)
     return NamedClusters(stored.store, stored.index, stored.size, classes)

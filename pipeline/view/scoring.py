@@ -43,11 +43,11 @@ def image_iou(labels: np.ndarray, truth: np.ndarray, class_number: int | None = 
 
     # The classes of one image are few: a matrix of all classes of a large set would take megabytes.
     present = np.union1d(labels[labels != UNLABELLED], truth[truth != UNLABELLED])
-    renumbered = [
+    places = [
         np.where(found == UNLABELLED, UNLABELLED, np.searchsorted(present, found)).astype(np.uint16)
         for found in (truth, labels)
     ]
-    confusion = confusion_matrix(*renumbered, len(present))
+    confusion = confusion_matrix(places[0], places[1], len(present))
     if class_number is None:
         return 100 * mean_iou(confusion)
     place = int(np.searchsorted(present, class_number))

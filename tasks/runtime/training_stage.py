@@ -236,8 +236,9 @@ class TrainingStage(StageTask):
         factors, least_steps = repeat_factors(samples.tags, self.rare_share), self.least_steps
         if not self.crop_size:
             # A step on enlarged images takes longer: the network sees as many pixels as it would without.
-            least_steps *= math.prod(training_crop(samples)) / math.prod(training_crop(samples, self.enlarge_to))
-        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, math.ceil(least_steps))
+            share = math.prod(training_crop(samples)) / math.prod(training_crop(samples, self.enlarge_to))
+            least_steps = math.ceil(least_steps * share)
+        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, least_steps)
 
     def rank_count(self) -> int:
         """Number of the training processes of this machine: one image of a batch each, at least."""
