@@ -85,9 +85,6 @@ class GenerateSeeds(ImageStage):
     def uses_seed(self):
         return self.source == "cams" and self.background == "plane"
 
-    def content_identity(self):
-        return {"support plane": "2"} if self.source == "cams" and self.background == "plane" else {}
-
     def requires(self):
         if self.source == "match":
             matches = self.upstream(MatchObjects)
@@ -129,10 +126,11 @@ class GenerateSeeds(ImageStage):
         return [*super().watched(), self._correction_files]
 
     def content_identity(self):
-        if not self.corrected:
-            return {}
-        known = [(image_id, self._correction_files(path)) for image_id, path in self.corrected.items()]
-        return {"corrections": hash_text(repr(known))}
+        found = {"support plane": "2"} if self.uses_seed else {}
+        if self.corrected:
+            known = [(image_id, self._correction_files(path)) for image_id, path in self.corrected.items()]
+            found["corrections"] = hash_text(repr(known))
+        return found
 
     def work(self) -> int:
         if self.corrected:
