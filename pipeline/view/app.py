@@ -135,7 +135,7 @@ def _layout(run: ViewedRun) -> Any:
         sliders.append(_slider(name, f"{name} of GenerateSeeds (run: {value:g})", value, RANGES[name]))
     number = dcc.Input(id="page", type="number", value=1, min=1, step=1, debounce=True)
     back, forth = html.Button("previous", id="previous"), html.Button("next", id="next")
-    pages = [back, "page", number, html.Span(id="pages"), forth, html.Span(id="note")]
+    pages = [back, "page", html.Div(number, className="narrow"), html.Span(id="pages"), forth, html.Span(id="note")]
     return html.Div(
         [
             *(html.Div(elements, className="controls") for elements in (choices, sliders, pages)),
