@@ -1,4 +1,4 @@
-"""Instances as files for other tools: COCO, BOP masks, results of the BOP challenge, PNG of instance numbers."""
+"""Instances as files for other tools: PNG, COCO, BOP masks and results, CVAT, Label Studio, YOLO."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import luigi
 import numpy as np
 from PIL import Image
 
+from data.files.exported_frames import ExportedFrame, frame_of_instances, image_name
 from data.files.instance_export import NO_TIME, ExportedInstance, bop_results, coco_instances
 from data.files.labels import label_png
 from data.files.mask_files import bop_place
+from data.files.working_size import full_size, nearest
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.evaluate_instances import INSTANCES, STAGES, instances_of
@@ -23,8 +25,9 @@ from tasks.runtime.instance_arrays import read_stored
 from tasks.runtime.numeric import number
 from tasks.runtime.parameters import one_of, only
 from tasks.runtime.stage import StageTask
+from tasks.runtime.tool_formats import TOOL_FORMATS, ToolFormats, image_table, images_at_parameter
 
-FORMATS = ("png", "coco", "bop", "bop_results")
+FORMATS = ("png", "coco", "bop", "bop_results", *TOOL_FORMATS)
 
 
 def writes_results(stage) -> bool:
@@ -33,19 +36,22 @@ def writes_results(stage) -> bool:
 
 
 class ExportInstances(OfSplit, StageTask):
-    """Writes the instances of a split, and ``classes.json``.
+    """Writes the instances of a split, ``classes.json``, and ``images.json``: image id -> file of the image.
 
     - ``png/<image id>.png``: instance of each pixel, 16 bits, 0 = none
     - ``coco.json``: one annotation per instance
     - ``bop/<scene>/mask_visib/`` with ``scene_gt.json``
     - ``bop_results.json``: a results file of the BOP challenge's 2D segmentation
+    - ``cvat.zip``, ``label_studio/``, ``yolo/``: see `data.files.cvat_export`, `.label_studio_export`, `.yolo_export`
     """
 
+    version = 2
     artifact_type = Artifact
 
     split: Any = one_of((EVALUATION, "train"), EVALUATION, "split whose images are used")
     instances = one_of(("method", *STAGES), "method", "instances that are written: those of the method, or of a stage")
     formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
+    images_at = images_at_parameter()
     seconds = only(
         number(NO_TIME, "time of an image in bop_results, in seconds; -1 = not measured", at_least=-1),
         when=writes_results,
@@ -59,9 +65,15 @@ class ExportInstances(OfSplit, StageTask):
         return {"dataset": self.upstream(IndexDataset), INSTANCES: instances_of(self, self.instances, self.split)}
 
     def work(self) -> int:
+        dataset, samples = self.inputs["dataset"], self._samples
+        own = {"png": self._png, "coco": self._coco, "bop": self._bop, "bop_results": self._results}
         for name in self.formats:
-            {"png": self._png, "coco": self._coco, "bop": self._bop, "bop_results": self._results}[name]()
-        write_json(self.artifact.path / "classes.json", list(self.inputs["dataset"].class_names))
+            if name in own:
+                own[name]()
+            else:
+                ToolFormats(self, dataset, samples, self._frames, parts_apart=False).write(name)
+        write_json(self.artifact.path / "classes.json", list(dataset.class_names))
+        write_json(self.artifact.path / "images.json", image_table(dataset, samples))
         return len(self._samples)
 
     @property
@@ -69,15 +81,27 @@ class ExportInstances(OfSplit, StageTask):
         return self.inputs["dataset"].split(self.split)
 
     def _found(self) -> Iterator[tuple[Sample, np.ndarray, list[ExportedInstance]]]:
+        from models.instance_table import instance_table
+
         store, samples = self.inputs[INSTANCES], self._samples
         for index, sample in enumerate(self.progress(samples, len(samples))):
             instances, table = read_stored(store.image(index, sample.size))
+            if self.required["dataset"].size:  # the run works at another size than that of the images
+                instances = nearest(instances, full_size(sample))
+                table = instance_table(instances, table.classes, table.scores)
             rows = zip(table.classes, table.scores, table.boxes, strict=True)
             items = [
                 ExportedInstance(int(class_number), score, box.tolist(), instances == place)
                 for place, (class_number, score, box) in enumerate(rows, start=1)
             ]
             yield sample, instances, items
+
+    def _frames(self) -> Iterator[ExportedFrame]:
+        root = self.inputs["dataset"].root
+        return (
+            frame_of_instances(sample, root, (instances.shape[0], instances.shape[1]), items)
+            for sample, instances, items in self._found()
+        )
 
     def _png(self) -> None:
         for sample, instances, _ in self._found():
@@ -86,14 +110,7 @@ class ExportInstances(OfSplit, StageTask):
     def _coco(self) -> None:
         dataset = self.inputs["dataset"]
         images = (
-            (
-                sample.image.relative_to(dataset.root).as_posix()
-                if sample.image.is_relative_to(dataset.root)
-                else sample.image.name,
-                sample.size,
-                items,
-            )
-            for sample, _, items in self._found()
+            (image_name(sample, dataset.root), instances.shape, items) for sample, instances, items in self._found()
         )
         write_json(self.artifact.path / "coco.json", coco_instances(dataset.class_names, images))
 
@@ -109,7 +126,7 @@ class ExportInstances(OfSplit, StageTask):
                 Image.fromarray(item.mask.astype(np.uint8) * 255).save(file, "PNG")
                 name = f"{place.name}_{len(found):06d}.png"
                 write_bytes(self.artifact.path / "bop" / place.parent / "mask_visib" / name, file.getvalue())
-                found.append({"obj_id": item.class_number, "score": round(float(item.score), 6)})
+                found.append({"obj_id": item.class_number, **item.scored})
         for scene, frames in scenes.items():
             write_json(self.artifact.path / "bop" / scene / "scene_gt.json", frames)
 

@@ -1,4 +1,4 @@
-"""Pseudo-labels or predictions as files for other tools: indexed PNG, COCO run lengths, BOP masks."""
+"""Pseudo-labels or predictions as files for other tools: PNG, COCO, BOP, VOC, CVAT, Label Studio, YOLO."""
 
 from __future__ import annotations
 
@@ -11,41 +11,62 @@ import numpy as np
 from PIL import Image
 
 from data.errors import SettingError
+from data.files.exported_frames import ExportedFrame, frame_of_labels, image_name
 from data.files.label_export import class_masks, coco_content, exported_png, voc_submission
+from data.files.working_size import full_size
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
-from tasks.methods import labels_stage
+from tasks.methods import named_labels_stage
 from tasks.runtime.image_stage import OfSplit
+from tasks.runtime.resizing import labels_at_size
 from tasks.runtime.stage import StageTask
+from tasks.runtime.tool_formats import TOOL_FORMATS, ToolFormats, image_table, images_at_parameter
 
-FORMATS = ("png", "coco", "bop", "voc")
+FORMATS = ("png", "coco", "bop", "voc", *TOOL_FORMATS)
 
 SUBMISSION = "voc_submission.tar.gz"
 """File of the format ``voc``."""
 
 
 class ExportLabels(OfSplit, StageTask):
-    """Writes ``png/<image id>.png``, ``coco.json`` or ``bop/<scene>/mask_visib/`` of a split, and ``classes.json``.
+    """Writes the label maps of a split in each of the `formats`, ``classes.json``, and ``images.json``.
 
-    The format ``voc`` is the archive that the evaluation server of PASCAL VOC takes, `SUBMISSION`.
+    - ``png/<image id>.png``: class of each pixel; ``images.json`` names the image of each id
+    - ``coco.json``: one annotation per class and image
+    - ``bop/<scene>/mask_visib/`` with ``scene_gt.json``
+    - `SUBMISSION`: the archive that the evaluation server of PASCAL VOC takes
+    - ``cvat.zip``, ``label_studio/``, ``yolo/``: see `data.files.cvat_export`, `.label_studio_export`, `.yolo_export`
     """
 
+    version = 2
     artifact_type = Artifact
 
     formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
+    images_at = images_at_parameter()
 
     def requires(self):
         return {
             "dataset": self.upstream(IndexDataset),
-            "labels": self.upstream(labels_stage(self.method), split=self.split),
+            "labels": self.upstream(named_labels_stage(self.method), split=self.split),
         }
 
     def work(self) -> int:
+        dataset, samples = self.inputs["dataset"], self._samples
+        own = {"png": self._png, "coco": self._coco, "bop": self._bop, "voc": self._voc}
         for name in self.formats:
-            {"png": self._png, "coco": self._coco, "bop": self._bop, "voc": self._voc}[name]()
-        write_json(self.artifact.path / "classes.json", list(self.inputs["dataset"].class_names))
+            if name in own:
+                own[name]()
+            else:
+                ToolFormats(self, dataset, samples, self._frames, parts_apart=True).write(name)
+        write_json(self.artifact.path / "classes.json", list(dataset.class_names))
+        write_json(self.artifact.path / "images.json", image_table(dataset, samples))
         return len(self._samples)
+
+    @property
+    def is_resized(self) -> bool:
+        """True if the run works at another size than that of the images."""
+        return bool(self.required["dataset"].size)
 
     @property
     def _samples(self) -> Sequence[Sample]:
@@ -54,7 +75,12 @@ class ExportLabels(OfSplit, StageTask):
     def _labels(self) -> Iterator[tuple[Sample, np.ndarray]]:
         store, samples = self.inputs["labels"], self._samples
         for index, sample in enumerate(self.progress(samples, len(samples))):
-            yield sample, store.read_image("label", index, sample.size)
+            labels = store.read_image("label", index, sample.size)
+            yield sample, labels_at_size(labels, full_size(sample)) if self.is_resized else labels
+
+    def _frames(self) -> Iterator[ExportedFrame]:
+        root = self.inputs["dataset"].root
+        return (frame_of_labels(sample, root, labels) for sample, labels in self._labels())
 
     def _png(self) -> None:
         num_classes = self.inputs["dataset"].num_classes
@@ -78,13 +104,7 @@ class ExportLabels(OfSplit, StageTask):
 
     def _coco(self) -> None:
         root = self.inputs["dataset"].root
-        named = (
-            (
-                sample.image.relative_to(root).as_posix() if sample.image.is_relative_to(root) else sample.image.name,
-                labels,
-            )
-            for sample, labels in self._labels()
-        )
+        named = ((image_name(sample, root), labels) for sample, labels in self._labels())
         write_json(self.artifact.path / "coco.json", coco_content(self.inputs["dataset"].class_names, named))
 
     def _bop(self) -> None:

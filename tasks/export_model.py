@@ -1,29 +1,71 @@
-"""The trained segmentation network as an ONNX file, which can be used without this project."""
+"""The trained segmentation network as a folder that needs nothing of this project: ONNX, predict.py, model card."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import luigi
+import numpy as np
+
 from data.errors import SettingError
+from data.files.labels import read_truth
+from data.files.working_size import sample_image
+from data.sample import EVALUATION, TRAIN, Sample, spread
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.methods import trainer
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import number, whole
-from tasks.runtime.stage import StageTask
+from tasks.runtime.parameters import flag, only
+from tasks.runtime.stage import Stages, StageTask
 
-MODEL, LABELS = "model.onnx", "labels.json"
+if TYPE_CHECKING:
+    from tasks.runtime.model_card import FileScores
+
+MODEL, INT8_MODEL, LABELS, CARD, PREDICT = "model.onnx", "model_int8.onnx", "labels.json", "README.md", "predict.py"
+
+PREDICT_SOURCE = Path(__file__).parent / "runtime" / "exported_predict.py"
+"""The program that is copied as `PREDICT`."""
+
+METHODS_TOLD = {
+    "superpixel": "It was trained on pseudo-labels that were made from image tags and depth, without pixel labels.",
+    "masking": "It was trained from image tags and saliency, without pixel labels.",
+    "coarse": "It was trained on coarse pixel labels.",
+}
+"""Method -> what the card says of it."""
+
+SMALLER = 3, 7
+"""Pixels by which the second image of the comparison with torch is smaller: the file must hold for other sizes."""
 
 
 class ExportModel(StageTask):
-    """Writes ``model.onnx`` and ``labels.json``, after a comparison of the ONNX file with torch on a random image.
+    """Writes a folder for the Hugging Face hub, after a comparison of the ONNX file with torch on random images.
 
-    The network takes RGB images (1, 3, H, W) float32 in [0, 1] and gives class probabilities (1, C, H, W). The
-    normalisation is a part of the network. Channel c of the output is class c of ``labels.json``.
+    - ``model.onnx``: RGB images (B, H, W, 3) uint8 -> labels (B, H, W) and their scores float32; B, H and W are open
+    - ``model_int8.onnx``: the same with convolutions in 8 bits, with `int8`
+    - ``labels.json``: class names in the order of their numbers, and facts about the files
+    - ``predict.py``: needs onnxruntime, numpy and pillow
+    - ``README.md``: the model card, with the scores of these files on evaluation images
+
+    Ground truth is opened for these scores alone.
     """
 
+    version = 2
     artifact_type = Artifact
 
-    height = whole(0, "height of the input in pixels, 0 = largest height of an image", at_least=0, at_most=16384)
-    width = whole(0, "width of the input in pixels, 0 = largest width of an image", at_least=0, at_most=16384)
+    int8 = flag(False, "also write model_int8.onnx, whose convolutions compute in 8 bits")
+    calibration = only(
+        whole(32, "training images that give the ranges of the 8-bit activations, evenly spread", at_least=1), int8=True
+    )
+    measured = whole(
+        200, "evaluation images with ground truth on which the files are measured, evenly spread; 0 = none", at_least=0
+    )
+    licence: Any = luigi.Parameter(
+        default="unknown", description="licence of the network for the card, an identifier of the Hugging Face hub"
+    )
+    data_licence: Any = luigi.Parameter(default="", description="licence of the data for the card, in words")
     tolerance = number(
         1e-3, "maximum difference to the probabilities of the network in torch", at_least=0, significant=False
     )
@@ -31,31 +73,150 @@ class ExportModel(StageTask):
     def requires(self):
         return {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
 
+    def content_identity(self):
+        return {"ground truth": self.required["dataset"].fingerprint(truth=True)} if self.measured else {}
+
+    def watched(self):
+        return [*super().watched(), *([self.required["dataset"].truth_files] if self.measured else [])]
+
     def work(self) -> int:
-        import torch
-
-        from tasks.runtime.onnx_network import ImageNetwork, largest_difference, onnx_bytes
-
-        model = self.inputs["model"].load(torch.device("cpu"))
-        largest = padded_size(self.inputs["dataset"].samples)
-        size = (self.height or largest[0], self.width or largest[1])
-        wrapped = ImageNetwork(model.network.to(memory_format=torch.contiguous_format), model.normalise).eval()
-        image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
         try:
-            content = onnx_bytes(wrapped, image)
-            difference = largest_difference(wrapped, content, image)
+            return self._export()
         except ImportError as error:
             raise SettingError(
                 f"ONNX files need onnx and onnxruntime: pip install 'depthseed[onnx]' ({error})"
             ) from error
+
+    def _export(self) -> int:
+        import torch
+
+        from tasks.runtime.onnx_int8 import int8_bytes
+        from tasks.runtime.onnx_network import OPSET, OUTPUTS, ImageNetwork, largest_difference, onnx_bytes
+
+        dataset = self.inputs["dataset"]
+        model = self.inputs["model"].load(torch.device("cpu"))
+        network = model.network.to(memory_format=torch.contiguous_format)
+        wrapped = ImageNetwork(network, model.normalise, len(model.class_names)).eval()
+        random = torch.Generator().manual_seed(0)
+        height, width = padded_size(dataset.samples)
+        sizes = [(height, width), (max(32, height - SMALLER[0]), max(32, width - SMALLER[1]))]
+        images = [torch.randint(0, 256, (1, *size, 3), generator=random, dtype=torch.uint8) for size in sizes]
+        files = {MODEL: onnx_bytes(wrapped, images[0])}
+        difference = largest_difference(wrapped, files[MODEL], images)
         if difference > self.tolerance:
             raise SettingError(
                 f"the probabilities of the ONNX file differ from those of the network by {difference:.2g}; increase "
                 f"--ExportModel-tolerance (now {self.tolerance:g}) if this is acceptable"
             )
-        write_bytes(self.artifact.path / MODEL, content)
-        write_json(
-            self.artifact.path / LABELS,
-            {"classes": list(model.class_names), "height": size[0], "width": size[1], "difference": difference},
-        )
+        calibration = self._calibration_images(dataset.split(TRAIN)) if self.int8 else []
+        if calibration:
+            files[INT8_MODEL] = int8_bytes(files[MODEL], (sample_image(sample) for sample in calibration))
+        scores = self._scores(files, model.class_names)
+        for name, content in files.items():
+            write_bytes(self.artifact.path / name, content)
+        described = {
+            "classes": list(model.class_names),
+            "opset": OPSET,
+            "outputs": list(OUTPUTS),
+            "difference": difference,
+            "miou": {name: score.miou for name, score in scores.items()},
+        }
+        write_json(self.artifact.path / LABELS, described)
+        write_bytes(self.artifact.path / PREDICT, PREDICT_SOURCE.read_bytes())
+        card = self._card(model, scores, difference, len(calibration))
+        write_bytes(self.artifact.path / CARD, card.encode())
         return 1
+
+    def _calibration_images(self, samples: Sequence[Sample]) -> list[Sample]:
+        if not samples:
+            raise SettingError("--ExportModel-int8 needs training images for the ranges of activations; leave it out")
+        return [samples[place] for place in spread(samples, self.calibration)]
+
+    def _measured_images(self) -> Iterator[tuple[Sample, Any]]:
+        """Evaluation images with their ground truth."""
+        if not self.measured:
+            return
+        dataset = self.required["dataset"].read_with_truth()
+        samples = [sample for sample in dataset.split(EVALUATION) if sample.truth]
+        chosen = [samples[place] for place in spread(samples, self.measured)]
+        for sample in self.progress(chosen, len(chosen)):
+            yield sample, read_truth(sample, dataset.num_classes)
+
+    def _scores(self, files: dict[str, bytes], class_names: Sequence[str]) -> dict[str, FileScores]:
+        """File -> what it gets on the evaluation images; empty if none has ground truth."""
+        from models.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+        from tasks.runtime.model_card import FileScores
+        from tasks.runtime.onnx_network import INPUT, session_of
+
+        sessions = {name: session_of(content) for name, content in files.items()}
+        totals = {name: np.zeros((len(class_names), len(class_names) + 1), np.int64) for name in files}
+        images = 0
+        for sample, truth in self._measured_images():
+            image = sample_image(sample)[None]
+            for name, session in sessions.items():
+                labels = session.run(["labels"], {INPUT: image})[0][0].astype(np.uint16)
+                totals[name] += confusion_matrix(truth, labels, len(class_names))
+            images += 1
+        found = {}
+        for name, total in totals.items():
+            if total.any():
+                ious = np.where(total.sum(1) > 0, class_iou(total), np.nan)
+                per_class = {
+                    key: round(100 * float(iou), 2) if np.isfinite(iou) else None
+                    for key, iou in zip(class_names, ious, strict=True)
+                }
+                percent = [round(100 * float(score(total)), 2) for score in (mean_iou, pixel_accuracy)]
+                found[name] = FileScores(percent[0], percent[1], per_class, images)
+        return found
+
+    def _card(self, model, scores: dict[str, FileScores], difference: float, calibration: int) -> str:
+        from tasks.runtime.model_card import CardFacts, model_card
+
+        training, dataset = self.required["model"], self.inputs["dataset"]
+        sizes = {split: len(dataset.split(split)) for split in (TRAIN, EVALUATION)}
+        return model_card(
+            CardFacts(
+                title=f"depthseed {self.dataset} {self.method}",
+                class_names=model.class_names,
+                dataset=self.dataset,
+                split_sizes=sizes,
+                licence=self.licence,
+                data_licence=self.data_licence,
+                method=METHODS_TOLD.get(self.method, ""),
+                stages=_identities(training),
+                parameters=training.description()["parameters"],
+                scores=scores,
+                difference=difference,
+                calibration_images=calibration,
+                limits=self._limits(model.size),
+            )
+        )
+
+    def _limits(self, crop: tuple[int, int]) -> list[str]:
+        training = self.required["model"]
+        lines = [
+            f"It was trained on crops of {crop[1]}x{crop[0]} pixels. Objects that look much larger or smaller than "
+            "there are found less well.",
+            "Every pixel gets a class: what belongs to none of them is background at best.",
+            "`scores` are softmax probabilities. They are not calibrated.",
+            "PredictMasks of depthseed averages several scales and mirror images. This file does not.",
+        ]
+        side = getattr(training, "resize_side", "none")
+        if side != "none":
+            lengths = " to ".join(f"{length:g}" for length in training.resize_to)
+            lines.append(f"In training, the {side} side of an image had {lengths} pixels: give images of this size.")
+        if self.required["dataset"].is_rendered:
+            lines.append("All images were rendered. Nothing is known of photographs.")
+        return lines
+
+
+def _identities(stage: StageTask) -> dict[str, str]:
+    """Label -> identity of a stage and of all stages that it was made from."""
+    found: dict[str, str] = {}
+    waiting: list[Stages] = [{"": stage}]
+    while waiting:
+        for above in waiting.pop().values():
+            if above.label not in found:
+                found[above.label] = above.identity
+                waiting.append(above.required)
+    return found

@@ -17,12 +17,13 @@ from tasks.runtime.luigi_seam import forget_instances
 
 # Networks of some thousand parameters: what is tested is the pipeline, not what it learns.
 TINY_NETWORK = {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "least_steps": "0"}
+AS_IT_IS = {"least_side": "0"}
 TINY_SETTINGS = {
     "IndexDataset": {"train_folder": "train_pbr", "evaluation_folder": "test"},
     "LoadDepth": {"shard_size": "4"},
-    "TrainClassifier": {**TINY_NETWORK, "batch_size": "4"},
-    "PredictTags": {"shard_size": "4"},
-    "ExtractCams": {"scales": "1", "shard_size": "4"},
+    "TrainClassifier": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
+    "PredictTags": {**AS_IT_IS, "shard_size": "4"},
+    "ExtractCams": {**AS_IT_IS, "scales": "1", "shard_size": "4"},
     "ExtractKeys": {"backbone": "test_efficientnet", "weights": "random", "image_scale": "0.5", "shard_size": "4"},
     "DiscoverSuperpixels": {"shard_size": "4"},
     "GenerateSeeds": {"shard_size": "4"},
@@ -31,8 +32,8 @@ TINY_SETTINGS = {
     "SplitInstances": {"shard_size": "4"},
     "BuildTemplates": {"backbone": "test_efficientnet", "weights": "random", "crop_size": "32"},
     "MatchObjects": {"shard_size": "4"},
-    "TrainSegmenter": {**TINY_NETWORK, "batch_size": "4"},
-    "TrainByMasking": {**TINY_NETWORK, "batch_size": "4"},
+    "TrainSegmenter": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
+    "TrainByMasking": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
     "CoarsenMasks": {"shard_size": "4"},
     "TrainCoarse": {**TINY_NETWORK, "crop_size": "64"},
     "PredictMasks": {"train_scales": "1", "evaluation_scales": "1", "shard_size": "4"},

@@ -20,16 +20,22 @@ class ExportedInstance(NamedTuple):
     ----------
     class_number : int
         0 = any class.
-    score : float
+    score : float or None
+        None for a class of a label map, which has no score.
     box : sequence of 4 int, pixels
         Left, top, width, height.
     mask : ndarray, (H, W), bool
     """
 
     class_number: int
-    score: float
+    score: float | None
     box: Sequence[int]
     mask: np.ndarray
+
+    @property
+    def scored(self) -> dict[str, float]:
+        """The entry ``score`` of a file; empty without a score."""
+        return {} if self.score is None else {"score": round(float(self.score), 6)}
 
 
 def coco_instances(
@@ -57,7 +63,7 @@ def coco_instances(
                     "iscrowd": 0,
                     "area": int(item.mask.sum()),
                     "bbox": [int(side) for side in item.box],
-                    "score": round(float(item.score), 6),
+                    **item.scored,
                     "segmentation": run_lengths(item.mask),
                 }
             )
@@ -86,7 +92,7 @@ def bop_results(
             "scene_id": scene,
             "image_id": frame,
             "category_id": item.class_number,
-            "score": round(float(item.score), 6),
+            **item.scored,
             "bbox": [int(side) for side in item.box],
             "segmentation": run_lengths(item.mask),
             "time": seconds,

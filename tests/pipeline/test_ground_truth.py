@@ -68,9 +68,11 @@ def test_so_it_is_with_every_other_method_that_learns_from_tags(here, tmp_path, 
 READERS = {
     "tasks/evaluate_masks.py": "scores",
     "tasks/evaluate_instances.py": "scores",
+    "tasks/export_model.py": "scores of the exported files",
     "pipeline/evaluate_superpixels.py": "scores",
     "pipeline/report/strips.py": "pictures",
     "pipeline/similarity_pictures.py": "pictures",
+    "pipeline/view/panels.py": "pictures, and scores of single images",
     "tasks/coarsen_masks.py": "method coarse, source=fine",
     "tasks/refine_saliency.py": "ground_truth=true, which warns",
 }

@@ -1,7 +1,9 @@
 """Templates, matching, instances, scores and export on the tiny set, which has frames of a single object."""
 
+import io
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -157,7 +159,9 @@ def test_scores_are_those_of_the_files_that_are_written(common, root):
     assert scores["true_instances"] == sum(
         not item.ignored for sample in samples_of(root).split("evaluation") for item in read_instances(sample, 5)
     )
-    task = finished(ExportInstances(**common, **parameters, formats=("png", "coco", "bop", "bop_results"), seconds=0.5))
+    pytest.importorskip("cv2")
+    formats = ("png", "coco", "bop", "bop_results", "cvat", "label_studio", "yolo")
+    task = finished(ExportInstances(**common, **parameters, formats=formats, seconds=0.5))
     coco = json.loads(task.artifact.read("coco.json"))
     assert len(coco["annotations"]) == scores["instances"]
     results = MaskFiles(task.artifact.path / "bop_results.json")
@@ -170,6 +174,14 @@ def test_scores_are_those_of_the_files_that_are_written(common, root):
     frames = json.loads(task.artifact.read("bop/test/000001/scene_gt.json"))
     assert sum(map(len, frames.values())) == len(items)
     assert len(list((task.artifact.path / "bop").rglob("*.png"))) == len(items)
+    tasks = json.loads(task.artifact.read("label_studio/tasks_0001.json"))
+    assert sum(len(entry["predictions"][0]["result"]) for entry in tasks) == len(items)
+    rows = [path.read_text().splitlines() for path in (task.artifact.path / "yolo/labels/evaluation").rglob("*.txt")]
+    assert sum(map(len, rows)) == len(items)
+    with zipfile.ZipFile(task.artifact.path / "cvat.zip") as archive:
+        names = [name for name in archive.namelist() if name.startswith("SegmentationObject/")]
+        pictures = [np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names]
+    assert sum(len(np.unique(picture.reshape(-1, 3), axis=0)) - 1 for picture in pictures) == len(items)
 
 
 def test_masks_from_files_stand_in_for_the_proposals(common, root, tmp_path):
