@@ -22,8 +22,11 @@ INVERSE_DEPTH_STEP = 0.15
 COLOUR_STEP = 20.0
 """Gradient of CIELAB colour per pixel."""
 
-FACTOR = 4
-"""Pixels per cell. Inverse depth is averaged over cells before its second differences, to reduce sensor noise."""
+LARGEST_CELL = 4
+"""Pixels. Inverse depth is averaged over cells before its second differences, to reduce sensor noise."""
+
+CELLS_ALONG = 80
+"""Least number of cells along the longer side: in a small image, cells of `LARGEST_CELL` would hide small objects."""
 
 EDGE_FACTOR = 2.5
 """Second differences above this multiple of their noise are depth edges."""
@@ -43,7 +46,7 @@ SMALLEST_HOLE = 5e-4
 
 
 class SurfaceCells(NamedTuple):
-    """Inverse depth of an image in cells of `FACTOR` pixels, arrays of (ceil(H/4), ceil(W/4)).
+    """Inverse depth of an image in square cells of `cell_side` pixels.
 
     Attributes
     ----------
@@ -64,6 +67,17 @@ class SurfaceCells(NamedTuple):
     noise: np.ndarray
 
 
+def cell_side(shape: tuple[int, ...]) -> int:
+    """Pixels along a cell in an image of a shape (height, width).
+
+    Examples
+    --------
+    >>> cell_side((480, 640)), cell_side((240, 320)), cell_side((144, 192)), cell_side((48, 64))
+    (4, 4, 2, 1)
+    """
+    return min(LARGEST_CELL, max(1, max(shape) // CELLS_ALONG))
+
+
 def surface_cells(depth: np.ndarray, valid: np.ndarray) -> SurfaceCells:
     """Inverse depth, its second differences and their noise.
 
@@ -73,7 +87,7 @@ def surface_cells(depth: np.ndarray, valid: np.ndarray) -> SurfaceCells:
     valid : ndarray, (H, W), bool
     """
     metres, measured = (torch.from_numpy(np.ascontiguousarray(values))[None, None] for values in (depth, valid))
-    inverse, known = inverse_depth(metres.float(), measured, FACTOR)
+    inverse, known = inverse_depth(metres.float(), measured, cell_side(depth.shape))
     curvature, seen = inverse_depth_curvature(inverse, known, reach=1)
     noise = depth_noise(curvature, inverse, seen)
     found = (inverse, known, curvature.where(seen, torch.nan), noise)
@@ -190,7 +204,7 @@ def missing_regions(valid: np.ndarray) -> np.ndarray:
     (1, 0)
     """
     # The opening takes thin lines and the speckle of borders away, and divides what hangs together by a thread.
-    regions, _ = ndimage.label(ndimage.binary_opening(~valid, iterations=FACTOR // 2))
+    regions, _ = ndimage.label(ndimage.binary_opening(~valid, iterations=max(1, cell_side(valid.shape) // 2)))
     large = np.bincount(regions.ravel()) >= SMALLEST_HOLE * valid.size
     return np.where(large[regions], regions, 0)
 
@@ -203,7 +217,7 @@ class Surfaces(NamedTuple):
     segments : ndarray, (H, W), int64
         Numbered from 0 without gaps. One segment if nothing is measured.
     on_plane : ndarray, (H, W), bool
-        Pixels on the support plane, in squares of `FACTOR` pixels.
+        Pixels on the support plane, in whole cells.
     """
 
     segments: np.ndarray
@@ -249,10 +263,11 @@ def surfaces_of(
     least = least_edge * np.square(cells.inverse)  # a step at the distance z changes inverse depth by step / z^2
     threshold = np.maximum(np.maximum(edge_factor * cells.noise, least), SMALLEST_NUMBER)
     parts = depth_segments(cells.curvature, threshold, above)
+    side = cell_side(valid.shape)
     whole, on_plane = (
-        values.repeat(FACTOR, 0).repeat(FACTOR, 1)[: valid.shape[0], : valid.shape[1]] for values in (parts, on)
+        values.repeat(side, 0).repeat(side, 1)[: valid.shape[0], : valid.shape[1]] for values in (parts, on)
     )
-    segments = refine_segments(whole, image, depth, band=FACTOR + 1)
+    segments = refine_segments(whole, image, depth, band=side + 1)
     if with_holes:
         missing = missing_regions(valid)
         segments = np.where(missing > 0, segments.max() + missing, segments)

@@ -79,7 +79,7 @@ class PredictMasks(ResizesImages, SplitStage):
     size, and the probabilities are brought to the size of the image.
     """
 
-    version = 3
+    version = 4
     autocasts = True
 
     train_scales = only(
