@@ -2,11 +2,14 @@
 
 import json
 import logging
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import luigi
 from luigi.retcodes import run_with_retcodes
 from luigi.setup_logging import InterfaceLogging
 
@@ -49,6 +52,11 @@ def tiny_config() -> str:
     )
 
 
+def with_hook(folder: Path) -> str:
+    """PYTHONPATH of commands that run the ``sitecustomize.py`` of a folder; it keeps what it has of the environment."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def luigi_command(*arguments) -> list[str]:
     return [str(Path(sys.executable).with_name("luigi")), "--module", "pipeline", *map(str, arguments)]
 
@@ -77,6 +85,20 @@ class CommandLine:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
+    def killed(self, hook: Path, stage: str, *arguments, environment) -> subprocess.CompletedProcess:
+        """As `luigi`, in a process that first runs the file `hook`. It is a fork of one that has imported everything.
+
+        So it saves the start of Python and torch. Worker processes run the hook by the PYTHONPATH of the environment.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["pipeline", "torch", "torchvision", "timm", "zarr", "matplotlib.pyplot"])
+        log = self.folder / "killed.log"
+        command = luigi_command(stage, *self.flags(), *arguments)
+        process = context.Process(target=_forked, args=(command, self.folder, environment, hook, log))
+        process.start()
+        process.join(600)
+        return subprocess.CompletedProcess(command, process.exitcode, "", log.read_text())
+
     def inspect(self, *arguments) -> subprocess.CompletedProcess:
         return self._run([sys.executable, "-m", "pipeline", *map(str, arguments), *self.flags()], None)
 
@@ -87,6 +109,20 @@ class CommandLine:
         return subprocess.run(
             command, cwd=self.folder, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=600
         )
+
+
+def _forked(command: list[str], folder: Path, environment: dict[str, str], hook: Path, log: Path) -> None:
+    """Run a command as a new process would, which reads luigi.cfg in its folder."""
+    os.environ.update(environment)
+    os.chdir(folder)
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = command
+    luigi.configuration.get_config().read("luigi.cfg")
+    runpy.run_path(str(hook))
+    check_input(command[1:], pipeline.__all__)
+    run_with_retcodes(command[1:])
 
 
 class CommandLineHere(CommandLine):
