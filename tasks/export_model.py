@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from data.sample import EVALUATION, TRAIN, Sample, spread
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.methods import trainer
+from tasks.predict_masks import PredictMasks
 from tasks.runtime.layout import padded_size
-from tasks.runtime.numeric import number, whole
+from tasks.runtime.numeric import SCALES, number, whole
 from tasks.runtime.parameters import flag, only
 from tasks.runtime.stage import Stages, StageTask
 
@@ -55,6 +57,13 @@ class ExportModel(StageTask):
     version = 2
     artifact_type = Artifact
 
+    scale = number(
+        0.0,
+        "size at which the network sees an image, relative to its own; 0 = the smallest evaluation scale of "
+        "PredictMasks",
+        at_least=0,
+        at_most=16,
+    )
     int8 = flag(False, "also write model_int8.onnx, whose convolutions compute in 8 bits")
     calibration = only(
         whole(32, "training images that give the ranges of the 8-bit activations, evenly spread", at_least=1), int8=True
@@ -69,6 +78,18 @@ class ExportModel(StageTask):
     tolerance = number(
         1e-3, "maximum difference to the probabilities of the network in torch", at_least=0, significant=False
     )
+
+    def check(self):
+        if self.scale and not SCALES.allows(self.scale):
+            raise SettingError(f"--ExportModel-scale is {self.scale:g}; set it to 0, or to a number {SCALES}")
+
+    @cached_property
+    def seen_scale(self) -> float:
+        """The scale inside the file."""
+        return self.scale or min(self.upstream(PredictMasks, split=EVALUATION).evaluation_scales)
+
+    def parameters(self):
+        return {**super().parameters(), "scale": self.seen_scale}
 
     def requires(self):
         return {"dataset": self.upstream(IndexDataset), "model": self.upstream(trainer(self.method))}
@@ -96,7 +117,7 @@ class ExportModel(StageTask):
         dataset = self.inputs["dataset"]
         model = self.inputs["model"].load(torch.device("cpu"))
         network = model.network.to(memory_format=torch.contiguous_format)
-        wrapped = ImageNetwork(network, model.normalise, len(model.class_names)).eval()
+        wrapped = ImageNetwork(network, model.normalise, len(model.class_names), self.seen_scale).eval()
         random = torch.Generator().manual_seed(0)
         height, width = padded_size(dataset.samples)
         sizes = [(height, width), (max(32, height - SMALLER[0]), max(32, width - SMALLER[1]))]
@@ -117,6 +138,7 @@ class ExportModel(StageTask):
         described = {
             "classes": list(model.class_names),
             "opset": OPSET,
+            "scale": self.seen_scale,
             "outputs": list(OUTPUTS),
             "difference": difference,
             "miou": {name: score.miou for name, score in scores.items()},
@@ -199,6 +221,8 @@ class ExportModel(StageTask):
             "there are found less well.",
             "Every pixel gets a class: what belongs to none of them is background at best.",
             "`scores` are softmax probabilities. They are not calibrated.",
+            f"The network sees an image at {self.seen_scale:g} times its size; this is inside the file. Large images "
+            "cost as much more.",
             "PredictMasks of depthseed averages several scales and mirror images. This file does not.",
         ]
         side = getattr(training, "resize_side", "none")

@@ -104,6 +104,9 @@ class Variants:
             "methods": ("superpixel,coarse", "superpixel"),
             "features": ("", "rgb"),
             "rules": ("", "lowest,highest"),
+            "images_at": ("/data/", "/elsewhere/"),
+            "licence": ("", "mit"),
+            "data_licence": ("", "cc-by-4.0"),
         }
 
     def bases(self, stage: type[StageTask]) -> Iterator[dict[str, object]]:

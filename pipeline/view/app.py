@@ -121,7 +121,7 @@ def _layout(run: ViewedRun) -> Any:
     splits = [split for split in SPLITS if len(run.samples(split))]
     orders = {"up": "lowest first", "down": "highest first"}
     left_out = ", ".join(f"{found.title} ({found.state})" for found in run.left_out)
-    choices = [
+    choices: list[Any] = [
         _named("split", dcc.Dropdown(splits, splits[0], id="split", clearable=False)),
         _named("sort by", dcc.Dropdown(SORTS, "id", id="sort", clearable=False)),
         _named("order", dcc.Dropdown(orders, "up", id="order", clearable=False)),
@@ -135,7 +135,14 @@ def _layout(run: ViewedRun) -> Any:
         sliders.append(_slider(name, f"{name} of GenerateSeeds (run: {value:g})", value, RANGES[name]))
     number = dcc.Input(id="page", type="number", value=1, min=1, step=1, debounce=True)
     back, forth = html.Button("previous", id="previous"), html.Button("next", id="next")
-    pages = [back, "page", html.Div(number, className="narrow"), html.Span(id="pages"), forth, html.Span(id="note")]
+    pages: list[Any] = [
+        back,
+        "page",
+        html.Div(number, className="narrow"),
+        html.Span(id="pages"),
+        forth,
+        html.Span(id="note"),
+    ]
     return html.Div(
         [
             *(html.Div(elements, className="controls") for elements in (choices, sliders, pages)),

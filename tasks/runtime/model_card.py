@@ -117,7 +117,7 @@ def _text(facts: CardFacts) -> list[str]:
     return [
         f"# {facts.title}",
         "",
-        f"Semantic segmentation with {len(facts.class_names)} classes. {facts.method}",
+        f"Semantic segmentation with {len(facts.class_names)} classes. {facts.method}".strip(),
         "",
         "```bash",
         "pip install onnxruntime numpy pillow",
@@ -182,8 +182,8 @@ def _scores(facts: CardFacts) -> list[str]:
         return ["Nothing was measured: there is no evaluation image with ground truth, or the measurement was off."]
     first = next(iter(facts.scores.values()))
     lines = [
-        f"Measured with the files of this folder on {first.images} evaluation images: one scale, no mirror images, no "
-        "CRF.",
+        f"Measured with the files of this folder on {first.images} evaluation images, with one scale, without mirror "
+        "images and CRF.",
         "",
         "| file | mIoU, % | pixel accuracy, % | loss of mIoU |",
         "|---|---:|---:|---:|",

@@ -25,7 +25,7 @@ CLASSES_IN_BYTES = 256
 
 
 class ImageNetwork(nn.Module):
-    """Images (B, H, W, 3), uint8, RGB -> labels (B, H, W) and scores (B, H, W), at scale 1 and without mirror images.
+    """Images (B, H, W, 3), uint8, RGB -> labels (B, H, W) and scores (B, H, W), at one scale, without mirror images.
 
     A label is the number of the most probable class, its score is the softmax probability of that class:
     1 / sum_c exp(z_c - max z), float32. So no map of all classes is stored besides the logits z.
@@ -37,19 +37,23 @@ class ImageNetwork(nn.Module):
     normalisation : Normalisation
     num_classes : int
         C, background included.
+    scale : float
+        Size at which the network sees an image, relative to its own.
     """
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation, num_classes: int):
+    def __init__(self, network: nn.Module, normalisation: Normalisation, num_classes: int, scale: float = 1.0):
         super().__init__()
-        self.network, self.normalisation = network, normalisation
+        self.network, self.normalisation, self.scale = network, normalisation, scale
         self.label_type = torch.uint8 if num_classes <= CLASSES_IN_BYTES else torch.int32
 
     def logits(self, images: Tensor) -> Tensor:
         """Class logits (B, C, H, W) of images (B, H, W, 3) uint8."""
-        seen = colours(images.permute(0, 3, 1, 2))
-        found = self.network(self.normalisation(seen))
+        seen = self.normalisation(colours(images.permute(0, 3, 1, 2)))
+        if self.scale != 1:
+            seen = F.interpolate(seen, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        found = self.network(seen)
         logits = found if isinstance(found, Tensor) else found.logits
-        return F.interpolate(logits, size=seen.shape[-2:], mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=images.shape[1:3], mode="bilinear", align_corners=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.logits(images)

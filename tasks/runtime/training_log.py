@@ -7,6 +7,7 @@ its last checkpoint.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -65,6 +66,7 @@ class TensorBoardLog(TrainingLog):
         self._open, self.writer = SummaryWriter, cast(Any, None)
 
     def begin(self, steps_done: int) -> None:
+        _wait_for_a_later_name(self.folder)
         try:
             self.writer = self._open(str(self.folder), purge_step=steps_done + 1)
         except OSError as error:
@@ -88,3 +90,13 @@ class TensorBoardLog(TrainingLog):
 
     def close(self) -> None:
         self.writer.close()
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Event files are read in the order of their names, which begin with the second in which they were opened.
+
+    So a training that goes on within the same second could be read before the interrupted one.
+    """
+    newest = max((int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")), default=0)
+    while int(time.time()) == newest:
+        time.sleep(0.05)

@@ -181,6 +181,7 @@ COMPARISONS = (
 OTHERS = (
     odd("ExportLabels --formats gif", "--formats", "gif"),
     odd("ExportModel --measured -3", "measured", "-3"),
+    odd("ExportModel --scale 0.01", "--ExportModel-scale", "0.01"),
     odd("PredictFolder", "model", with_data=False),
     odd("PredictFolder --model {folder}/nowhere --images {folder}/images", "nowhere", with_data=False),
     odd("PredictFolder --model {folder}/file --images {folder}/images", "{folder}/file", with_data=False),

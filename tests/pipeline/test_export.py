@@ -72,12 +72,15 @@ def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     assert len(list(exported.glob("yolo/images/train/**/*.jpg"))) == 10
     assert len(list(exported.glob("yolo/labels/train/**/*.txt"))) == 10
 
-    result = here.luigi("ExportModel", "--int8", "true", "--calibration", 4, "--licence", "mit", "--processes", 1)
+    result = here.luigi(
+        "ExportModel", "--int8", "true", "--calibration", 4, "--scale", 1, "--licence", "mit", "--processes", 1
+    )
     assert result.returncode == 0, result.stderr
     folder = artifact_of(here, "ExportModel")
     described = json.loads((folder / "labels.json").read_text())
     assert described["classes"] == names
     assert described["difference"] < 1e-4
+    assert described["scale"] == 1
     assert described["miou"].keys() == {"model.onnx", "model_int8.onnx"}
     card = (folder / "README.md").read_text()
     assert f"| `model.onnx` | {described['miou']['model.onnx']:.2f} |" in card

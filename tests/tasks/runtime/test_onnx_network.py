@@ -21,13 +21,13 @@ def images(size, seed=0):
     return torch.randint(0, 256, (*size, 3), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-def plain(network, seen):
-    """Labels and scores by the words: normalise, upsample the logits, softmax, the largest."""
+def plain(network, seen, scale):
+    """Labels and scores by the words: normalise, scale, upsample the logits, softmax, the largest."""
     with torch.no_grad():
         shaped = (seen.permute(0, 3, 1, 2) / 255.0 - torch.tensor(NORMALISATION.mean).view(3, 1, 1)) / torch.tensor(
             NORMALISATION.std
         ).view(3, 1, 1)
-        found = network(shaped)
+        found = network(nn.functional.interpolate(shaped, scale_factor=scale, mode="bilinear"))
         logits = getattr(found, "logits", found)
         logits = nn.functional.interpolate(logits, size=seen.shape[1:3], mode="bilinear", align_corners=False)
         return logits.softmax(1).max(1)
@@ -36,18 +36,21 @@ def plain(network, seen):
 KINDS = [*((name, {}) for name in NETWORKS), ("superpixel_fcn", {"upsampling": "bilinear"})]
 
 
-@pytest.mark.parametrize(("name", "settings"), KINDS)
-def test_the_file_gives_labels_and_scores_of_the_network_at_any_size(name, settings):
+@pytest.mark.parametrize(
+    ("name", "settings", "scale"),
+    [*((*kind, 1.0) for kind in KINDS), (*KINDS[0], 2.0), (*KINDS[0], 0.7)],
+)
+def test_the_file_gives_labels_and_scores_of_the_network_at_any_size(name, settings, scale):
     torch.manual_seed(0)
     network = build_network(name, 4, {"backbone": "test_efficientnet", **settings}).eval()
-    wrapped = ImageNetwork(network, NORMALISATION, 5).eval()
+    wrapped = ImageNetwork(network, NORMALISATION, 5, scale).eval()
     content = onnx_bytes(wrapped, images(SIZES[0]))
     assert {entry.domain: entry.version for entry in onnx.load_from_string(content).opset_import} == {"": OPSET}
     session = session_of(content)
     for size in SIZES:
         seen = images(size, 1)
         labels, scores = session.run(["labels", "scores"], {"image": seen.numpy()})
-        expected, chosen = plain(network, seen)
+        expected, chosen = plain(network, seen, scale)
         assert (labels.dtype, scores.dtype, labels.shape) == (np.uint8, np.float32, size)
         assert np.allclose(scores, expected, atol=1e-5)
         assert (labels == chosen.numpy()).mean() > 0.999
