@@ -92,6 +92,7 @@ def test_the_two_commands_stand_at_the_top_and_exist():
 def test_ci_runs_the_commands_of_contributing():
     ran = re.findall(r"^make (\w+)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert ran == ["lint", "docs", "test"]
+    assert "/mkdocs build --strict\n" in (ROOT / "Makefile").read_text()  # with --quiet, it would not count warnings
 
 
 def test_the_readme_is_two_screens():
