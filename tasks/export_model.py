@@ -83,10 +83,14 @@ class ExportModel(StageTask):
         if self.scale and not SCALES.allows(self.scale):
             raise SettingError(f"--ExportModel-scale is {self.scale:g}; set it to 0, or to a number {SCALES}")
 
-    @cached_property
+    @property
     def seen_scale(self) -> float:
         """The scale inside the file."""
-        return self.scale or min(self.upstream(PredictMasks, split=EVALUATION).evaluation_scales)
+        return self.scale or self._usual_scale
+
+    @cached_property  # kept from planning: the flags of other stages hold only while luigi parses
+    def _usual_scale(self) -> float:
+        return min(self.upstream(PredictMasks, split=EVALUATION).evaluation_scales)
 
     def parameters(self):
         return {**super().parameters(), "scale": self.seen_scale}
