@@ -1,5 +1,6 @@
 """What the page shows for a wish: only what is on it is read and sent."""
 
+import time
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -62,10 +63,8 @@ def test_only_the_images_of_the_page_are_read(run, monkeypatch):
 
 def test_a_sorted_page_is_in_the_order_of_its_numbers(run):
     scorer, wish = Scorer(), Wish(EVALUATION, sort="iou")
-    for _ in range(3000):
-        found = page(run, scorer, wish)
-        if not found.is_working:
-            break
+    while (found := page(run, scorer, wish)).is_working:
+        time.sleep(0.01)
     numbers = [float(row.number.removesuffix(" %")) for row in found.rows]
     assert numbers == sorted(numbers)
     assert len(numbers) == 5

@@ -87,7 +87,9 @@ class LongTraining:
             time.sleep(0.05)
 
     def ranks(self):
-        return [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_rank(child)]
+        """The processes of the ranks, in the order of their numbers."""
+        found = [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_rank(child)]
+        return sorted(found, key=lambda child: int(child.environ()["RANK"]))
 
     def ended(self):
         """Exit code, log and seconds until the end."""
