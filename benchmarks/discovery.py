@@ -153,12 +153,12 @@ def cells_table(repeats: int) -> None:
             for name, (refine, make_cells) in methods.items():
                 depth_segments.refine_segments = refine
                 start = time.process_time()
-                segments = depth_segments.segments_of(image, depth, valid)
+                surfaces = depth_segments.surfaces_of(image, depth, valid)
                 with_segments = time.process_time()
-                cells = make_cells(image, segments, 200)
+                cells = make_cells(image, surfaces.segments, 200)
                 with_cells = time.process_time()
                 superpixel_cells.slic_cells = lambda *_, cells=cells: cells
-                found = superpixel_cells.discover_on_cells(image, keys, segments, 200, 0.3, 0.5, centred=True)
+                found = superpixel_cells.discover_on_cells(image, keys, surfaces, 200, 0.3, 0.4, 0.4, centred=True)
                 ended = time.process_time()
                 seconds[name].append((with_segments - start, with_cells - with_segments, ended - with_cells))
                 counts[name] = counts[name] + superpixel_counts(truth, found)

@@ -21,7 +21,6 @@ import contextlib
 import functools
 import importlib
 import itertools
-import statistics
 import tempfile
 import time
 from collections import defaultdict
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import luigi
+import numpy as np
 
 from pipeline.run_all import RunAll
 from tasks.runtime import counting, placement
@@ -74,12 +74,12 @@ class Workers:
         for number, address in enumerate(self.addresses):
             self.client.run(_offer, int(number < count), workers=[address])
 
-    def seconds(self, function: Callable, jobs: list, used: int) -> float:
-        """How long the jobs take on some of the workers."""
+    def seconds(self, function: Callable, jobs: list, used: int) -> tuple[float, float]:
+        """How long the jobs take on some of the workers, and the CPU seconds of this process meanwhile."""
         self._use(used)
-        begun = time.perf_counter()
+        begun = time.perf_counter(), time.process_time()
         list(self.results(function, jobs))
-        return time.perf_counter() - begun
+        return time.perf_counter() - begun[0], time.process_time() - begun[1]
 
     def results(self, function: Callable, jobs: Iterable[Any]) -> Iterator[Any]:
         """Computed by the workers that offer the resource GPU: it tells here which ones are used."""
@@ -106,7 +106,8 @@ class Measured:
     Attributes
     ----------
     rows : list
-        A row for each stage and number of workers: stage, shards, images, workers, seconds, efficiency.
+        A row for each stage and number of workers: stage, shards, images, workers, seconds, CPU seconds of this
+        process, efficiency.
     """
 
     def __init__(self, workers: Workers, counts: list[int], repeats: int, wanted: frozenset[str]):
@@ -131,14 +132,15 @@ class Measured:
         for _, count in itertools.product(range(self.repeats), self.counts):
             if count == 1:  # on each part: they may differ in their cost
                 alone = [self.workers.seconds(function, part, 1) for part in parts]
-                seconds[1].append(statistics.mean(alone))
+                seconds[1].append(np.mean(alone, axis=0))
             else:
                 together = list(itertools.chain.from_iterable(parts[:count]))
                 seconds[count].append(self.workers.seconds(function, together, count))
         for count in self.counts:
-            taken = statistics.median(seconds[count])
+            taken, sender = np.median(seconds[count], axis=0)
             images = sum(len(job.samples) for part in parts[:count] for job in part)
-            self.rows.append((name, size * count, images, count, taken, statistics.median(seconds[1]) / taken))
+            efficiency = np.median(seconds[1], axis=0)[0] / taken
+            self.rows.append((name, size * count, images, count, taken, sender, efficiency))
 
 
 def main() -> None:
@@ -166,9 +168,11 @@ def main() -> None:
         if not luigi.build([task], local_scheduler=True, workers=1, no_lock=True):
             raise SystemExit("the pipeline failed; see the lines above")
     print(f"\nstart of {workers.count} workers: {workers.start:.1f} s, not a part of the times below")
-    print(f"{'stage':28} {'shards':>6} {'images':>6} {'workers':>7} {'seconds':>8} {'images/s':>8} {'efficiency':>10}")
-    for name, shards, images, count, seconds, efficiency in measured.rows:
-        print(f"{name:28} {shards:6} {images:6} {count:7} {seconds:8.2f} {images / seconds:8.1f} {efficiency:10.2f}")
+    heads = f"{'seconds':>8} {'images/s':>8} {'sender CPU s':>13} {'efficiency':>10}"
+    print(f"{'stage':28} {'shards':>6} {'images':>6} {'workers':>7} {heads}")
+    for name, shards, images, count, seconds, sender, efficiency in measured.rows:
+        numbers = f"{seconds:8.2f} {images / seconds:8.1f} {sender:13.2f} {efficiency:10.2f}"
+        print(f"{name:28} {shards:6} {images:6} {count:7} {numbers}")
 
 
 if __name__ == "__main__":

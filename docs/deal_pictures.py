@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import TRAIN, spread
 from models.losses.deal import DEPTH_EDGES, cam_edge_strength, edge_strength
 from pipeline import Ablation, ExtractCams, LoadDepth
-from pipeline.__main__ import task_of
+from pipeline.asked import task_of
 from pipeline.report.colours import colour_heat, save_sheet
 from tasks.extract_cams import read_cam
 from tasks.load_depth import read_surface
@@ -34,7 +34,7 @@ def enlarged(cells: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
 
 def row(ablation: Ablation, index: int) -> list[np.ndarray]:
     sample = ablation.inputs["dataset"].split(TRAIN)[index]
-    size, image = sample.size, read_image(sample.image)
+    size, image = sample.size, sample_image(sample)
     surface = read_surface(ablation.upstream(LoadDepth).artifact.image(index, size))
     depth, valid = (torch.from_numpy(values.copy())[None, None] for values in surface)
     panels = [image]

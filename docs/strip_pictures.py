@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.sample import EVALUATION, TRAIN, spread
 from pipeline import WriteReport
-from pipeline.__main__ import task_of
+from pipeline.asked import task_of
 from pipeline.report.colours import save_sheet
 from pipeline.report.strips import evaluation_strip, training_strip
 from tasks.runtime.shards import ImageInputs, open_stores

@@ -27,6 +27,10 @@ def is_vit(name: str) -> bool:
     return model_entrypoint(name.split(".")[0]).__module__ in VIT_FAMILIES
 
 
+WITH_STAGES = "resnet50 or tf_efficientnet_lite0"
+"""Names for error messages: CNNs with stages of stride 2, 4, 8, 16 and 32, in every release of timm."""
+
+
 def check_backbone(name: str) -> None:
     """Raise ValueError if timm does not know the name or has renamed it. The message says which names to use.
 
@@ -70,6 +74,18 @@ def build_backbone(name: str, output_stride: int) -> nn.Module:
         raise ValueError(
             f"backbone '{name}' cannot have output stride {output_stride} ({error}); choose a CNN"
         ) from error
+
+
+def require_stages(network: nn.Module, name: str) -> None:
+    """Raise ValueError if the installed timm cannot give the features of the stages of a network.
+
+    Which networks have ``forward_intermediates`` depends on the release: VGG has it not in 1.0.29, but in 1.0.31.
+    """
+    if not hasattr(network, "forward_intermediates"):
+        raise ValueError(
+            f"timm {timm.__version__} cannot give the features of the stages of backbone '{name}' (it has no "
+            f"forward_intermediates there); upgrade timm, or choose another CNN, such as {WITH_STAGES}"
+        )
 
 
 def dilated_vgg(network: nn.Module, output_stride: int) -> nn.Module:

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from skimage.measure import label, ransac
+from skimage.measure import label
 
-MAX_POINTS = 5000
-"""Largest number of pixels in which the plane is searched. More pixels do not change the plane."""
+from models.standing import plane_inverse, plane_places
 
-
-class _InversePlane:
-    """1/z = a u + b v + c: the inverse depth z of a plane is affine in pixel coordinates (u, v)."""
-
-    def __init__(self, coefficients: np.ndarray):
-        self.coefficients = coefficients
-
-    @classmethod
-    def from_estimate(cls, places: np.ndarray, inverse: np.ndarray):
-        system = np.column_stack([places, np.ones(len(places))])
-        coefficients, _, rank, _ = np.linalg.lstsq(system, inverse, rcond=None)
-        return cls(coefficients) if rank == 3 else None
-
-    def inverse(self, places: np.ndarray) -> np.ndarray:
-        return places @ self.coefficients[:2] + self.coefficients[2]
-
-    def residuals(self, places: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-        """Metres between the plane and the points along the line of sight; very large behind the horizon."""
-        plane = self.inverse(places)
-        return np.where(plane > 1e-6, np.abs(1 / np.maximum(plane, 1e-6) - 1 / inverse), 1e6)
+KEPT = 0.99
+"""As of `models.standing.plane_inverse`."""
 
 
 def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, seed: int) -> np.ndarray:
     """How much nearer than the support plane each pixel is, along the line of sight.
 
-    The support plane is the plane with the most measured pixels on it (RANSAC on inverse depth). A pixel farther away
-    than all of them has height 0: behind the end of the table there are walls, not objects.
+    The support plane is the plane with the most measured pixels on it (`models.standing.plane_inverse`). A pixel
+    farther away than all of them has height 0: behind the end of the table there are walls, not objects.
 
     Parameters
     ----------
@@ -43,7 +24,7 @@ def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, s
     valid : ndarray, (H, W), bool
         Measured pixels. Only they are used to find the plane.
     tolerance : float
-        Largest distance in metres of a pixel on the plane.
+        Largest distance in metres of a pixel on the plane. In inverse depth it is this times 1/z^2.
     seed : int
         Seed of RANSAC.
 
@@ -52,24 +33,15 @@ def height_above_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float, s
     ndarray, (H, W), float64, metres
         0 everywhere if no plane is found.
     """
-    rng = np.random.default_rng(seed)
-    rows, columns = np.nonzero(valid)
-    if len(rows) < 3:
+    inverse = 1.0 / np.maximum(depth.astype(np.float64), 1e-3)
+    allowed = tolerance * np.square(inverse)
+    plane = plane_inverse(inverse, valid, allowed, seed, KEPT)
+    if plane is None:
         return np.zeros(depth.shape)
-    if len(rows) > MAX_POINTS:
-        picked = np.sort(rng.choice(len(rows), MAX_POINTS, replace=False))
-        rows, columns = rows[picked], columns[picked]
-    scale = max(depth.shape)  # coordinates in [0, 1) make the system well conditioned
-    places = np.column_stack([columns, rows]) / scale
-    inverse = 1.0 / depth[rows, columns].astype(np.float64)
-    plane, inliers = ransac(
-        (places, inverse), _InversePlane, min_samples=3, residual_threshold=tolerance, max_trials=300, rng=rng
-    )
-    if plane is None:  # nothing is within the tolerance, or what is lies in a row
-        return np.zeros(depth.shape)
-    grid = np.stack(np.meshgrid(np.arange(depth.shape[1]), np.arange(depth.shape[0])), -1) / scale
-    height = 1 / np.maximum(plane.inverse(grid), 1e-6) - depth  # very large above the horizon of the plane
-    return np.where(depth <= 1 / inverse[inliers].min(), height, 0.0)
+    on_plane = plane_places(depth.shape) @ plane
+    end = np.min(inverse, where=valid & (np.abs(on_plane - inverse) < allowed), initial=np.inf)
+    height = 1 / np.maximum(on_plane, 1e-6) - depth  # very large above the horizon of the plane
+    return np.where(inverse >= end, height, 0.0)
 
 
 def support_plane(depth: np.ndarray, valid: np.ndarray, tolerance: float = 0.006, seed: int = 0) -> np.ndarray:

@@ -22,8 +22,11 @@ INVERSE_DEPTH_STEP = 0.15
 COLOUR_STEP = 20.0
 """Gradient of CIELAB colour per pixel."""
 
-FACTOR = 4
-"""Pixels per cell. Inverse depth is averaged over cells before its second differences, to reduce sensor noise."""
+LARGEST_CELL = 4
+"""Pixels. Inverse depth is averaged over cells before its second differences, to reduce sensor noise."""
+
+CELLS_ALONG = 80
+"""Least number of cells along the longer side: in a small image, cells of `LARGEST_CELL` would hide small objects."""
 
 EDGE_FACTOR = 2.5
 """Second differences above this multiple of their noise are depth edges."""
@@ -43,7 +46,7 @@ SMALLEST_HOLE = 5e-4
 
 
 class SurfaceCells(NamedTuple):
-    """Inverse depth of an image in cells of `FACTOR` pixels, arrays of (ceil(H/4), ceil(W/4)).
+    """Inverse depth of an image in square cells of `cell_side` pixels.
 
     Attributes
     ----------
@@ -64,6 +67,17 @@ class SurfaceCells(NamedTuple):
     noise: np.ndarray
 
 
+def cell_side(shape: tuple[int, ...]) -> int:
+    """Pixels along a cell in an image of a shape (height, width).
+
+    Examples
+    --------
+    >>> cell_side((480, 640)), cell_side((240, 320)), cell_side((144, 192)), cell_side((48, 64))
+    (4, 4, 2, 1)
+    """
+    return min(LARGEST_CELL, max(1, max(shape) // CELLS_ALONG))
+
+
 def surface_cells(depth: np.ndarray, valid: np.ndarray) -> SurfaceCells:
     """Inverse depth, its second differences and their noise.
 
@@ -73,7 +87,7 @@ def surface_cells(depth: np.ndarray, valid: np.ndarray) -> SurfaceCells:
     valid : ndarray, (H, W), bool
     """
     metres, measured = (torch.from_numpy(np.ascontiguousarray(values))[None, None] for values in (depth, valid))
-    inverse, known = inverse_depth(metres.float(), measured, FACTOR)
+    inverse, known = inverse_depth(metres.float(), measured, cell_side(depth.shape))
     curvature, seen = inverse_depth_curvature(inverse, known, reach=1)
     noise = depth_noise(curvature, inverse, seen)
     found = (inverse, known, curvature.where(seen, torch.nan), noise)
@@ -97,7 +111,7 @@ def depth_segments(
     threshold : ndarray, (h, w), or float
         1/m from which a cell is an edge.
     above : ndarray, (h, w), bool, optional
-        From `above_plane`.
+        From `plane_cells`.
     smallest : int
         Regions with fewer cells are merged into their neighbours.
 
@@ -125,8 +139,23 @@ def depth_segments(
     return np.unique(watershed(strength, markers), return_inverse=True)[1].reshape(curvature.shape).astype(np.int64)
 
 
-def above_plane(cells: SurfaceCells, seed: int = 0) -> np.ndarray:
-    """Cells that stand above the support plane by more than the noise.
+class PlaneCells(NamedTuple):
+    """Where the cells of an image are, relative to the support plane, arrays of the shape of `SurfaceCells`.
+
+    Attributes
+    ----------
+    above : ndarray, bool
+        Cells that stand above the plane by more than the noise, as most of the known cells around them do.
+    on : ndarray, bool
+        Cells that are on the plane, within the noise. False where nothing is known.
+    """
+
+    above: np.ndarray
+    on: np.ndarray
+
+
+def plane_cells(cells: SurfaceCells, seed: int = 0) -> PlaneCells:
+    """Cells above the support plane, and cells on it.
 
     Second differences miss what is flat and thin: a book, a pen. Its height over the plane shows it.
 
@@ -138,17 +167,18 @@ def above_plane(cells: SurfaceCells, seed: int = 0) -> np.ndarray:
 
     Returns
     -------
-    ndarray, (h, w), bool
-        False where nothing is known, and everywhere if there is no plane.
+    PlaneCells
+        False everywhere if there is no plane.
     """
     level = float(np.median(cells.noise))
     plane = plane_inverse(cells.inverse.astype(np.float64), cells.known, ON_PLANE * level, seed) if level > 0 else None
     if plane is None:
-        return np.zeros(cells.known.shape, bool)
+        return PlaneCells(*np.zeros((2, *cells.known.shape), bool))
     over = cells.inverse - plane_places(cells.known.shape) @ plane
     above = cells.known & (over > ABOVE_PLANE * cells.noise)
     votes = ndimage.uniform_filter(np.stack([above, cells.known]).astype(np.float32), size=(1, 3, 3))
-    return cells.known & (votes[0] > 0.5 * votes[1])
+    on = cells.known & (np.abs(over) <= ABOVE_PLANE * cells.noise)
+    return PlaneCells(cells.known & (votes[0] > 0.5 * votes[1]), on)
 
 
 def missing_regions(valid: np.ndarray) -> np.ndarray:
@@ -174,12 +204,27 @@ def missing_regions(valid: np.ndarray) -> np.ndarray:
     (1, 0)
     """
     # The opening takes thin lines and the speckle of borders away, and divides what hangs together by a thread.
-    regions, _ = ndimage.label(ndimage.binary_opening(~valid, iterations=FACTOR // 2))
+    regions, _ = ndimage.label(ndimage.binary_opening(~valid, iterations=max(1, cell_side(valid.shape) // 2)))
     large = np.bincount(regions.ravel()) >= SMALLEST_HOLE * valid.size
     return np.where(large[regions], regions, 0)
 
 
-def segments_of(
+class Surfaces(NamedTuple):
+    """What depth says of the pixels of an image.
+
+    Attributes
+    ----------
+    segments : ndarray, (H, W), int64
+        Numbered from 0 without gaps. One segment if nothing is measured.
+    on_plane : ndarray, (H, W), bool
+        Pixels on the support plane, in whole cells.
+    """
+
+    segments: np.ndarray
+    on_plane: np.ndarray
+
+
+def surfaces_of(
     image: np.ndarray,
     depth: np.ndarray,
     valid: np.ndarray,
@@ -187,8 +232,8 @@ def segments_of(
     least_edge: float = LEAST_EDGE,
     with_plane: bool = True,
     with_holes: bool = True,
-) -> np.ndarray:
-    """Depth segments of an image at pixel resolution.
+) -> Surfaces:
+    """Depth segments and the support plane of an image at pixel resolution.
 
     Regions between depth edges (`depth_segments`) are enlarged, and their borders are refined by colour
     (`refine_segments`). Large regions without depth become segments. Their borders stay as measured.
@@ -208,22 +253,26 @@ def segments_of(
 
     Returns
     -------
-    ndarray, (H, W), int64
-        Numbered from 0 without gaps. One segment if nothing is valid.
+    Surfaces
+        Without `with_plane`, no pixel is on the plane.
     """
     if not valid.any():
-        return np.zeros(valid.shape, np.int64)
+        return Surfaces(np.zeros(valid.shape, np.int64), np.zeros(valid.shape, bool))
     cells = surface_cells(depth, valid)
-    above = above_plane(cells) if with_plane else None
+    above, on = plane_cells(cells) if with_plane else (None, np.zeros(cells.known.shape, bool))
     least = least_edge * np.square(cells.inverse)  # a step at the distance z changes inverse depth by step / z^2
     threshold = np.maximum(np.maximum(edge_factor * cells.noise, least), SMALLEST_NUMBER)
     parts = depth_segments(cells.curvature, threshold, above)
-    whole = parts.repeat(FACTOR, 0).repeat(FACTOR, 1)[: valid.shape[0], : valid.shape[1]]
-    segments = refine_segments(whole, image, depth, band=FACTOR + 1)
+    side = cell_side(valid.shape)
+    whole, on_plane = (
+        values.repeat(side, 0).repeat(side, 1)[: valid.shape[0], : valid.shape[1]] for values in (parts, on)
+    )
+    segments = refine_segments(whole, image, depth, band=side + 1)
     if with_holes:
         missing = missing_regions(valid)
         segments = np.where(missing > 0, segments.max() + missing, segments)
-    return (np.cumsum(np.bincount(segments.ravel()) > 0) - 1)[segments]  # without gaps; faster than np.unique
+    segments = (np.cumsum(np.bincount(segments.ravel()) > 0) - 1)[segments]  # without gaps; faster than np.unique
+    return Surfaces(segments, on_plane)
 
 
 def refine_segments(segments: np.ndarray, image: np.ndarray, depth: np.ndarray, band: int) -> np.ndarray:

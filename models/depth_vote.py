@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.depth_segments import segments_of
+from models.depth_segments import surfaces_of
 
 LARGEST_OBJECT = 0.2
 """Share of the image above which a depth segment is a surface that objects stand on, not an object."""
@@ -29,7 +29,7 @@ def vote_by_depth(values: np.ndarray, image: np.ndarray, depth: np.ndarray, vali
     """
     if not valid.any():
         return values
-    segments = segments_of(image, depth, valid)
+    segments = surfaces_of(image, depth, valid).segments
     small = (np.bincount(segments.ravel()) < LARGEST_OBJECT * segments.size)[segments]
     return np.where(small, region_means(values, segments), values)
 

@@ -10,6 +10,7 @@ from skimage.measure import label
 from skimage.segmentation import slic
 from torch import Tensor
 
+from models.depth_segments import Surfaces
 from models.features import centre
 from models.superpixels import discover_by_affinity
 
@@ -168,13 +169,19 @@ def cell_colours(image: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def cell_affinity(
-    features: Tensor, colours: Tensor, segment: Tensor, depth_weight: float, colour_weight: float
+    features: Tensor,
+    colours: Tensor,
+    segment: Tensor,
+    depth_weight: float,
+    colour_weight: float,
+    on_plane: Tensor | None = None,
 ) -> Tensor:
     """Affinity of cells from features, colour and depth: A = (1 - w) ((1 - c) F + c C) + w S.
 
     F is the cosine similarity of features, as in eq. 3.1. C = 2 exp(-d^2 / (2 s^2)) - 1 compares mean colours, with
     their distance d in CIELAB and s = `COLOUR_SCALE`. S is 1 for cells of the same depth segment and -1 for others.
     With w = c = 0 it is eq. 3.1. With the defaults, cells of two segments never join.
+    Two cells on the support plane are compared without lightness: a shadow on a table is table.
 
     Parameters
     ----------
@@ -185,6 +192,8 @@ def cell_affinity(
         Depth segment of each cell.
     depth_weight, colour_weight : float in [0, 1]
         w and c.
+    on_plane : Tensor, (N,), bool, optional
+        Cells that lie on the support plane.
 
     Returns
     -------
@@ -200,7 +209,10 @@ def cell_affinity(
     unit = F.normalize(features, dim=1)
     affinity = unit @ unit.T
     if colour_weight:
-        apart = torch.cdist(colours.to(unit.dtype), colours.to(unit.dtype))
+        seen = colours.to(unit.dtype)
+        apart = torch.cdist(seen, seen)
+        if on_plane is not None:
+            apart = torch.where(on_plane[:, None] & on_plane, torch.cdist(seen[:, 1:], seen[:, 1:]), apart)
         alike = 2 * torch.exp(-apart.square() / (2 * COLOUR_SCALE**2)) - 1
         affinity = (1 - colour_weight) * affinity + colour_weight * alike
     same = (segment[:, None] == segment[None]).to(unit.dtype) * 2 - 1
@@ -210,7 +222,7 @@ def cell_affinity(
 def discover_on_cells(
     image: np.ndarray,
     keys: Tensor,
-    segments: np.ndarray,
+    surfaces: Surfaces,
     count: int,
     depth_weight: float,
     colour_weight: float,
@@ -224,8 +236,8 @@ def discover_on_cells(
     ----------
     image : ndarray, (H, W, 3), uint8
     keys : Tensor, (h, w, D)
-    segments : ndarray, (H, W), integer from 0
-        From `models.depth_segments.segments_of`; all 0 without depth.
+    surfaces : Surfaces
+        From `models.depth_segments.surfaces_of`; all 0 without depth.
     count : int
         Approximate number of cells.
     depth_weight, colour_weight : float
@@ -240,12 +252,14 @@ def discover_on_cells(
     ndarray, (H, W), int64
         Numbered in order of discovery.
     """
-    cells = slic_cells(image, segments, count)
+    cells = slic_cells(image, surfaces.segments, count)
+    pixels = np.bincount(cells.ravel())
     features = cell_features(keys, torch.from_numpy(cells))
     if centred:
         features = centre(features[None])[0]
     segment = np.zeros(len(features), np.int64)
-    segment[cells.ravel()] = segments.ravel()
+    segment[cells.ravel()] = surfaces.segments.ravel()
+    flat = torch.from_numpy(np.bincount(cells.ravel(), surfaces.on_plane.ravel()) > pixels / 2)
     colours = torch.from_numpy(cell_colours(image, cells))
-    affinity = cell_affinity(features, colours, torch.from_numpy(segment), depth_weight, colour_weight)
+    affinity = cell_affinity(features, colours, torch.from_numpy(segment), depth_weight, colour_weight, flat)
     return discover_by_affinity(affinity[None], tau, seed_rule)[0].numpy()[cells]

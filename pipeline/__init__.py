@@ -1,4 +1,4 @@
-"""The entry points: ``luigi --module pipeline STAGE`` and ``python -m pipeline COMMAND``."""
+"""The entry points: ``luigi --module pipeline STAGE`` and ``depthseed COMMAND``, which is ``python -m pipeline``."""
 
 import sys
 from pkgutil import resolve_name
@@ -28,6 +28,9 @@ STAGES = (
     "tasks.baseline_masks:BaselineMasks",
     "tasks.build_templates:BuildTemplates",
     "tasks.match_objects:MatchObjects",
+    "tasks.pool_keys:PoolKeys",
+    "tasks.learn_clusters:LearnClusters",
+    "tasks.assign_clusters:AssignClusters",
     "tasks.evaluate_masks:EvaluateMasks",
     "tasks.evaluate_instances:EvaluateInstances",
     "pipeline.write_report:WriteReport",
@@ -38,8 +41,10 @@ STAGES = (
     "tasks.export_labels:ExportLabels",
     "tasks.export_instances:ExportInstances",
     "tasks.export_model:ExportModel",
+    "pipeline.export_rerun:ExportRerun",
     "tasks.predict_folder:PredictFolder",
     "tasks.fetch_dataset:FetchDataset",
+    "tasks.import_recording:ImportRecording",
 )
 """Import paths of the tasks that can be run by name, in the order of the DAG. A new stage needs one line here."""
 
@@ -47,4 +52,5 @@ __all__ = [path.partition(":")[2] for path in STAGES]
 
 globals().update({path.partition(":")[2]: resolve_name(path) for path in STAGES})
 
+resolve_name("pipeline.profile_line")  # it listens to luigi
 resolve_name("pipeline.command_line:check_input")(sys.argv[1:], __all__)  # only now are all parameters known

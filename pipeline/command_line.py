@@ -11,6 +11,7 @@ import luigi.configuration
 
 from data.errors import SettingError
 from pipeline.settings_file import check_sections
+from tasks.runtime.data_place import OPTION, SECTION
 from tasks.runtime.luigi_seam import registered_tasks
 from tasks.runtime.parameters import nearest
 from tasks.runtime.slurm_settings import check_slurm_sections
@@ -38,7 +39,8 @@ def check_input(arguments: Sequence[str], names: Collection[str]) -> None:
     known: dict[str, Any] = dict(registered_tasks())
     config = luigi.configuration.get_config()
     if isinstance(config, configparser.ConfigParser):  # not TOML
-        check_sections(config, {name: [option for option, _ in known[name].get_params()] for name in names})
+        options = {name: [option for option, _ in known[name].get_params()] for name in names}
+        check_sections(config, {**options, SECTION: [OPTION]})
         check_slurm_sections(config)
     if is_ours(arguments):
         check_command_line(arguments, names)

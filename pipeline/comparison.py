@@ -157,14 +157,19 @@ class Comparison(StageTask):
     def _strips(self) -> list[dict]:
         """Pictures of some images with the first seed: the variants side by side."""
         from pipeline.report.colours import data_uri
+        from pipeline.report.strips import named
 
         dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
         samples = dataset.split(self.shown_split)
         stores = {variant.name: inputs[shown_name(variant)] for variant in self.variants}
+        first = {v.name: self.required[scores_name(v, self.seed_list()[0])].read() for v in self.variants}
         strips = []
         for index in spread(samples, self.images):
             sample = samples[index]
-            stored = {name: store.image(index, sample.size) for name, store in stores.items()}
+            stored = {
+                name: named(store.image(index, sample.size), first[name].get("predictions"), dataset.class_names)
+                for name, store in stores.items()
+            }
             panels = self.strip_of(dataset, sample, stored)
             pictures = [(title, data_uri(picture)) for title, picture in panels.items()]
             strips.append({"image_id": sample.image_id, "panels": pictures})

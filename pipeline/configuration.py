@@ -7,7 +7,9 @@ import textwrap
 import luigi
 
 import pipeline
+from data.readers.places import USUAL, VARIABLE
 from pipeline.surroundings import SETTINGS
+from tasks.runtime.data_place import OPTION, SECTION
 from tasks.runtime.luigi_seam import default_text, has_default
 from tasks.runtime.parameters import described
 from tasks.runtime.stage import COMMON, StageTask
@@ -32,6 +34,12 @@ COMMENTS = {
 }
 """Comments on luigi's own settings: option -> comment above it."""
 
+PLACE = (
+    "folder that holds data sets, each in a folder of its name; looked at where --data-root is not given, after "
+    f"${VARIABLE} and before the folder {USUAL} below the working directory; empty = none"
+)
+"""Comment on the section about the place of data sets."""
+
 WIDTH = 118
 """Characters per line."""
 
@@ -49,6 +57,7 @@ def config_text() -> str:
             section = name
         parts += [_comment(COMMENTS[option])] if option in COMMENTS else []
         parts.append(f"{option}={value}")
+    parts += ["", f"[{SECTION}]", _comment(PLACE), f"#{OPTION}="]
     for name in pipeline.__all__:
         parts += ["", *_section(name, getattr(pipeline, name))]
     return "\n".join(parts) + "\n"

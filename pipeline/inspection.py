@@ -218,7 +218,7 @@ def _is_map(store: ShardedStore, name: str) -> bool:
 
 def _picture(name: str, store: ShardedStore, index: int) -> np.ndarray:
     values = store.read_image(name, index, _size(store, index))
-    if name == "superpixel":
+    if name in ("superpixel", "cluster"):
         return np.where((values == NO_SUPERPIXEL)[..., None], 255, colour_superpixels(values)).astype(np.uint8)
     if name == "instance":
         return np.where((values == NOTHING)[..., None], 255, colour_instances(values)).astype(np.uint8)

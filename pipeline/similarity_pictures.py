@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from data.errors import DatasetError, SettingError
-from data.files.images import read_image
 from data.files.labels import read_truth
+from data.files.working_size import sample_image
 from data.sample import BACKGROUND, UNLABELLED, Sample, spread
 from pipeline.report.colours import colour_heat, save_sheet
 from tasks.extract_keys import ExtractKeys
@@ -74,7 +74,7 @@ def similarity_pictures(sample: Sample, truth: np.ndarray, inputs: ImageInputs) 
     largest = int(np.bincount(objects).argmax())
     inside = at_patches(truth == largest, (rows, columns))
     counts = positiveness(torch.from_numpy(keys).flatten(0, 1), torch.from_numpy(inside).flatten())
-    picture = read_image(sample.image)
+    picture = sample_image(sample)
     most = max(int(inside.sum()), 1)
     maps = [at_pixels(count.view(rows, columns).numpy() / most, sample.size) for count in counts]
     return [picture, np.where((truth == largest)[..., None], picture, 255).astype(np.uint8), *map(colour_heat, maps)]

@@ -73,13 +73,13 @@ class WriteReport(StageTask):
         return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
+        from models.palette import palette
         from pipeline.report.charts import curves_svg
-        from pipeline.report.colours import palette
         from pipeline.report.page import render_page
 
         dataset = self.inputs["dataset"]
-        training, evaluation = self._strips()
         scores = self.required["scores"].read()
+        training, evaluation = self._strips(scores)
         colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette(len(dataset.class_names))]
         listed = listed_classes(dataset)
         content = {
@@ -121,9 +121,9 @@ class WriteReport(StageTask):
         dataset = self.inputs["dataset"]
         return tag_scores(self.inputs["tags"], dataset.split(EVALUATION), dataset.num_classes)
 
-    def _strips(self) -> tuple[list[dict], list[dict]]:
+    def _strips(self, scores: dict) -> tuple[list[dict], list[dict]]:
         from pipeline.report.colours import data_uri
-        from pipeline.report.strips import evaluation_strip, training_strip
+        from pipeline.report.strips import evaluation_strip, named, training_strip
 
         dataset, stores = self.required["dataset"].read_with_truth(), open_stores(self.inputs)
         strips: dict[str, list[dict]] = {TRAIN: [], EVALUATION: []}
@@ -136,7 +136,10 @@ class WriteReport(StageTask):
             for sample in [samples[index]]
         ]
         for split, make, sample, index in self.progress(jobs, len(jobs)):
-            panels = make(dataset, sample, ImageInputs(stores, index, sample.size, dataset.num_classes))
+            stored = dict(ImageInputs(stores, index, sample.size, dataset.num_classes))
+            for name in ("pseudo_labels", "predictions"):
+                stored[name] = named(stored[name], scores.get(name), dataset.class_names)
+            panels = make(dataset, sample, stored)
             strips[split].append(
                 {
                     "image_id": sample.image_id,

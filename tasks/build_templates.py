@@ -14,7 +14,7 @@ import numpy as np
 from data.demo.scenes import CLASSES
 from data.depth.folder import depth_file
 from data.errors import DatasetError, QualityError, SettingError
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import TRAIN, DatasetIndex, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
@@ -185,7 +185,7 @@ class BuildTemplates(StageTask):
     def _objects(self, samples: Sequence[Sample], num_classes: int) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
         """Yield each frame with its image and the mask of its object, which may be empty."""
         for index, sample in enumerate(samples):
-            image = read_image(sample.image)
+            image = sample_image(sample)
             mask = np.ones(image.shape[:2], bool)
             if self.object == "depth":
                 inputs = ImageInputs({}, index, sample.size, num_classes)

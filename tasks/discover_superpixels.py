@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.errors import ImageError, SettingError
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, installed_engine
@@ -57,16 +57,16 @@ def from_cells(
     """
     import torch
 
-    from models.depth_segments import segments_of
+    from models.depth_segments import Surfaces, surfaces_of
     from models.superpixel_cells import discover_on_cells
 
-    image, keys = read_image(sample.image), torch.from_numpy(_patches(inputs))
-    segments, weight = np.zeros(sample.size, np.int64), 0.0
+    image, keys = sample_image(sample), torch.from_numpy(_patches(inputs))
+    surfaces, weight = Surfaces(np.zeros(sample.size, np.int64), np.zeros(sample.size, bool)), 0.0
     if depth_weight:
         depth, valid = read_surface(inputs["depth"])
-        segments = segments_of(image, depth, valid, edge_factor, least_edge, plane, holes)
+        surfaces = surfaces_of(image, depth, valid, edge_factor, least_edge, plane, holes)
         weight = depth_weight if valid.any() else 0.0
-    return discover_on_cells(image, keys, segments, cells, weight, colour_weight, tau, seed_rule, centre)
+    return discover_on_cells(image, keys, surfaces, cells, weight, colour_weight, tau, seed_rule, centre)
 
 
 def from_patches(
@@ -109,7 +109,7 @@ def from_patches(
     pixels = superpixels_at_pixels(labels.view(rows, columns), seen)
     if refinement == "crf":
         count = int(pixels.max()) + 1
-        image = resized_picture(read_image(sample.image), seen)
+        image = resized_picture(sample_image(sample), seen)
         refined = crf_from_labels(image, pixels.numpy(), count, CRF_PRESETS[crf], installed_engine())
         pixels = torch.from_numpy(nearest_at_size(refined, sample.size))
     return renumber(pixels).numpy()
@@ -119,7 +119,7 @@ def plain_slic(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
     """SLIC superpixels of scikit-image, for comparison, (H, W) integer from 0; `cells` is the requested number."""
     from skimage.segmentation import slic
 
-    return slic(read_image(sample.image), cells, start_label=0)
+    return slic(sample_image(sample), cells, start_label=0)
 
 
 def from_opencv(method: str, sample: Sample, **size: int) -> np.ndarray:
@@ -127,7 +127,7 @@ def from_opencv(method: str, sample: Sample, **size: int) -> np.ndarray:
     from models import opencv_superpixels
 
     try:
-        return getattr(opencv_superpixels, method)(read_image(sample.image), **size)
+        return getattr(opencv_superpixels, method)(sample_image(sample), **size)
     except ImportError as error:
         raise SettingError(f"{error}; use: pip install 'depthseed[opencv]'") from error
 
@@ -190,7 +190,7 @@ class DiscoverSuperpixels(SplitStage):
     of each pixel (uint16, from 0) and the number of superpixels of each image.
     """
 
-    version = 5
+    version = 6
 
     tau = number(0.4, "affinity above which a cell or patch joins a superpixel", at_least=-1, at_most=1)
     seed_rule = one_of(
@@ -215,7 +215,10 @@ class DiscoverSuperpixels(SplitStage):
         number(0.006, "smallest step in depth that separates surfaces, in metres", above=0),
         depth_weight=nonzero,
     )
-    plane = only(flag(True, "what stands above the support plane is a surface of its own"), depth_weight=nonzero)
+    plane = only(
+        flag(True, "what stands above the support plane is a surface of its own, and shadows on it are not"),
+        depth_weight=nonzero,
+    )
     holes = only(flag(True, "large regions without depth are surfaces of their own"), depth_weight=nonzero)
     cells = whole(200, "approximate number of cells per image", at_least=1, at_most=MAX_CELLS)
     region_size = whole(80, "average side of a superpixel in pixels", at_least=4, at_most=1000)

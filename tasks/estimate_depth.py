@@ -8,7 +8,7 @@ import luigi
 
 from data.errors import WeightsError
 from data.files.fingerprint import NAMED_FILES
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.layout import image_map
@@ -74,7 +74,7 @@ class EstimateDepth(SplitStage):
             return ({"depth": values} for values in found["depth"].numpy())
 
         def read(sample):
-            return estimator.prepared(read_image(sample.image).copy())  # the processor needs a writable array
+            return estimator.prepared(sample_image(sample).copy())  # the processor needs a writable array
 
         return BatchNetwork(device, depth_of, results, read)
 

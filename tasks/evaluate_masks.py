@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import luigi
 import numpy as np
 
 from data.files.labels import read_truth
+from data.files.working_size import at_full_size
 from data.sample import EVALUATION, TRAIN, UNLABELLED, Sample
 from data.store.artifact import Artifact, write_json
 from tasks.coarsen_masks import CoarsenMasks
@@ -22,11 +23,15 @@ from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.numeric import number
 from tasks.runtime.parameters import only
+from tasks.runtime.resizing import at_size, labels_at_size
 from tasks.runtime.shards import ImageInputs
 from tasks.runtime.stage import Stages, StageTask
 
 SCORES = "scores.json"
 """File of the scores."""
+
+MATCHED = "clusters"
+"""Key of the class names of the clusters among the scores of a result."""
 
 SALIENCY_CLASSES = ("background", "salient")
 CONFUSION_CLASSES = 256
@@ -80,6 +85,10 @@ class EvaluateMasks(StageTask):
     Ground truth is opened here, in EvaluateSuperpixels, and for pictures. Besides, IndexDataset reads tags in the label
     maps of sets that have no others, CoarsenMasks with ``source=fine`` makes coarse labels from it, and RefineSaliency
     with ``ground_truth=true`` measures an upper bound.
+
+    A method that finds clusters knows no classes. The clusters of each result are matched to classes on the images that
+    are scored (`models.clusters.match_clusters`), as in unsupervised segmentation (Cho et al., CVPR 2021: PiCIE). Each
+    class has at most one cluster. The pixels of the others are without a label.
     """
 
     version = 6
@@ -124,21 +133,47 @@ class EvaluateMasks(StageTask):
         return [*super().watched(), self.required["dataset"].truth_files]
 
     def work(self) -> int:
-        from tasks.runtime.counting import JobsOver, total_counts
-
-        dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
-        parts = []
-        for name in self.scored:
-            samples, counter = dataset.split(RESULTS[name].split), self._counter(name)
-            parts.append(JobsOver(inputs[name], MAPS, samples, counter, dataset.num_classes, name))
-        totals = total_counts(self, parts)
-        scores = {name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored}
+        dataset = self.required["dataset"].read_with_truth()
+        matched = self._matched(dataset)
+        totals = self._totals(dataset, {name: self._counter(name, matched) for name in self.scored})
+        scores: dict[str, Any] = {
+            name: self._score(name, totals[name], dataset) if name in totals else None for name in self.scored
+        }
+        for name, classes in matched.items():
+            names = dataset.class_names
+            scores[name][MATCHED] = [None if number == UNLABELLED else names[number] for number in classes]
         write_json(self.artifact.path / SCORES, scores)
         return sum(counts[-1] for counts in totals.values())
 
-    def _counter(self, name: str) -> Callable[[Sample, ImageInputs], tuple | None]:
+    def _totals(self, dataset, counters: Mapping[str, Callable[[Sample, ImageInputs], tuple | None]]) -> dict:
+        """Sums of what each counter counts over the images of its result: name -> counts."""
+        from tasks.runtime.counting import JobsOver, total_counts
+
+        inputs, number = self.inputs, dataset.num_classes
+        return total_counts(
+            self,
+            [
+                JobsOver(inputs[name], MAPS, dataset.split(RESULTS[name].split), counter, number, name)
+                for name, counter in counters.items()
+            ],
+        )
+
+    def _matched(self, dataset) -> dict[str, np.ndarray]:
+        """Result -> class of each cluster; empty if the method knows classes, or without ground truth."""
+        if METHODS[self.method].named:
+            return {}
+        from models.clusters import match_clusters
+
+        maps = {name: self.required[name] for name in self.scored if RESULTS[name].stage is PredictMasks}
+        counters = {name: CountClusters(len(stage.clusters.centres)) for name, stage in maps.items()}
+        counted = self._totals(dataset, counters)
+        return {name: match_clusters(pixels) for name, (pixels,) in counted.items()}
+
+    def _counter(self, name: str, matched: Mapping[str, np.ndarray]) -> Callable[[Sample, ImageInputs], tuple | None]:
         if name == "cam_seed":
             return CountCams(tuple(self.thresholds))
+        if RESULTS[name].stage is PredictMasks and not METHODS[self.method].named:
+            return CountLabels("cluster", classes=matched.get(name))
         return CountLabels(RESULTS[name].array, is_saliency=name == "saliency")
 
     def _score(self, name: str, counts: tuple, dataset) -> dict[str, Any]:
@@ -173,19 +208,39 @@ class CountLabels:
         Name of the array of label maps.
     is_saliency : bool
         Compare with "any foreground class" instead of the classes.
+    classes : ndarray, (C,), uint16, optional
+        The array has numbers of clusters; these are their classes.
     """
 
     array: str
     is_saliency: bool = False
+    classes: np.ndarray | None = None
 
     def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
-        truth = read_truth(sample, inputs.num_classes)
+        truth = read_truth(at_full_size(sample), inputs.num_classes)
         if truth is None:
             return None
+        labels = labels_at_size(inputs[MAPS].read(self.array), truth.shape)
         if self.is_saliency:
             truth = np.where(truth == UNLABELLED, truth, truth > 0).astype(np.uint16)
         num_classes = len(SALIENCY_CLASSES) if self.is_saliency else inputs.num_classes + 1
-        return count(truth, [inputs[MAPS].read(self.array)], num_classes)
+        return count(truth, [labels if self.classes is None else self.classes[labels]], num_classes)
+
+
+@dataclass(frozen=True)
+class CountClusters:
+    """Pixels of each class and cluster in one image, (K+1, C); None if the image has no ground truth."""
+
+    clusters: int
+
+    def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
+        truth = read_truth(at_full_size(sample), inputs.num_classes)
+        if truth is None:
+            return None
+        known, clusters = truth != UNLABELLED, labels_at_size(inputs[MAPS].read("cluster"), truth.shape)
+        pairs = truth[known].astype(np.int64) * self.clusters + clusters[known]
+        classes = inputs.num_classes + 1
+        return (np.bincount(pairs, minlength=classes * self.clusters).reshape(classes, self.clusters),)
 
 
 @dataclass(frozen=True)
@@ -197,10 +252,11 @@ class CountCams:
     def __call__(self, sample: Sample, inputs: ImageInputs) -> tuple | None:
         from models.metrics import cam_segmentation
 
-        truth = read_truth(sample, inputs.num_classes)
+        truth = read_truth(at_full_size(sample), inputs.num_classes)
         if truth is None:
             return None
         cam, classes = (values.numpy() for values in read_cam(inputs[MAPS]))
+        cam = cam if cam.shape[1:] == truth.shape else at_size(cam, truth.shape)
         maps = [cam_segmentation(cam, classes, threshold) for threshold in self.thresholds]
         return count(truth, maps, inputs.num_classes + 1)
 

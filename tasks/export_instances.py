@@ -15,6 +15,7 @@ from data.files.exported_frames import ExportedFrame, frame_of_instances, image_
 from data.files.instance_export import NO_TIME, ExportedInstance, bop_results, coco_instances
 from data.files.labels import label_png
 from data.files.mask_files import bop_place
+from data.files.working_size import full_size, nearest
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.evaluate_instances import INSTANCES, STAGES, instances_of
@@ -80,9 +81,14 @@ class ExportInstances(OfSplit, StageTask):
         return self.inputs["dataset"].split(self.split)
 
     def _found(self) -> Iterator[tuple[Sample, np.ndarray, list[ExportedInstance]]]:
+        from models.instance_table import instance_table
+
         store, samples = self.inputs[INSTANCES], self._samples
         for index, sample in enumerate(self.progress(samples, len(samples))):
             instances, table = read_stored(store.image(index, sample.size))
+            if self.required["dataset"].size:  # the run works at another size than that of the images
+                instances = nearest(instances, full_size(sample))
+                table = instance_table(instances, table.classes, table.scores)
             rows = zip(table.classes, table.scores, table.boxes, strict=True)
             items = [
                 ExportedInstance(int(class_number), score, box.tolist(), instances == place)
@@ -92,7 +98,10 @@ class ExportInstances(OfSplit, StageTask):
 
     def _frames(self) -> Iterator[ExportedFrame]:
         root = self.inputs["dataset"].root
-        return (frame_of_instances(sample, root, items) for sample, _, items in self._found())
+        return (
+            frame_of_instances(sample, root, (instances.shape[0], instances.shape[1]), items)
+            for sample, instances, items in self._found()
+        )
 
     def _png(self) -> None:
         for sample, instances, _ in self._found():
@@ -100,7 +109,9 @@ class ExportInstances(OfSplit, StageTask):
 
     def _coco(self) -> None:
         dataset = self.inputs["dataset"]
-        images = ((image_name(sample, dataset.root), sample.size, items) for sample, _, items in self._found())
+        images = (
+            (image_name(sample, dataset.root), instances.shape, items) for sample, instances, items in self._found()
+        )
         write_json(self.artifact.path / "coco.json", coco_instances(dataset.class_names, images))
 
     def _bop(self) -> None:

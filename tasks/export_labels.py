@@ -13,11 +13,13 @@ from PIL import Image
 from data.errors import SettingError
 from data.files.exported_frames import ExportedFrame, frame_of_labels, image_name
 from data.files.label_export import class_masks, coco_content, exported_png, voc_submission
+from data.files.working_size import full_size
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
-from tasks.methods import labels_stage
+from tasks.methods import named_labels_stage
 from tasks.runtime.image_stage import OfSplit
+from tasks.runtime.resizing import labels_at_size
 from tasks.runtime.stage import StageTask
 from tasks.runtime.tool_formats import TOOL_FORMATS, ToolFormats, image_table, images_at_parameter
 
@@ -46,7 +48,7 @@ class ExportLabels(OfSplit, StageTask):
     def requires(self):
         return {
             "dataset": self.upstream(IndexDataset),
-            "labels": self.upstream(labels_stage(self.method), split=self.split),
+            "labels": self.upstream(named_labels_stage(self.method), split=self.split),
         }
 
     def work(self) -> int:
@@ -62,13 +64,19 @@ class ExportLabels(OfSplit, StageTask):
         return len(self._samples)
 
     @property
+    def is_resized(self) -> bool:
+        """True if the run works at another size than that of the images."""
+        return bool(self.required["dataset"].size)
+
+    @property
     def _samples(self) -> Sequence[Sample]:
         return self.inputs["dataset"].split(self.split)
 
     def _labels(self) -> Iterator[tuple[Sample, np.ndarray]]:
         store, samples = self.inputs["labels"], self._samples
         for index, sample in enumerate(self.progress(samples, len(samples))):
-            yield sample, store.read_image("label", index, sample.size)
+            labels = store.read_image("label", index, sample.size)
+            yield sample, labels_at_size(labels, full_size(sample)) if self.is_resized else labels
 
     def _frames(self) -> Iterator[ExportedFrame]:
         root = self.inputs["dataset"].root

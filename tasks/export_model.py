@@ -11,8 +11,8 @@ import luigi
 import numpy as np
 
 from data.errors import SettingError
-from data.files.images import read_image
 from data.files.labels import read_truth
+from data.files.working_size import sample_image
 from data.sample import EVALUATION, TRAIN, Sample, spread
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
@@ -135,7 +135,7 @@ class ExportModel(StageTask):
             )
         calibration = self._calibration_images(dataset.split(TRAIN)) if self.int8 else []
         if calibration:
-            files[INT8_MODEL] = int8_bytes(files[MODEL], (read_image(sample.image) for sample in calibration))
+            files[INT8_MODEL] = int8_bytes(files[MODEL], (sample_image(sample) for sample in calibration))
         scores = self._scores(files, model.class_names)
         for name, content in files.items():
             write_bytes(self.artifact.path / name, content)
@@ -178,7 +178,7 @@ class ExportModel(StageTask):
         totals = {name: np.zeros((len(class_names), len(class_names) + 1), np.int64) for name in files}
         images = 0
         for sample, truth in self._measured_images():
-            image = read_image(sample.image)[None]
+            image = sample_image(sample)[None]
             for name, session in sessions.items():
                 labels = session.run(["labels"], {INPUT: image})[0][0].astype(np.uint16)
                 totals[name] += confusion_matrix(truth, labels, len(class_names))

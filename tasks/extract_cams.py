@@ -12,7 +12,7 @@ from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of
-from tasks.runtime.resizing import ResizesImages, resized
+from tasks.runtime.resizing import ResizesImages, least_side_parameter, resized
 from tasks.train_classifier import TrainClassifier
 
 CAM_STRIDE = 4
@@ -30,6 +30,7 @@ class ExtractCams(ResizesImages, ImageStage):
     in_workers = False
     autocasts = True
 
+    least_side = least_side_parameter()
     scales = scales_parameter((1.0, 1.5), "scales of the image, relative to its size")
     flip = flag(True, "also use the mirrored image")
     fusion = one_of(

@@ -12,7 +12,7 @@ import luigi
 from data.errors import SettingError
 from data.files.archives import unpack
 from data.files.transfer import Download, Offer, ask, fetch
-from data.readers.downloads import DOWNLOADS
+from data.readers.downloads import DOWNLOADS, TERMS
 from data.store.artifact import write_json
 from tasks.runtime.lock import artifact_lock
 from tasks.runtime.progress import Progress
@@ -23,7 +23,7 @@ log = logging.getLogger("depthseed")
 class FetchDataset(luigi.Task):
     """Downloads a data set and unpacks it into ``--data-root``. A killed run continues where it stopped.
 
-    Addresses, sizes and checksums are logged before the download begins.
+    Licence, addresses, sizes and checksums are logged before the download begins.
 
     Raises
     ------
@@ -44,6 +44,17 @@ class FetchDataset(luigi.Task):
     def complete(self):
         return self.marker.exists()
 
+    @property
+    def is_interrupted(self) -> bool:
+        """True if a download or its unpacking has begun and has not ended."""
+        names = [download.name for download in DOWNLOADS.get(self.dataset, ())]
+        found = [name for name in names for end in ("", ".partial") if (self._archives / f"{name}{end}").exists()]
+        return bool(found) and not self.complete()
+
+    @property
+    def _archives(self) -> Path:
+        return Path(self.data_root) / ".downloads"
+
     def run(self):
         if self.dataset not in DOWNLOADS:
             raise SettingError(
@@ -55,19 +66,20 @@ class FetchDataset(luigi.Task):
                 self._fetch_all(Path(self.data_root), DOWNLOADS[self.dataset])
 
     def _fetch_all(self, root: Path, downloads: tuple[Download, ...]) -> None:
+        log.info("FetchDataset: %s, licence: %s", self.dataset, TERMS[self.dataset].licence)
         offers = [ask(download) for download in downloads]
         for download, offer in zip(downloads, offers, strict=True):
             size = f"{offer.size / 1e6:.1f} MB" if offer.size is not None else "unknown size"
             checksums = [f"{kind} {checksum}" for kind, checksum in download.checksums(offer).items()]
             log.info("FetchDataset: %s, %s, %s", download.url, size, ", ".join(checksums) or "no checksum")
         for download, offer in zip(downloads, offers, strict=True):
-            archive = root / ".downloads" / download.name
+            archive = self._archives / download.name
             _fetch_one(download, offer, archive)
             log.info("FetchDataset: unpacking %s", archive)
             unpack(archive, root / download.folder)
         os.sync()  # after a power failure, the marker must not vouch for files that never reached the disk
         write_json(self.marker, [download.url for download in downloads])
-        log.info("FetchDataset: wrote %s; the archives in %s can be deleted", root, root / ".downloads")
+        log.info("FetchDataset: wrote %s; the archives in %s can be deleted", root, self._archives)
 
 
 def _fetch_one(download: Download, offer: Offer, archive: Path) -> None:

@@ -17,21 +17,25 @@ from typing import cast
 import luigi
 import numpy as np
 
+from data.cooccurrence import Cooccurrence, told_apart
 from data.demo import scenes
 from data.errors import DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
+from data.files.working_size import working_size
 from data.readers import DATASETS, DatasetSpec
 from data.readers.cutouts import Cutout, list_cutouts
 from data.readers.label_maps import RememberedTags
 from data.readers.merging import category_table
+from data.readers.places import missing_line
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import Artifact, hash_text, write_bytes
 from data.tuning import TUNING, with_tuning_split
+from tasks.runtime.data_place import data_places
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
-from tasks.runtime.numeric import number
+from tasks.runtime.numeric import number, whole
 from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
@@ -64,6 +68,13 @@ class IndexDataset(StageTask):
         significant=False,
     )
 
+    tags = luigi.Parameter(
+        default="",
+        description="file of the image-level tags: an export of COCO, Label Studio (.json) or CVAT (.xml), or a table "
+        "(.csv); empty = labels.csv, or one folder for each class; for the data set folder",
+        significant=False,
+    )
+
     tuning = number(
         0.0,
         "share of the training sequences that become the evaluation split, in place of its own images: settings are "
@@ -72,9 +83,22 @@ class IndexDataset(StageTask):
         below=1,
     )
 
+    size = whole(
+        0,
+        "pixels of the longer side at which all stages see an image that is larger, 0 = as it is; scores and exported "
+        "label maps have the size of the images",
+        at_least=0,
+        at_most=16384,
+    )
+
+    def check(self):
+        if 0 < self.size < SMALLEST_SIZE:
+            raise SettingError(f"--IndexDataset-size is {self.size}; set it to 0 or at least {SMALLEST_SIZE}")
+
     def parameters(self):
-        # Without a tuning split, everything is what it was before there was one: the identity stays.
-        return {name: value for name, value in super().parameters().items() if (name, value) != ("tuning", 0)}
+        # Without a tuning split and a size, everything is what it was before there were any: the identity stays.
+        off = {("tuning", 0), ("size", 0)}
+        return {name: value for name, value in super().parameters().items() if (name, value) not in off}
 
     @classmethod
     def get_param_values(cls, params, args, kwargs):
@@ -85,20 +109,12 @@ class IndexDataset(StageTask):
     @property
     def spec(self) -> DatasetSpec:
         """The entry of the data set in the registry; DatasetError for an unknown name."""
-        if self.dataset not in DATASETS:
-            raise DatasetError(
-                f"data set '{self.dataset}' is unknown; --dataset takes one of {', '.join(sorted(DATASETS))}"
-            )
-        return DATASETS[self.dataset]
+        return spec_of(self.dataset)
 
     @property
     def root(self) -> Path:
-        """Folder of the data set; DatasetError if it is not given. A rendered data set is among the artifacts."""
-        if self.data_root:
-            return Path(self.data_root) / self.spec.folder
-        if self.spec.renderer:
-            return Path(self.artifacts) / self.dataset / "data"
-        raise DatasetError(f"data set '{self.dataset}' needs --data-root, the folder that holds it")
+        """Folder of the data set; DatasetError if it is nowhere or the data set is unknown."""
+        return folder_of(self)
 
     def folders(self) -> dict[str, str]:
         """Split -> the folder, list or folds that it is read from; empty for a set whose table names the splits."""
@@ -134,10 +150,11 @@ class IndexDataset(StageTask):
                 f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
             )
         splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
-        if self.merge:
-            if not self.spec.merges:
-                raise SettingError(f"--IndexDataset-merge: the data set {self.dataset} has no merging; use folder")
-            return self.spec.read(self.root, splits, merge=Path(self.merge))
+        files = {name: Path(value) for name in ("merge", "tags") if (value := getattr(self, name))}
+        for name in files.keys() - set(self.spec.files):
+            raise SettingError(f"--IndexDataset-{name} is for the data set folder; {self.dataset} does not take it")
+        if files:
+            return self.spec.read(self.root, splits, **files)
         if not self.spec.tags_from_masks:
             return self.spec.read(self.root, splits)
         tags_of = RememberedTags(self._cache(".tags.json"))
@@ -255,7 +272,7 @@ class IndexDataset(StageTask):
             self._render()
         found = self.indexed
         sizes = np.zeros((len(found.samples), 2), np.int32)
-        for place, size in enumerate(self.progress(_checked_sizes(found.samples), len(sizes))):
+        for place, size in enumerate(self.progress(_checked_sizes(found.samples, self.size), len(sizes))):
             sizes[place] = size
         self._checked = dataclasses.replace(found, samples=found.samples.replaced(size=sizes))
         text = io.BytesIO()  # a list of the lines of 10^6 images would take more than their text
@@ -275,6 +292,7 @@ class IndexDataset(StageTask):
             *_unusual_frames(index.samples),
             *_without_depth(index.samples),
             *_untagged_classes(index),
+            *told_apart(Cooccurrence.of(index.split(TRAIN)), index.class_names),
         ]
 
     @cached_property
@@ -296,8 +314,35 @@ INDEX = "index.json"
 RENDERED = "data.hash"
 """File beside a rendered data set: hash of all its files."""
 
+SMALLEST_SIZE = 32
+"""Pixels of the longer side; in smaller images, nothing can be seen."""
+
 AT_ONCE = 1024
 """Images that wait for a thread; each waiting image takes some kB."""
+
+
+def spec_of(name: str) -> DatasetSpec:
+    """The entry of a data set in the registry; DatasetError for an unknown name."""
+    if name not in DATASETS:
+        raise DatasetError(f"data set '{name}' is unknown; --dataset takes one of {', '.join(sorted(DATASETS))}")
+    return DATASETS[name]
+
+
+def folder_of(stage: StageTask) -> Path:
+    """Folder of the data set of a stage, in any process. A rendered data set is among the artifacts.
+
+    Raises
+    ------
+    DatasetError
+        If it is nowhere or the data set is unknown.
+    """
+    spec = spec_of(stage.dataset)
+    if stage.data_root:
+        return Path(stage.data_root) / spec.folder
+    if spec.renderer:
+        return Path(stage.artifacts) / stage.dataset / "data"
+    raise DatasetError(missing_line(stage.dataset, data_places()))
+
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
@@ -331,11 +376,15 @@ def _untagged_classes(index: DatasetIndex) -> list[str]:
     return [f"{len(missing)} of {index.num_classes} classes are no tag of any training image: {listed(missing)}"]
 
 
-def _checked_sizes(samples: Samples) -> Iterator[tuple[int, int]]:
-    """Yield height and width of each image. Only `AT_ONCE` images wait for the threads that decode them."""
+def _checked_sizes(samples: Samples, longest: int) -> Iterator[tuple[int, int]]:
+    """Yield the working size of each image, for the longer side `longest`.
+
+    Only `AT_ONCE` images wait for the threads that decode them.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(samples), AT_ONCE):
-            yield from pool.map(_check, samples[start : start + AT_ONCE])
+            for size in pool.map(_check, samples[start : start + AT_ONCE]):
+                yield working_size(size, longest)
 
 
 def _check(sample: Sample) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from data.depth.folder import depth_file, read_depth_file
 from data.depth.noise import DepthNoise, degrade
 from data.depth.sensors import SensorModel, sense
 from data.errors import ImageError, SettingError
-from data.files.images import read_depth, read_image
+from data.files.images import read_depth
+from data.files.working_size import sample_image
 from data.sample import Sample
 from data.store.sharded import StoredImage
 from tasks.estimate_depth import EstimateDepth
@@ -168,7 +169,7 @@ class LoadDepth(SplitStage):
     def _degraded(self, depth: np.ndarray, sample: Sample, rng: np.random.Generator) -> np.ndarray:
         """The depth with the noise of the parameters."""
         if self.sensor:
-            depth = sense(depth, read_image(sample.image), self.sensor, self.sensor_scale, rng)
+            depth = sense(depth, sample_image(sample), self.sensor, self.sensor_scale, rng)
         return degrade(depth, self.degradation, rng)
 
 

@@ -110,7 +110,7 @@ The function of ``onnx`` gets only the parameters and returns the network.
 class LoadSaliency(ImageStage):
     """Class-agnostic saliency maps of the train split, float16 in [0, 1]."""
 
-    version = 2
+    version = 3
 
     source = RegistryParameter(
         SOURCES, "depth", "source of saliency: objects on a plane in depth, a folder of maps, or an ONNX network"

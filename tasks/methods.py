@@ -28,12 +28,16 @@ class Method(NamedTuple):
         What EvaluateMasks scores (names of `tasks.evaluate_masks.RESULTS`), in the order of the stages.
     labels : str
         Import path of the stage that writes the class maps of a split.
+    named : bool
+        False if these are maps of clusters, which have no names (array ``cluster`` instead of ``label``). EvaluateMasks
+        matches them to classes.
     """
 
     trainer: str
     stages: dict[str, str]
     results: tuple[str, ...]
     labels: str = "tasks.predict_masks:PredictMasks"
+    named: bool = True
 
     def trainer_stage(self) -> type[StageTask]:
         """The class of `trainer`; SettingError if the method trains no network."""
@@ -82,6 +86,13 @@ METHODS: dict[str, Method] = {
         ("pseudo_labels", "predictions"),
         "tasks.match_objects:MatchObjects",
     ),
+    "clusters": Method(
+        "",
+        {**DEPTH, "superpixels": "tasks.discover_superpixels:DiscoverSuperpixels"},
+        ("pseudo_labels", "predictions"),
+        "tasks.assign_clusters:AssignClusters",
+        named=False,
+    ),
 }
 
 
@@ -93,3 +104,11 @@ def trainer(method: str) -> type[StageTask]:
 def labels_stage(method: str) -> type[StageTask]:
     """The class of the stage that writes the class maps of a split, with the parameter ``split``."""
     return resolve_name(METHODS[method].labels)
+
+
+def named_labels_stage(method: str) -> type[StageTask]:
+    """Same as `labels_stage`; SettingError for a method whose maps are of clusters without names."""
+    if not METHODS[method].named:
+        named = ", ".join(name for name, found in METHODS.items() if found.named)
+        raise SettingError(f"--method {method} finds groups without class names, which are needed here; choose {named}")
+    return labels_stage(method)

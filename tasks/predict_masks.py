@@ -9,7 +9,7 @@ import luigi
 import numpy as np
 
 from data.errors import SettingError
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import TRAIN
 from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
@@ -79,7 +79,7 @@ class PredictMasks(ResizesImages, SplitStage):
     size, and the probabilities are brought to the size of the image.
     """
 
-    version = 3
+    version = 4
     autocasts = True
 
     train_scales = only(
@@ -258,12 +258,12 @@ class PredictMasks(ResizesImages, SplitStage):
         values = found.probabilities.astype(np.float32)
         if self.crf != "none":
             device = str(choose_device(self.device)) if self.crf_engine == "torch" else "cpu"
-            image = resized_picture(read_image(sample.image), values.shape[-2:])
+            image = resized_picture(sample_image(sample), values.shape[-2:])
             values = crf_from_probabilities(image, values, CRF_PRESETS[self.crf], self.crf_engine, device)
         if values.shape[-2:] != sample.size:
             values = at_size(values, sample.size)
         if self.vote == "depth":
-            values = vote_by_depth(values, read_image(sample.image), *read_surface(inputs["depth"]))
+            values = vote_by_depth(values, sample_image(sample), *read_surface(inputs["depth"]))
         arrays = {"label": found.classes[values.argmax(0)].astype(np.uint16)}
         if self.split == TRAIN:
             arrays["tag_pixels"] = found.tag_pixels

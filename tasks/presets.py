@@ -57,10 +57,14 @@ METHOD_DEFAULTS: dict[str, Settings] = {
 # Nothing of our own that the papers do not have. A paper gives epochs: no step more, and each image once in each.
 PLAIN = {"mosaic": 0.0, "clip_norm": 0.0, "warmup_epochs": 0.0, "least_steps": 0, "rare_share": 0.0}
 
+# No image is enlarged, in training and after it.
+AS_IT_IS = {"least_side": 0}
+
 # S. Kim, SNU dissertation 2022, sections 2.4.1 and 3.4.1; tests/tasks/test_presets.py has the section of each value.
 # This needs a GPU of 24 GB or more.
 KIM_TRAINING = {
     **PLAIN,
+    **AS_IT_IS,
     "weights": "hub",
     "frozen_stride": 0,
     "batch_size": 20,
@@ -93,7 +97,8 @@ KIM_SUPERPIXELS: Settings = {
     "TrainClassifier": {
         **KIM_TRAINING, **CHAPTER_3, "backbone": "resnet50", "head": "gap", "output_stride": 16, "deal_weight": 0.0,
     },
-    "ExtractCams": {"scales": (1.0,), "flip": False},
+    "PredictTags": AS_IT_IS,
+    "ExtractCams": {**AS_IT_IS, "scales": (1.0,), "flip": False},
     "ExtractKeys": {"backbone": "vit_base_patch8_224.dino", "weights": "hub", "image_scale": 1.0},
     "DiscoverSuperpixels": {
         "units": "patches", "tau": 0.3, "seed_rule": "lowest", "centre": False, "refinement": "crf", "crf": "kim",
@@ -121,7 +126,8 @@ KIM_MASKING: Settings = {
         "block_width": 1024, "crop_size": 321, "epochs": 50, "cutouts": 0,
         "deal_weight": 0.0,
     },
-    "ExtractCams": {"scales": (0.5, 0.75, 1.0), "fusion": "max", "flip": False},
+    "PredictTags": AS_IT_IS,
+    "ExtractCams": {**AS_IT_IS, "scales": (0.5, 0.75, 1.0), "fusion": "max", "flip": False},
     "LoadSaliency": {"source": "files"},
     "RefineSaliency": {"sure": 0.8, "doubtful": 0.3},
     "TrainByMasking": {
@@ -158,7 +164,7 @@ SEAM_WITH_DEAL = {
 DEAL: Settings = {
     **KIM_SUPERPIXELS,
     "TrainClassifier": SEAM_WITH_DEAL,
-    "ExtractCams": {"scales": (0.5, 1.0, 1.5, 2.0), "flip": True},  # of the published code of SEAM
+    "ExtractCams": {**AS_IT_IS, "scales": (0.5, 1.0, 1.5, 2.0), "flip": True},  # of the published code of SEAM
 }
 DEAL_OPEN = (
     "backbone: SEAM has a ResNet38, which timm does not have; here ResNet50",
@@ -246,6 +252,11 @@ PROFILES: dict[str, Profile] = {
     ),
     "pannuke-coarse": Profile(COARSE, "coarse", "pannuke", left_open=COARSE_OPEN),
 }
+
+DEFAULT_PROFILE = "small"
+
+GPU_PROFILE = "large"
+"""The profile to which a run with the default profile points on a machine with a GPU."""
 
 
 def preset_of(stage: str, profile: str, method: str) -> dict[str, object]:

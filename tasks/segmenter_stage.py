@@ -7,6 +7,7 @@ import luigi
 from data.errors import SettingError
 from tasks.runtime.numeric import NumbersParameter, Range, number, scale_parameter, scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
+from tasks.runtime.resizing import least_side_parameter
 from tasks.runtime.schedules import SCHEDULES
 from tasks.runtime.training_stage import (
     EPOCHS_HELP,
@@ -24,6 +25,7 @@ class SegmenterStage(TrainingStage):
 
     network = "deeplab_aspp"
 
+    least_side = least_side_parameter()
     weights = only(
         luigi.Parameter(
             default="package", description="pretrained weights: hub, package, random, or the path of a file"

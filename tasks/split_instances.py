@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import ImageError
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import UNLABELLED, Sample
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
-from tasks.methods import labels_stage
+from tasks.methods import named_labels_stage
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.instance_arrays import instance_arrays, stored_instances
 from tasks.runtime.numeric import number
@@ -61,7 +61,7 @@ def _found(
     from models.instances import found_instances
 
     depth, valid = read_surface(inputs["depth"])
-    return found_instances(read_image(sample.image), depth, valid, labels, settings, seed)
+    return found_instances(sample_image(sample), depth, valid, labels, settings, seed)
 
 
 CONSTANTS = ("angle", "height", "certainty", "smallest")
@@ -98,7 +98,7 @@ class SplitInstances(SplitStage):
             "depth": self.upstream(LoadDepth, split=self.split),
         }
         if "labels" in SOURCES[self.source].inputs:
-            stages["labels"] = self.upstream(labels_stage(self.method), split=self.split)
+            stages["labels"] = self.upstream(named_labels_stage(self.method), split=self.split)
         return stages
 
     def arrays(self, samples):

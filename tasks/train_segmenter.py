@@ -62,6 +62,7 @@ class TrainSegmenter(PastesCutouts, SegmenterStage):
         from models.input_size import limited
         from models.losses import BalancedSeedLoss
         from models.losses.whole_batch import share_of_mean
+        from tasks.runtime.resizing import enlarged_size, resized
         from tasks.runtime.training_images import MapSource
         from tasks.runtime.training_loop import choose_device
 
@@ -87,8 +88,9 @@ class TrainSegmenter(PastesCutouts, SegmenterStage):
             """Write the grown seeds of the watched images; the images are whole and not augmented."""
             for index in self.watched_images():
                 batch = {key: values[None] for key, values in images.whole(index).items()}
-                logits = network(limited(batch["image"]).to(device)).cpu()
-                logits = F.interpolate(logits, size=batch["seed"].shape[-2:], mode="bilinear", align_corners=False)
+                size = (batch["seed"].shape[-2], batch["seed"].shape[-1])
+                seen = limited(resized(batch["image"], enlarged_size(size, self.enlarge_to)))
+                logits = F.interpolate(network(seen.to(device)).cpu(), size=size, mode="bilinear", align_corners=False)
                 grown = self._targets(logits, batch)[0].numpy().astype(np.uint16)
                 write_bytes(self._grown_path(index, epoch), label_png(grown))
 

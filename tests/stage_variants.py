@@ -104,6 +104,9 @@ class Variants:
             "methods": ("superpixel,coarse", "superpixel"),
             "features": ("", "rgb"),
             "rules": ("", "lowest,highest"),
+            "images_at": ("/data/", "/elsewhere/"),
+            "licence": ("", "mit"),
+            "data_licence": ("", "cc-by-4.0"),
         }
 
     def bases(self, stage: type[StageTask]) -> Iterator[dict[str, object]]:
@@ -132,6 +135,8 @@ class Variants:
             longer = [(*value, further) for further in (0.5, 1.0, *value[:1])]
             longer = [(0.25,) * len(value)] if parameter.count else longer
             found = list(filter(parameter.allows, longer))[:1]
+        elif name == "size":  # of IndexDataset: 1 is none
+            found = [0, 96, 64]
         elif isinstance(parameter, WholeParameter):
             found = list(filter(parameter.allows, [value + 1, *parameter.legal.among]))[:1]
         elif isinstance(parameter, NumberOrName):

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import luigi
 from luigi.retcodes import run_with_retcodes
 from luigi.setup_logging import InterfaceLogging
 
@@ -17,12 +20,13 @@ from tasks.runtime.luigi_seam import forget_instances
 
 # Networks of some thousand parameters: what is tested is the pipeline, not what it learns.
 TINY_NETWORK = {"backbone": "test_efficientnet", "weights": "random", "epochs": "2", "least_steps": "0"}
+AS_IT_IS = {"least_side": "0"}
 TINY_SETTINGS = {
     "IndexDataset": {"train_folder": "train_pbr", "evaluation_folder": "test"},
     "LoadDepth": {"shard_size": "4"},
-    "TrainClassifier": {**TINY_NETWORK, "batch_size": "4"},
-    "PredictTags": {"shard_size": "4"},
-    "ExtractCams": {"scales": "1", "shard_size": "4"},
+    "TrainClassifier": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
+    "PredictTags": {**AS_IT_IS, "shard_size": "4"},
+    "ExtractCams": {**AS_IT_IS, "scales": "1", "shard_size": "4"},
     "ExtractKeys": {"backbone": "test_efficientnet", "weights": "random", "image_scale": "0.5", "shard_size": "4"},
     "DiscoverSuperpixels": {"shard_size": "4"},
     "GenerateSeeds": {"shard_size": "4"},
@@ -31,8 +35,8 @@ TINY_SETTINGS = {
     "SplitInstances": {"shard_size": "4"},
     "BuildTemplates": {"backbone": "test_efficientnet", "weights": "random", "crop_size": "32"},
     "MatchObjects": {"shard_size": "4"},
-    "TrainSegmenter": {**TINY_NETWORK, "batch_size": "4"},
-    "TrainByMasking": {**TINY_NETWORK, "batch_size": "4"},
+    "TrainSegmenter": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
+    "TrainByMasking": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
     "CoarsenMasks": {"shard_size": "4"},
     "TrainCoarse": {**TINY_NETWORK, "crop_size": "64"},
     "PredictMasks": {"train_scales": "1", "evaluation_scales": "1", "shard_size": "4"},
@@ -46,6 +50,11 @@ def tiny_config() -> str:
         f"[{stage}]\n" + "".join(f"{name}={value}\n" for name, value in values.items())
         for stage, values in TINY_SETTINGS.items()
     )
+
+
+def with_hook(folder: Path) -> str:
+    """PYTHONPATH of commands that run the ``sitecustomize.py`` of a folder; it keeps what it has of the environment."""
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def luigi_command(*arguments) -> list[str]:
@@ -76,6 +85,20 @@ class CommandLine:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
+    def killed(self, hook: Path, stage: str, *arguments, environment) -> subprocess.CompletedProcess:
+        """As `luigi`, in a process that first runs the file `hook`. It is a fork of one that has imported everything.
+
+        So it saves the start of Python and torch. Worker processes run the hook by the PYTHONPATH of the environment.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["pipeline", "torch", "torchvision", "timm", "zarr", "matplotlib.pyplot"])
+        log = self.folder / "killed.log"
+        command = luigi_command(stage, *self.flags(), *arguments)
+        process = context.Process(target=_forked, args=(command, self.folder, environment, hook, log))
+        process.start()
+        process.join(600)
+        return subprocess.CompletedProcess(command, process.exitcode, "", log.read_text())
+
     def inspect(self, *arguments) -> subprocess.CompletedProcess:
         return self._run([sys.executable, "-m", "pipeline", *map(str, arguments), *self.flags()], None)
 
@@ -86,6 +109,20 @@ class CommandLine:
         return subprocess.run(
             command, cwd=self.folder, env=os.environ | (environment or {}), capture_output=True, text=True, timeout=600
         )
+
+
+def _forked(command: list[str], folder: Path, environment: dict[str, str], hook: Path, log: Path) -> None:
+    """Run a command as a new process would, which reads luigi.cfg in its folder."""
+    os.environ.update(environment)
+    os.chdir(folder)
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = command
+    luigi.configuration.get_config().read("luigi.cfg")
+    runpy.run_path(str(hook))
+    check_input(command[1:], pipeline.__all__)
+    run_with_retcodes(command[1:])
 
 
 class CommandLineHere(CommandLine):

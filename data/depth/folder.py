@@ -9,6 +9,7 @@ import numpy as np
 from data.errors import ImageError
 from data.files.images import read_depth_image
 from data.files.pixels import open_array
+from data.files.working_size import fitted
 from data.sample import Sample
 
 SUFFIXES = (".png", ".npy")
@@ -59,6 +60,7 @@ def read_depth_file(path: Path, sample: Sample, unit: float) -> np.ndarray:
             raise ImageError(f"{path}: has the negative depth {depth.min():.3g} m; write 0 for no measurement")
     else:
         depth = read_depth_image(path, sample.image_id, unit)
+    depth = fitted(depth, sample)
     if depth.shape != sample.size:
         raise ImageError(
             f"{path}: depth has shape {depth.shape}, but image {sample.image_id} has {sample.size}; "

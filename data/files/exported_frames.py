@@ -49,12 +49,15 @@ def image_name(sample: Sample, root: Path) -> str:
 def frame_of_labels(sample: Sample, root: Path, labels: np.ndarray) -> ExportedFrame:
     """The frame of a label map (H, W) uint16: one object per class, without 0 and unlabelled."""
     objects = [ExportedInstance(class_number, None, _box(mask), mask) for class_number, mask in class_masks(labels)]
-    return ExportedFrame(image_name(sample, root), sample.image, sample.size, objects, labels == UNLABELLED)
+    size = (labels.shape[0], labels.shape[1])
+    return ExportedFrame(image_name(sample, root), sample.image, size, objects, labels == UNLABELLED)
 
 
-def frame_of_instances(sample: Sample, root: Path, instances: Sequence[ExportedInstance]) -> ExportedFrame:
-    """The frame of an image with instances."""
-    return ExportedFrame(image_name(sample, root), sample.image, sample.size, instances, np.zeros(sample.size, bool))
+def frame_of_instances(
+    sample: Sample, root: Path, size: tuple[int, int], instances: Sequence[ExportedInstance]
+) -> ExportedFrame:
+    """The frame of an image of `size` (height, width) with instances."""
+    return ExportedFrame(image_name(sample, root), sample.image, size, instances, np.zeros(size, bool))
 
 
 def _box(mask: np.ndarray) -> list[int]:

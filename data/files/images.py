@@ -8,6 +8,7 @@ import numpy as np
 
 from data.errors import ImageError
 from data.files.pixels import GREY_16, image_size, read_colours, read_values
+from data.files.working_size import fitted
 from data.sample import Sample
 
 
@@ -26,7 +27,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_depth(sample: Sample) -> np.ndarray:
-    """Depth as stored, (H, W) float32 in metres; 0 where the sensor measured nothing.
+    """Depth of a sample at its working size, (H, W) float32 in metres; 0 where the sensor measured nothing.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def read_depth(sample: Sample) -> np.ndarray:
     """
     if sample.depth is None:
         raise ImageError(f"{sample.image_id}: has no depth file; add one")
-    return read_depth_image(sample.depth, sample.image_id, sample.depth_unit)
+    return fitted(read_depth_image(sample.depth, sample.image_id, sample.depth_unit), sample)
 
 
 def read_depth_image(path: Path, image_id: str, unit: float) -> np.ndarray:
@@ -71,7 +72,7 @@ def read_saliency(path: Path, sample: Sample) -> np.ndarray:
     ImageError
         If the file is missing, cannot be decoded or differs in size from the image.
     """
-    saliency = read_colours(path, "L")
+    saliency = fitted(read_colours(path, "L"), sample)
     shape = image_size(sample.image) if sample.size == (0, 0) else sample.size
     if saliency.shape != shape:
         raise ImageError(

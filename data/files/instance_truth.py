@@ -18,9 +18,9 @@ import numpy as np
 from data.errors import ImageError
 from data.files.coco_file import annotations_of
 from data.files.encodings import read_label_values
-from data.files.images import read_image
 from data.files.instances import instance_mask
 from data.files.labels import decode_labels, read_truth
+from data.files.working_size import fitted, full_size, size_in_files
 from data.sample import UNLABELLED, Sample
 
 
@@ -97,7 +97,7 @@ def _of_coco(path: Path, image_id: int, sample: Sample) -> list[TrueInstance]:
     found = []
     for item in instances.get(image_id, ()):
         try:
-            mask = instance_mask(item["segmentation"], sample.size)
+            mask = fitted(instance_mask(item["segmentation"], size_in_files(sample)), sample)
         except ValueError as error:
             raise ImageError(f"{path}: annotation {item['id']}: {error}; correct the annotation") from error
         if mask.any():
@@ -119,7 +119,8 @@ def _of_numbers(path: Path, sample: Sample, num_classes: int, table: int) -> lis
 
 
 def _whole(values: np.ndarray, path: Path, sample: Sample) -> np.ndarray:
-    shape = read_image(sample.image).shape[:2] if sample.size == (0, 0) else sample.size
+    shape = full_size(sample) if sample.size == (0, 0) else sample.size
+    values = fitted(values, sample)
     if values.shape != shape:
         raise ImageError(
             f"{path}: mask has shape {values.shape}, but image {sample.image_id} has {shape}; give both the same size"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from data.errors import ImageError
 from data.files.encodings import ENCODINGS, UNLABELLED_IN_BYTES, plain, read_label_values
-from data.files.pixels import image_size
+from data.files.working_size import UNKNOWN, fitted, full_size, size_in_files
 from data.sample import BACKGROUND, UNLABELLED, LabelLayer, Sample
 
 
@@ -47,7 +47,7 @@ def read_truth(sample: Sample, num_classes: int) -> np.ndarray | None:
 
 
 def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) -> np.ndarray:
-    """Label map of an image from its label files, (H, W) uint16; later layers cover earlier ones.
+    """Label map of a sample at its working size, (H, W) uint16; later layers cover earlier ones.
 
     In a label map of 8 bits, 255 means unlabelled. In one of 16 bits, 65535 does, and 255 if it is no class (K < 255).
 
@@ -56,10 +56,11 @@ def read_layers(sample: Sample, layers: Sequence[LabelLayer], num_classes: int) 
     ImageError
         As `read_truth`.
     """
-    shape = image_size(sample.image) if sample.size == (0, 0) else sample.size
+    shape = full_size(sample) if sample.size == UNKNOWN else sample.size
+    drawn = size_in_files(sample) if any(layer.encoding for layer in layers) else shape  # polygons have the full size
     labels = np.full(shape, BACKGROUND, np.uint16)
     for layer in layers:
-        mask = decode_labels(layer, shape)
+        mask = fitted(decode_labels(layer, drawn), sample)
         if mask.shape != shape:
             raise ImageError(
                 f"{layer.path}: mask has shape {mask.shape}, but image {sample.image_id} has {shape}; "

@@ -18,6 +18,7 @@ from data.files.encodings import read_label_values
 from data.files.instances import instance_mask
 from data.files.json_file import is_number, is_whole
 from data.files.regular_file import read_bytes
+from data.files.working_size import fitted, size_in_files
 from data.sample import Sample
 
 
@@ -51,7 +52,7 @@ class MaskFiles:
         if self.is_json:
             return self._of_json(sample)
         path = self.file_of(sample)
-        numbers = read_label_values(path)
+        numbers = fitted(read_label_values(path), sample)
         if numbers.shape != sample.size:
             raise ImageError(
                 f"{path}: masks have shape {numbers.shape}, but image {sample.image_id} has {sample.size}; "
@@ -63,7 +64,8 @@ class MaskFiles:
         found = []
         for position, item in _read_results(self.path).get(bop_place(sample), []):
             try:
-                found.append((float(item["score"]), instance_mask(item["segmentation"], sample.size)))
+                mask = instance_mask(item["segmentation"], size_in_files(sample))
+                found.append((float(item["score"]), fitted(mask, sample)))
             except ValueError as error:
                 raise ImageError(f"{self.path}: item {position}: {error}; write it for {sample.image_id}") from error
         return found

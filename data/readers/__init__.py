@@ -30,8 +30,9 @@ class DatasetSpec:
         Our split name ("train", "evaluation") -> folder, list or folds, as the reader needs it.
     tags_from_masks : bool
         Image-level tags are the classes of the label maps; ``tags_of`` (LabelLayer -> classes) reads one.
-    merges : bool
-        The reader takes ``merge``, a file of categories (`data.readers.merging`).
+    files : tuple of str
+        Files besides the data set that the reader takes by these names: ``merge``, categories
+        (`data.readers.merging`), and ``tags`` (`data.readers.tag_exports`).
     renderer : str
         Import path of what renders the data set if it does not exist yet; empty: it must exist.
     sequence : str
@@ -44,7 +45,7 @@ class DatasetSpec:
     folder: str = ""
     splits: dict[str, str] = field(default_factory=dict)
     tags_from_masks: bool = False
-    merges: bool = False
+    files: tuple[str, ...] = ()
     renderer: str = ""
     sequence: str = ""
     options: dict[str, object] = field(default_factory=dict)
@@ -88,6 +89,9 @@ class DatasetSpec:
 FOLDER = "(.*)/"
 """The sequence of a frame in BOP layout, and the city of an image of Cityscapes: the folder."""
 
+RECORDING = r"(.*)@\d+$"
+"""The sequence of a frame of a recording (`data.recordings.project_folder`)."""
+
 RENDERER = "data.demo.scenes:render_demo"
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "cyclist")
 
@@ -98,7 +102,7 @@ DATASETS: dict[str, DatasetSpec] = {
         renderer=RENDERER,
         sequence=FOLDER,
     ),
-    "folder": DatasetSpec("folder:read_folder", merges=True),
+    "folder": DatasetSpec("folder:read_folder", files=("merge", "tags"), sequence=RECORDING),
     # BOP layout, https://bop.felk.cvut.cz
     "hope": DatasetSpec(
         "bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}, sequence=FOLDER

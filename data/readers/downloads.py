@@ -1,6 +1,8 @@
-"""Data sets that can be downloaded without a login: addresses and checksums."""
+"""Data sets that can be downloaded without a login: addresses, checksums, sizes and licences."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from data.files.transfer import Download
 
@@ -52,3 +54,35 @@ DOWNLOADS: dict[str, tuple[Download, ...]] = {
 
 The others of `data.readers.DATASETS` need a login or a form, or (ycbv) are published as a split archive.
 """
+
+
+class Terms(NamedTuple):
+    """What to know about a data set before it is downloaded.
+
+    Attributes
+    ----------
+    size : str
+        Size of all archives together; empty: not known here. The server tells it before the download begins.
+    licence : str
+    """
+
+    size: str
+    licence: str
+
+
+TERMS: dict[str, Terms] = {
+    "voc": Terms("3.4 GB", "images under the terms of Flickr, for research"),
+    "coco": Terms("20 GB", "annotations CC BY 4.0, images under the terms of Flickr"),
+    "hope": Terms("about 3 GB", "CC BY-NC-SA 4.0"),
+    "lmo": Terms("", "CC BY-SA 4.0"),
+    "tless": Terms("", "CC BY 4.0"),
+    "pannuke": Terms("", "CC BY-NC-SA 4.0"),
+}
+"""Data set of `DOWNLOADS` -> size and licence."""
+
+ELSEWHERE: dict[str, str] = {
+    "cityscapes": "https://www.cityscapes-dataset.com (needs an account)",
+    "suim": "https://irvlab.cs.umn.edu/resources/suim-dataset",
+    "ycbv": f"{BOP}/ycbv (unpack its split archive with 7z)",
+}
+"""Data set that cannot be fetched -> where it is."""

@@ -3,7 +3,9 @@
 ::
 
     root/images/NAME.jpg       RGB images (jpg, png, ...)
-    root/labels.csv            image,tags[,split]: tags separated by a space; split "train" or "evaluation"
+    root/labels.csv            image,tags[,split]: tags separated by a space; split "train" or "evaluation"; instead of
+                               it, one folder for each class (`data.readers.tag_rows.class_folders`), or the export of
+                               an annotation tool (`data.readers.tag_exports`)
     root/classes.txt           (optional) one class name per line; without it: all tags, sorted
     root/depth/NAME.png        (optional) 16-bit depth in millimetres; some images may have none
     root/masks/NAME.png        (optional) label maps for scoring: 0 background, 1..K, 255 ignored (16 bits: 65535)
@@ -23,31 +25,28 @@ its EXIF orientation says.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from data.errors import DatasetError
 from data.files.text_file import read_text
 from data.readers.common import Listing, is_inside, sorted_index
 from data.readers.merging import Merging, read_merging
+from data.readers.tag_exports import read_tags
+from data.readers.tag_rows import BACKGROUND_NAME, NO_TAGS, Tagged, Tags, class_folders, read_table
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Samples
-
-BACKGROUND_NAME = "background"
-
-NO_TAGS = "-"
-"""The tags of an image that shows no class. An empty cell may have been forgotten."""
 
 MILLIMETRE = 0.001
 """Metres per count of the depth files."""
 
 
-def read_folder(root: Path, splits: dict[str, str] | None = None, merge: Path | None = None) -> DatasetIndex:
-    """Index a plain folder; `splits` is unused, ``labels.csv`` gives the split of each image.
+def read_folder(
+    root: Path, splits: dict[str, str] | None = None, merge: Path | None = None, tags: Path | None = None
+) -> DatasetIndex:
+    """Index a plain folder; `splits` is unused, the source of the tags gives the split of each image.
 
     Parameters
     ----------
@@ -55,16 +54,19 @@ def read_folder(root: Path, splits: dict[str, str] | None = None, merge: Path | 
     splits : dict
     merge : Path, optional
         CSV file of categories into which classes are merged (`data.readers.merging.read_merging`).
+    tags : Path, optional
+        File of the tags (`data.readers.tag_exports.read_tags`); None: ``labels.csv``, or one folder for each class.
 
     Raises
     ------
     DatasetError
-        If ``labels.csv`` or ``classes.txt`` is missing, unreadable or malformed, names a missing file, an unknown or
-        impossible class or an unknown split, or if classes cannot be merged.
+        If the file of the tags or ``classes.txt`` is missing, unreadable or malformed, names a missing file, an unknown
+        or impossible class or an unknown split, or if classes cannot be merged.
     """
-    rows = _rows(root / "labels.csv")
-    names = _class_names(root, rows)
-    samples = _samples(root, names, rows)
+    table = root / "labels.csv"
+    found = read_tags(root, tags) if tags else (None if table.exists() else class_folders(root)) or read_table(table)
+    names = _class_names(root, found)
+    samples = _samples(root, names, found)
     if merge is None:
         return sorted_index(root, names, Samples.of_rows(root, samples))
     merging = read_merging(merge, names)
@@ -82,54 +84,41 @@ def _merged(row: dict[str, Any], merging: Merging) -> dict[str, Any]:
     return {**row, **layers, "tags": sorted({merging.numbers[tag] for tag in row["tags"]})}
 
 
-class _Labelled(NamedTuple):
-    """A row of ``labels.csv``."""
-
-    image: str
-    tags: str
-    split: str
-
-
-def _samples(root: Path, names: tuple[str, ...], rows: list[_Labelled]) -> Iterator[dict[str, Any]]:
-    """Yield the row of each sample (`data.sample.COLUMNS`), in the order of ``labels.csv``."""
+def _samples(root: Path, names: tuple[str, ...], tags: Tags) -> Iterator[dict[str, Any]]:
+    """Yield the row of each sample (`data.sample.COLUMNS`), in the order of the tags."""
     class_of = {name: class_number for class_number, name in enumerate(names)}
-    images, depths, masks = (Listing(root / folder) for folder in ("images", "depth", "masks"))
+    images, depths, masks = (Listing(root / folder) for folder in (tags.folder, "depth", "masks"))
     coarse_of = CoarseAnnotation(root, names)
-    has_evaluation = any(row.split == EVALUATION for row in rows)
-    for row in rows:
+    has_evaluation = any(row.split == EVALUATION for row in tags.rows)
+    for row in tags.rows:
         if row.image not in images.names:
-            _require_image(root, row, images)
+            _require_image(tags.source, row, images)
         unknown = [tag for tag in row.tags.split() if tag not in class_of]
         if unknown:
             raise DatasetError(
-                f"{root / 'labels.csv'}: {row.image} has the unknown class '{unknown[0]}'; "
+                f"{tags.source}: {row.image} has the unknown class '{unknown[0]}'; "
                 f"add it to classes.txt or use one of: {', '.join(names[1:])}"
             )
         if row.split not in (TRAIN, EVALUATION):
-            raise DatasetError(
-                f"{root / 'labels.csv'}: {row.image} has the split '{row.split}'; use {TRAIN} or {EVALUATION}"
-            )
-        name = os.path.basename(row.image)
-        stem = os.path.splitext(name)[0]
-        png = f"{stem}.png"
+            raise DatasetError(f"{tags.source}: {row.image} has the split '{row.split}'; use {TRAIN} or {EVALUATION}")
+        png = f"{row.stem}.png"
         sample = {
-            "image_id": f"{row.split}/{stem}",
+            "image_id": f"{row.split}/{row.name}",
             "split": row.split,
-            "image": f"images/{row.image}",
+            "image": os.path.join(tags.folder, row.image),
             "tags": sorted({class_of[tag] for tag in row.tags.split()}),
             "depth": f"depth/{png}" if png in depths else "",
             "depth_unit": MILLIMETRE,
             "size": (0, 0),
             "truth": [[f"masks/{png}", None, "", ""]] if png in masks else [],
-            "coarse": coarse_of(name, stem),
+            "coarse": coarse_of(os.path.basename(row.image), row.stem),
         }
         yield sample
         if sample["truth"] and not has_evaluation:
-            yield {**sample, "split": EVALUATION, "image_id": f"{EVALUATION}/{stem}"}
+            yield {**sample, "split": EVALUATION, "image_id": f"{EVALUATION}/{row.name}"}
 
 
-def _require_image(root: Path, row: _Labelled, images: Listing) -> None:
-    table = root / "labels.csv"
+def _require_image(table: Path, row: Tagged, images: Listing) -> None:
     if not is_inside(row.image):
         raise DatasetError(f"{table}: the image '{row.image}' is not below {images.folder}; correct its row")
     if row.image not in images:
@@ -139,57 +128,15 @@ def _require_image(root: Path, row: _Labelled, images: Listing) -> None:
         )
 
 
-def _rows(table: Path) -> list[_Labelled]:
-    """The rows of ``labels.csv``; each has a value in every column. Without a split, it is the train split."""
-    if not table.exists():
-        raise DatasetError(
-            f"{table}: file is missing; --data-root must name the folder that holds images/ and labels.csv"
-        )
-    reader = csv.reader(io.StringIO(read_text(table), newline=""), strict=True)
-    rows, end = [], 0
-    try:
-        header = next(reader, [])
-        if not {"image", "tags"} <= set(header) or len(set(header)) < len(header):
-            raise DatasetError(f"{table}: needs a header line with the columns image,tags (or image,tags,split)")
-        end = reader.line_num
-        image, tags = header.index("image"), header.index("tags")
-        split = header.index("split") if "split" in header else None
-        for row in reader:
-            end = reader.line_num
-            if not row:
-                continue
-            place = f"{table}: line {end}"
-            if len(row) != len(header):
-                raise DatasetError(
-                    f"{place} has {'more' if len(row) > len(header) else 'fewer'} values than the header "
-                    f"{','.join(header)}; separate values by a comma and tags by a space"
-                )
-            if BACKGROUND_NAME in row[tags].split():
-                raise DatasetError(
-                    f"{place} has the tag '{BACKGROUND_NAME}', which is class 0 and no tag; leave it out"
-                )
-            labelled = _Labelled(row[image], row[tags], (split is not None and row[split]) or TRAIN)
-            if labelled.split == TRAIN and not labelled.tags.split():
-                raise DatasetError(
-                    f"{place} has no tags; write '{NO_TAGS}' as tags of an image that shows none of the classes"
-                )
-            rows.append(labelled._replace(tags="") if labelled.tags.strip() == NO_TAGS else labelled)
-    except csv.Error as error:
-        raise DatasetError(f"{table}: is malformed from line {end + 1} on ({error}); correct its quotes") from error
-    if not rows:
-        raise DatasetError(f"{table}: lists no image; add rows below the header line")
-    return rows
-
-
-def _class_names(root: Path, rows: list[_Labelled]) -> tuple[str, ...]:
+def _class_names(root: Path, tags: Tags) -> tuple[str, ...]:
     """Class names, number 0 first: those of ``classes.txt``, else all tags, sorted."""
     source = root / "classes.txt"
     if source.exists():
         names = [line.strip() for line in read_text(source).splitlines() if line.strip()]
         names = names[1:] if names[:1] == [BACKGROUND_NAME] else names
     else:
-        source = root / "labels.csv"
-        names = sorted({tag for row in rows for tag in row.tags.split()})
+        source = tags.source
+        names = sorted({tag for row in tags.rows for tag in row.tags.split()})
     for name, count in Counter(names).items():
         if name == BACKGROUND_NAME:
             raise DatasetError(f"{source}: '{name}' is class 0; write it in the first line, or leave it out")

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import build_backbone, num_features
+from models.backbones import build_backbone, num_features, require_stages
 from models.cam.classifier import CamClassifier, CamOutput
 from models.cam_normalisation import divide_by_maximum, with_background
 from models.losses.whole_batch import share_of_mean
@@ -65,6 +65,7 @@ class SeamClassifier(CamClassifier):
     def __init__(self, backbone: str, output_stride: int, num_classes: int, shrink: float = 0.3):
         super().__init__()
         network: Any = build_backbone(backbone, output_stride)
+        require_stages(network, backbone)
         self.backbone = network
         self.shrink = shrink
         *_, middle, high = [info["num_chs"] for info in network.feature_info[:-1]]

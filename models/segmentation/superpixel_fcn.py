@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import check_backbone
+from models.backbones import WITH_STAGES, check_backbone, require_stages
 from models.segmentation.multi_scale import averaged_probabilities
 from models.segmentation.superpixel_pooling import assign, upsample
 
@@ -45,14 +45,16 @@ def build_encoder(name: str) -> nn.Module:
     Raises
     ------
     ValueError
-        If timm does not know it or it has no stages of these strides.
+        If timm does not know it, cannot give the features of its stages, or it has no stages of these strides.
     """
     check_backbone(name)
     encoder: Any = timm.create_model(name, num_classes=0, global_pool="")
+    require_stages(encoder, name)
     strides = [info["reduction"] for info in getattr(encoder, "feature_info", [])]
-    if not set(STRIDES) <= set(strides) or not hasattr(encoder, "forward_intermediates"):
+    if not set(STRIDES) <= set(strides):
         raise ValueError(
-            f"backbone '{name}' has stages of stride {strides}, strides {STRIDES} are needed; choose a CNN"
+            f"backbone '{name}' has stages of stride {strides}, strides {STRIDES} are needed; choose a CNN such as "
+            f"{WITH_STAGES}"
         )
     return encoder
 
@@ -108,7 +110,7 @@ class SuperpixelFcn(nn.Module):
         Raises
         ------
         ValueError
-            If timm does not know the backbone or it has other strides than needed.
+            As of `build_encoder`.
         """
         return cls(build_encoder(backbone), num_classes + 1, upsampling)
 

@@ -11,17 +11,11 @@ import numpy as np
 from PIL import Image
 
 from data.sample import UNLABELLED
+from models.palette import palette
 
 UNLABELLED_COLOUR = (232, 232, 232)
 PANEL_WIDTH = 240
 """Maximum width of a picture in a page, in pixels."""
-
-
-def palette(count: int) -> np.ndarray:
-    """Colours of the classes 0..count-1, (count, 3) uint8. Class 0 is almost black; twenty other colours repeat."""
-    order = [*range(0, 20, 2), *range(1, 20, 2)]  # the strong colours of tab20 first, then the pale ones
-    colours = matplotlib.colormaps["tab20"](order)[np.arange(count - 1) % 20, :3]
-    return np.concatenate([[[32, 32, 36]], (colours * 255)]).astype(np.uint8)
 
 
 def colour_labels(labels: np.ndarray, num_classes: int, image: np.ndarray | None = None) -> np.ndarray:

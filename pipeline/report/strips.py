@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from data.files.images import read_image
 from data.files.labels import read_truth
+from data.files.working_size import sample_image
 from data.sample import UNLABELLED, DatasetIndex, Sample
 from data.store.sharded import StoredImage
 from pipeline.report.colours import colour_depth, colour_heat, colour_instances, colour_labels, colour_superpixels
+from tasks.discover_superpixels import NO_SUPERPIXEL
+from tasks.evaluate_masks import MATCHED
 from tasks.extract_cams import read_cam
 from tasks.load_depth import read_surface
 
@@ -21,9 +24,39 @@ Panels = dict[str, np.ndarray]
 """Title -> picture, (H, W, 3) uint8."""
 
 
+@dataclass(frozen=True)
+class NamedClusters(StoredImage):
+    """A map of clusters that reads as a label map, too.
+
+    Attributes
+    ----------
+    classes : ndarray, (C,), uint16
+        Class of each cluster, 65535 = none.
+    """
+
+    classes: np.ndarray
+
+    def read(self, name: str, **cells: int) -> np.ndarray:
+        """As of `StoredImage`; the array ``label`` is made from the clusters."""
+        return self.classes[super().read("cluster")] if name == "label" else super().read(name, **cells)
+
+
+def named(stored: StoredImage, score: Mapping | None, class_names: Sequence[str]) -> StoredImage:
+    """What reads as a label map: a map of clusters with the classes that its evaluation has matched, or as it is.
+
+    Without ground truth, no cluster has a class.
+    """
+    if "cluster" not in stored.store.array_names():
+        return stored
+    numbers: dict[str | None, int] = {name: number for number, name in enumerate(class_names)}
+    found = score[MATCHED] if score else [None] * NO_SUPERPIXEL
+    classes = np.array([UNLABELLED if name is None else numbers[name] for name in found], np.uint16)
+    return NamedClusters(stored.store, stored.index, stored.size, classes)
+
+
 def training_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
     """Pictures of one training image, stage by stage. Stages that have nothing to show are left out."""
-    image = read_image(sample.image)
+    image = sample_image(sample)
     classes = dataset.num_classes + 1
     pictures = {"image": image}
     if sample.depth is not None and "depth" in stored:
@@ -43,28 +76,30 @@ def training_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Pan
         pictures["refined saliency"] = colour_labels(stored["refined_saliency"].read("salient"), 2)
         erased = (pseudo_label > 0) & (pseudo_label != UNLABELLED)
         pictures["erased"] = np.where(erased[..., None], image.mean((0, 1)).astype(np.uint8), image)
+    pictures |= _clusters(stored["pseudo_labels"], image)
     pictures["pseudo-label"] = colour_labels(pseudo_label, classes, image)
     return pictures | _truth(sample, classes, image)
 
 
 def evaluation_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
-    """Pictures of one evaluation image: prediction, and learned superpixels, instances and truth if there are any."""
+    """Pictures of one evaluation image: prediction, and what else there is of it, such as instances and truth."""
     predicted = stored["predictions"]
     pictures = prediction_strip(dataset, sample, {"prediction": predicted})
     source = stored.get("instances", predicted)
     if "instance" in source.store.array_names():
         truth = {name: pictures.pop(name) for name in ("ground truth",) if name in pictures}
         pictures |= {"instances": colour_instances(source.read("instance"), pictures["image"])} | truth
-    if "superpixel" not in predicted.store.array_names():
-        return pictures
     image = pictures.pop("image")
-    superpixels = predicted.read("superpixel").astype(np.int64)
-    return {"image": image, "learned superpixels": colour_superpixels(superpixels, image), **pictures}
+    found = {"image": image} | _clusters(predicted, image)
+    if "superpixel" in predicted.store.array_names():
+        superpixels = predicted.read("superpixel").astype(np.int64)
+        found["learned superpixels"] = colour_superpixels(superpixels, image)
+    return found | pictures
 
 
 def prediction_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
     """Pictures of one image: image, prediction of each variant, ground truth if there is one."""
-    image = read_image(sample.image)
+    image = sample_image(sample)
     classes = dataset.num_classes + 1
     predicted = {name: colour_labels(maps.read("label"), classes, image) for name, maps in stored.items()}
     return {"image": image, **predicted} | _truth(sample, classes, image)
@@ -85,7 +120,7 @@ def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, gro
     grown : sequence of ndarray, (H, W), uint16
         The grown seed after each epoch, 65535 = unlabelled.
     """
-    image, truth = read_image(sample.image), read_truth(sample, dataset.num_classes)
+    image, truth = sample_image(sample), read_truth(sample, dataset.num_classes)
     pictures = {"image": image}
     for epoch, labels in enumerate([seeds.read("seed"), *grown]):
         title = f"epoch {epoch}" if epoch else "initial seed"
@@ -99,7 +134,7 @@ def growing_strip(dataset: DatasetIndex, sample: Sample, seeds: StoredImage, gro
 
 def cam_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
     """Pictures of one image: image, largest CAM value of each variant, ground truth if there is one."""
-    image = read_image(sample.image)
+    image = sample_image(sample)
     cams = {name: _cam(maps, image) for name, maps in stored.items()}
     return {"image": image, **cams} | _truth(sample, dataset.num_classes + 1, image)
 
@@ -107,6 +142,12 @@ def cam_strip(dataset: DatasetIndex, sample: Sample, stored: Stored) -> Panels:
 def _cam(stored: StoredImage, image: np.ndarray) -> np.ndarray:
     cam = read_cam(stored)[0].numpy()
     return colour_heat(cam.max(0) if len(cam) else np.zeros(stored.size), image)
+
+
+def _clusters(stored: StoredImage, image: np.ndarray) -> Panels:
+    if "cluster" not in stored.store.array_names():
+        return {}
+    return {"clusters": colour_superpixels(stored.read("cluster").astype(np.int64), image)}
 
 
 def _truth(sample: Sample, classes: int, image: np.ndarray) -> Panels:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as colours
+
+from tasks.runtime.resizing import enlargement
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Augmentation:
         Side of the image that is first brought to a length in pixels.
     resize_to : tuple of float
         This length, or the minimum and the maximum of a random length with a uniform distribution.
+    least_side : int
+        Without `resize_side`, images whose longer side has fewer pixels are first enlarged to this length.
     """
 
     crop: tuple[int, int]
@@ -51,6 +56,7 @@ class Augmentation:
     scale_steps: int = 0
     resize_side: str = "none"
     resize_to: tuple[float, ...] = ()
+    least_side: int = 0
 
     def draw_scale(self, size: Sequence[int], rng: np.random.Generator) -> float:
         """A random scale of an image of `size` (height, width)."""
@@ -59,7 +65,7 @@ class Augmentation:
         else:
             scale = float(np.exp(rng.uniform(np.log(self.scale_min), np.log(self.scale_max))))
         if self.resize_side == "none":
-            return scale
+            return scale * enlargement(size, self.least_side)
         length = float(rng.uniform(min(self.resize_to), max(self.resize_to)))
         return scale * length / side_of(size, self.resize_side)
 
@@ -102,6 +108,16 @@ def resize_nearest(values: Tensor, size: Sequence[int]) -> Tensor:
         ((torch.arange(new) + 0.5) * old / new).long().clamp(max=old - 1) for new, old in zip(size, values.shape)
     )
     return values[rows][:, columns]
+
+
+def resize_map(values: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize a map (H, W) to `size` (height, width): nearest neighbour, but bilinear if a map of floats grows.
+
+    Depth that is repeated has steps on every tilted surface, and steps are edges.
+    """
+    if values.is_floating_point() and size[0] * size[1] > values.numel():
+        return F.interpolate(values[None, None], size=list(size), mode="bilinear", align_corners=False)[0, 0]
+    return resize_nearest(values, size)
 
 
 def crop_or_pad(values: Tensor, size: tuple[int, int], corner: Sequence[int], padding: float) -> Tensor:

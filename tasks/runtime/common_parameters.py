@@ -8,7 +8,7 @@ import luigi
 
 from data.readers import DATASETS
 from tasks.methods import METHODS
-from tasks.presets import PROFILES
+from tasks.presets import DEFAULT_PROFILE, PROFILES
 from tasks.runtime.numeric import whole
 from tasks.runtime.parameters import flag, one_of
 from tasks.runtime.precision import PRECISIONS, resolved_precision
@@ -24,11 +24,15 @@ class CommonParameters:
 
     dataset = luigi.Parameter(default="demo", description=f"data set: {', '.join(sorted(DATASETS))}")
     data_root = luigi.Parameter(
-        default="", description="folder that contains the data set; demo does not need it", significant=False
+        default="",
+        description="folder that contains the data set, empty = look in $DEPTHSEED_DATA, in the folder of [datasets], "
+        "and in datasets; demo needs none",
+        significant=False,
     )
+    fetch = flag(False, "download the data set if it is not there (FetchDataset)", significant=False)
     artifacts = luigi.Parameter(default="artifacts", description="folder for all results", significant=False)
     profile = luigi.ChoiceParameter(
-        default="small", choices=sorted(PROFILES), description="preset of parameters", significant=False
+        default=DEFAULT_PROFILE, choices=sorted(PROFILES), description="preset of parameters", significant=False
     )
     method = one_of(METHODS, "superpixel", "method that trains the segmentation network")
     settings = SettingsParameter(
@@ -50,6 +54,11 @@ class CommonParameters:
     )
     shard_timeout = whole(
         3600, "seconds that a worker process may take for a shard, 0 = no limit", at_least=0, significant=False
+    )
+    tensorboard = luigi.Parameter(
+        default="",
+        description="folder for losses, learning rates and pictures of all trainings, for TensorBoard; empty = none",
+        significant=False,
     )
     device = luigi.Parameter(
         default="auto", description="torch device; auto = cuda if it is available, else cpu", significant=False

@@ -60,6 +60,7 @@ class Cutouts:
         sources: Mapping[str, MapSource],
         tags: Tensor,
         rng: np.random.Generator,
+        shrunk: float = 1.0,
     ) -> None:
         """Paste objects into an image in place.
 
@@ -77,12 +78,14 @@ class Cutouts:
         tags : Tensor, (K,)
             The classes of the objects become 1.
         rng : Generator
+        shrunk : float
+            The image is seen so many times its full size; so are the photographs.
         """
         for _ in range(int(rng.integers(self.most + 1))):
             of_class = self._of_class[int(rng.integers(len(self._of_class)))]
             photograph, class_number = of_class[int(rng.integers(len(of_class)))]
             row, column, scale = self._place(layers, image.shape[-2:], rng)
-            colours, opacity, sure = _scaled(read_colours(photograph, "RGBA"), scale)
+            colours, opacity, sure = _scaled(read_colours(photograph, "RGBA"), scale * shrunk)
             top, left = row - colours.shape[-2], column - colours.shape[-1] // 2
             first_row, first_column = max(top, 0), max(left, 0)
             inside = (slice(first_row, row), slice(first_column, left + colours.shape[-1]))

@@ -58,13 +58,21 @@ def _far(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return large, (sides < 1 / FAR).any(1) & ~large
 
 
-def training_crop(samples: Sequence[Sample]) -> tuple[int, int]:
+def training_crop(samples: Sequence[Sample], least_side: int = 0) -> tuple[int, int]:
     """Height and width of the crop that holds every frame, except the unusually large ones, in at most `LARGEST_CROP`.
 
     Frames that are larger are scaled down to fit (`tasks.runtime.augmentation.Augmentation`).
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    least_side : int
+        Frames whose longer side has fewer pixels are enlarged to this length first.
     """
     sizes = sizes_of(samples)
-    height, width = sizes[~_far(sizes)[0]].max(axis=0, initial=1)
+    usual = sizes[~_far(sizes)[0]]
+    scale = np.maximum(1.0, least_side / usual.max(axis=1, keepdims=True, initial=1))
+    height, width = np.rint(usual * scale).astype(np.int64).max(axis=0, initial=1)
     factor = min(1.0, math.sqrt(LARGEST_CROP / (height * width)))
     return max(1, int(height * factor)), max(1, int(width * factor))
 

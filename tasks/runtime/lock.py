@@ -93,7 +93,7 @@ class Holder:
 
 
 @contextlib.contextmanager
-def artifact_lock(folder: Path, label: str, name: str) -> Iterator[None]:
+def artifact_lock(folder: Path, label: str, name: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock of an artifact. A second run waits here until the first run has ended or was killed.
 
     Parameters
@@ -104,17 +104,28 @@ def artifact_lock(folder: Path, label: str, name: str) -> Iterator[None]:
         Name of the stage, for the log.
     name : str
         Stage and identity.
+    wait : bool
+        False: refuse at once if another run holds the lock.
 
     Raises
     ------
     StoreError
-        If the folder cannot be written, or its file system has no locks.
+        If the folder cannot be written, its file system has no locks, or `wait` is False and another run holds the
+        lock.
     """
     locks = folder / ".locks"
     try:
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{name}.lock", fallback_to_soft=False)
-        _wait_for(lock, locks / f"{name}.json", label, name)
+        if wait:
+            _wait_for(lock, locks / f"{name}.json", label, name)
+        else:
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        holder = Holder.read(locks / f"{name}.json")
+        raise StoreError(
+            f"another run is computing {name} ({holder or 'it has not told its name'}); wait for it"
+        ) from error
     except OSError as error:
         if error.errno in NO_LOCKS:
             raise StoreError(
@@ -131,6 +142,26 @@ def artifact_lock(folder: Path, label: str, name: str) -> Iterator[None]:
         with contextlib.suppress(OSError):  # what is left of it is taken for a killed run
             (locks / f"{name}.json").unlink(missing_ok=True)
         lock.release()
+
+
+def is_locked(folder: Path, name: str) -> bool:
+    """True if a run holds the lock of an artifact; the arguments are those of `artifact_lock`.
+
+    Raises
+    ------
+    StoreError
+        If the file system has no locks.
+    """
+    path = folder / ".locks" / f"{name}.lock"
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, fallback_to_soft=False):
+            return False
+    except Timeout:
+        return True
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be asked ({error.strerror or error}); see depthseed doctor") from error
 
 
 def _wait_for(lock: FileLock, note: Path, label: str, name: str) -> None:

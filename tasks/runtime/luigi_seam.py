@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import luigi
+from luigi.cmdline_parser import CmdlineParser
 from luigi.task_register import Register
 
 
@@ -46,6 +47,12 @@ def registered_tasks() -> dict[str, type]:
     """The task classes that luigi knows: name -> class."""
     found = {name: Register.get_task_cls(name) for name in Register.task_names()}
     return {name: task for name, task in found.items() if isinstance(task, type)}
+
+
+def is_root(task: luigi.Task) -> bool:
+    """True if the task is of the kind that the present command line of luigi asks for."""
+    parser = CmdlineParser.get_instance()
+    return parser is not None and parser.known_args.root_task == task.get_task_family()
 
 
 def forget_instances() -> None:

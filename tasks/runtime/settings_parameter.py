@@ -49,7 +49,7 @@ def _stage_named(family: str) -> type[luigi.Task]:
     stages = {
         name: task
         for name, task in registered_tasks().items()
-        if issubclass(task, luigi.Task) and "settings" in dict(task.get_params())
+        if issubclass(task, luigi.Task) and isinstance(getattr(task, "settings", None), SettingsParameter)
     }
     if family not in stages:
         raise SettingError(f"there is no stage '{family}'{nearest(family, stages)}")

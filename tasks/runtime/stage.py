@@ -21,6 +21,7 @@ from data.store.artifact import Artifact, hash_text, write_bytes, write_json
 from data.store.sharded import ShardedStore
 from tasks.presets import PROFILES, preset_of
 from tasks.runtime.common_parameters import COMMON, CommonParameters
+from tasks.runtime.data_place import data_root_of
 from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.inputs import ArtifactTarget, Inputs
 from tasks.runtime.lock import artifact_lock
@@ -98,6 +99,8 @@ class StageTask(CommonParameters, luigi.Task):
         if values["cluster"] == SLURM:
             values["dask"] = values["dask"] or SLURM
         require_legal(cls, values, COMMON)
+        values["data_root"] = data_root_of(values["dataset"], values["data_root"], values["fetch"])
+        values["fetch"] = False  # it is there now; the stages upstream ask no server
         return [(name, values[name]) for name, _ in params]
 
     def __init__(self, *args, **kwargs):

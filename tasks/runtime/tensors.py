@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.files.images import read_image
+from data.files.working_size import sample_image
 from data.sample import Sample
 
 
@@ -45,8 +45,8 @@ def rgb_tensor(image: np.ndarray) -> Tensor:
 
 
 def image_bytes(sample: Sample) -> Tensor:
-    """The RGB image of a sample, (3, H, W) uint8; raises as `data.files.images.read_image`."""
-    return torch.from_numpy(read_image(sample.image).copy()).permute(2, 0, 1)
+    """The RGB image of a sample, (3, H, W) uint8; raises as `data.files.working_size.sample_image`."""
+    return torch.from_numpy(sample_image(sample).copy()).permute(2, 0, 1)
 
 
 def colours(images: Tensor) -> Tensor:
@@ -55,8 +55,8 @@ def colours(images: Tensor) -> Tensor:
 
 
 def image_tensor(sample: Sample) -> Tensor:
-    """The RGB image of a sample, (3, H, W) float32 in [0, 1]; raises as `data.files.images.read_image`."""
-    return rgb_tensor(read_image(sample.image))
+    """The RGB image of a sample, (3, H, W) float32 in [0, 1]; raises as `data.files.working_size.sample_image`."""
+    return rgb_tensor(sample_image(sample))
 
 
 BATCH_PIXELS = 2**24

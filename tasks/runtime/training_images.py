@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from data.files.working_size import full_size
 from data.sample import Sample
 from data.store.sharded import ShardedStore
-from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
+from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_map
 from tasks.runtime.batch_order import BatchOrder
 from tasks.runtime.copy_paste import Pasting, pasted
 from tasks.runtime.cutouts import Cutouts
@@ -148,7 +149,8 @@ class TrainingImages(Dataset):
         layers = {name: self._read_map(source, index, sample.size) for name, source in self.maps.items()}
         image, tags = image_tensor(sample), tags_of([sample], self.num_classes)[0]
         if self.cutouts:
-            self.cutouts.paste(image, layers, self.maps, tags, rng.spawn(1)[0])
+            shrunk = max(sample.size) / max(full_size(sample))
+            self.cutouts.paste(image, layers, self.maps, tags, rng.spawn(1)[0], shrunk)
         image, layers = self._augment(image, layers, crop, zoom, rng)
         return {"image": image, "tags": tags, **layers}
 
@@ -179,7 +181,7 @@ class TrainingImages(Dataset):
         if scale != 1.0:
             size = [max(1, round(side * scale)) for side in image.shape[1:]]
             image = F.interpolate(image[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
-            layers = {name: resize_nearest(values, size) for name, values in layers.items()}
+            layers = {name: resize_map(values, size) for name, values in layers.items()}
         corner = [int(part * (abs(have - want) + 1)) for part, have, want in zip(place, image.shape[1:], crop)]
         image = crop_or_pad(image, crop, corner, 0.0)
         layers = {name: crop_or_pad(values, crop, corner, self.maps[name].padding) for name, values in layers.items()}

@@ -27,6 +27,7 @@ from tasks.runtime.progress import Progress
 from tasks.runtime.ranks import Ranks, local_rank, present_ranks
 from tasks.runtime.stop_requests import StopRequests
 from tasks.runtime.trained_model import HISTORY, MODEL
+from tasks.runtime.training_log import TrainingLog
 
 CHECKPOINT = "checkpoint"
 """File of the state after some step; deleted at the end of training."""
@@ -125,6 +126,7 @@ def train(
     device: torch.device,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     image_ids: Callable[[int, int], Sequence[str]] = lambda epoch, number: (),
+    log: TrainingLog | None = None,
 ) -> DeviceUse:
     """Train and write ``model.safetensors`` and ``history.json`` into `folder`.
 
@@ -157,6 +159,9 @@ def train(
         evaluation mode then.
     image_ids : callable
         (index of the epoch, number of the batch in it) -> ids of its images, for an error line.
+    log : TrainingLog, optional
+        Gets the losses, the learning rates and the network. The first rank alone calls it; with several ranks, only
+        after each epoch.
 
     Returns
     -------
@@ -175,7 +180,7 @@ def train(
     """
     keep_freed_memory()
     with StopRequests() as asked:
-        training = _Training(network, plan, loss_of, folder, name, device, image_ids, asked)
+        training = _Training(network, plan, loss_of, folder, name, device, image_ids, asked, log)
         with Progress(name, plan.epochs * plan.steps_per_epoch, "step", initial=training.steps_done) as progress:
             stream = on_device(batches(training.steps_done), device, training.layout)
             for epoch in range(len(training.position.history), plan.epochs):
@@ -194,7 +199,7 @@ def train(
 class _Training:
     """The state of a training that runs, and its steps."""
 
-    def __init__(self, network, plan, loss_of, folder, name, device, image_ids, asked):
+    def __init__(self, network, plan, loss_of, folder, name, device, image_ids, asked, log):
         self.plan, self.loss_of, self.folder, self.name = plan, loss_of, folder, name
         self.device, self.image_ids, self.asked = device, image_ids, asked
         self.ranks = present_ranks()
@@ -216,6 +221,8 @@ class _Training:
         self.sums = LossSums(device)
         self.times = StepTimes(device)
         self.looks = Looks(self.ranks, asked, plan.checkpoint_minutes, device)
+        self.log = log if log and self.ranks.is_first else TrainingLog()
+        self.log.begin(self.steps_done)
 
     @property
     def steps_done(self) -> int:
@@ -253,6 +260,8 @@ class _Training:
             position.step = number + 1
             is_look = self.looks.is_due(step)
             note = self._note(epoch) if is_look else ""
+            if is_look and self.ranks.count == 1:
+                self.log.step(step + 1, self.sums.last_loss(), plan.rate(step))
             progress.update(note=note)
             if is_look and position.step < plan.steps_per_epoch:
                 self.looks.agree(step)
@@ -292,6 +301,7 @@ class _Training:
         if not torch.stack([value.isfinite().all() for value in self.averaged.module.state_dict().values()]).all():
             raise TrainingError(_advice(self.name, f"a weight is not finite after epoch {epoch + 1}"))
         self.position = Position(history)
+        self.log.epoch(self.steps_done, history[-1], self.plan.rate(self.steps_done - 1), self.network)
 
     def save(self) -> None:
         """Write the checkpoint. In an epoch, each rank adds its sums and the state of its random numbers."""
@@ -299,6 +309,7 @@ class _Training:
         if self.position.step and self.gradient:
             states = self.ranks.gather((self.sums.sums(), random_state(self.device, self.gradient.draws)))
             self.position.sums, self.position.random = [list(part) for part in zip(*states, strict=True)]
+        self.log.flush()
         if self.ranks.is_first:
             save_checkpoint(self.folder / CHECKPOINT, self.modules, self.optimizer, self.position)
         self.looks.saved()
@@ -317,6 +328,7 @@ class _Training:
         write_bytes(self.folder / MODEL, save(state))
         write_json(self.folder / HISTORY, self.position.history)
         (self.folder / CHECKPOINT).unlink(missing_ok=True)
+        self.log.close()
 
 
 def _own_sums(sums: list[dict[str, float]], ranks: Ranks) -> dict[str, float] | None:

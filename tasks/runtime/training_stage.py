@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import luigi
@@ -118,6 +120,14 @@ class TrainingStage(StageTask):
         10.0, "minutes between two checkpoints in an epoch, 0 = only after each epoch", at_least=0, significant=False
     )
 
+    least_side: Any = 0
+    """Smaller images are enlarged first (`tasks.runtime.resizing`); a parameter in the stages that have it."""
+
+    @property
+    def enlarge_to(self) -> int:
+        """`least_side`, or 0 if `resize_side` gives images a length."""
+        return self.least_side if self.resize_side == "none" else 0
+
     def check(self):
         require_order(self, "scale_min", "scale_max")
         if self.resize_side != "none" and (len(self.resize_to) > 2 or list(self.resize_to) != sorted(self.resize_to)):
@@ -185,11 +195,11 @@ class TrainingStage(StageTask):
 
         dataset = self.inputs["dataset"]
         samples = dataset.split(TRAIN)
-        crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples)
+        crop = (self.crop_size, self.crop_size) if self.crop_size else training_crop(samples, self.enlarge_to)
         augmentation = Augmentation(
             crop, self.scale_min, self.scale_max, flip=True, jitter=self.jitter, hue=self.hue, mosaic=self.mosaic,
             fit=not self.crop_size, scale_steps=self.scale_steps, resize_side=self.resize_side,
-            resize_to=self.resize_to if self.resize_side != "none" else (),
+            resize_to=self.resize_to if self.resize_side != "none" else (), least_side=self.enlarge_to,
         )  # fmt: skip
         normalisation = normalisation_of(self.backbone)
         return TrainingImages(
@@ -220,9 +230,15 @@ class TrainingStage(StageTask):
     def batch_order(self) -> BatchOrder:
         """Which images the batches of each epoch show."""
         from tasks.runtime.batch_order import BatchOrder, repeat_factors
+        from tasks.runtime.layout import training_crop
 
-        factors = repeat_factors(self.inputs["dataset"].split(TRAIN).tags, self.rare_share)
-        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, self.least_steps)
+        samples = self.inputs["dataset"].split(TRAIN)
+        factors, least_steps = repeat_factors(samples.tags, self.rare_share), self.least_steps
+        if not self.crop_size:
+            # A step on enlarged images takes longer: the network sees as many pixels as it would without.
+            share = math.prod(training_crop(samples)) / math.prod(training_crop(samples, self.enlarge_to))
+            least_steps = math.ceil(least_steps * share)
+        return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, least_steps)
 
     def rank_count(self) -> int:
         """Number of the training processes of this machine: one image of a batch each, at least."""
@@ -233,6 +249,19 @@ class TrainingStage(StageTask):
                 f"--{type(self).__name__}-ranks to {images} or less, or raise --{type(self).__name__}-batch-size"
             )
         return self.ranks or max(1, min(len(visible_gpus(self.device)), images))
+
+    def training_log(self, images):
+        """Where the training reports its steps, a `tasks.runtime.training_log.TensorBoardLog`; None without a folder.
+
+        The folder is ``<tensorboard>/<dataset>/<stage>/<identity>``.
+        """
+        if not self.tensorboard:
+            return None
+        from tasks.runtime.training_log import TensorBoardLog
+        from tasks.runtime.training_pictures import network_pictures
+
+        folder = Path(self.tensorboard) / self.dataset / type(self).__name__ / self.identity
+        return TensorBoardLog(folder, lambda network: network_pictures(network, images))
 
     def train(self, network, images, loss_of, after_epoch=lambda epoch: None) -> int:
         """Train on the result of `training_images` and write the model. Returns the number of images in all epochs.
@@ -284,6 +313,7 @@ class TrainingStage(StageTask):
             device,
             after_epoch,
             lambda epoch, number: [images.samples[index].image_id for _, index in own(order.batches(epoch)[number])],
+            self.training_log(images),
         )
         self.device_use.add(use)
         return order.items * self.epochs

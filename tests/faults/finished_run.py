@@ -16,7 +16,7 @@ from support import CommandLineHere, contents
 from data.sample import Sample
 from data.store import artifact as artifact_module
 from data.store.sharded import ShardedStore
-from pipeline.__main__ import task_of
+from pipeline.asked import task_of
 from pipeline.dag import stages
 from pipeline.inspection import artifact_report, status_table
 from tasks.evaluate_masks import EvaluateMasks

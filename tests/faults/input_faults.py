@@ -29,7 +29,7 @@ from data.files.labels import read_truth
 from data.readers.bop import read_bop
 from data.readers.label_maps import RememberedTags, read_masks
 from data.sample import EVALUATION, TRAIN, DatasetIndex
-from pipeline.__main__ import task_of
+from pipeline.asked import task_of
 from pipeline.dag import stages
 from pipeline.inspection import status_table
 

@@ -21,7 +21,7 @@ from support import CommandLine, contents
 
 from data.errors import StoreError
 from data.store.sharded import ShardedStore
-from pipeline.__main__ import task_of
+from pipeline.asked import task_of
 from tasks import evaluate_masks
 from tasks.runtime import training_loop
 from tasks.runtime.checkpoint import resume

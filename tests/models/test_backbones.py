@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from models.backbones import (
+    WITH_STAGES,
     build_backbone,
     check_backbone,
     dense_features,
@@ -12,6 +13,7 @@ from models.backbones import (
     memory_format,
     normalisation,
     num_features,
+    require_stages,
 )
 
 
@@ -132,3 +134,10 @@ def test_a_dilated_vgg_sees_what_the_plain_one_sees():
     with torch.no_grad():
         expected, found = (dense_features(n, torch.full((1, 3, 512, 512), 0.7)) for n in (plain, dilated))
     torch.testing.assert_close(found[..., 32, 32], expected[..., 8, 8], rtol=1e-3, atol=1e-4)
+
+
+def test_a_release_of_timm_that_cannot_give_stages_is_named():
+    with pytest.raises(ValueError, match=r"timm [\d.]+\w* cannot give the features of .* 'vgg11'.*; upgrade timm, or"):
+        require_stages(nn.Identity(), "vgg11")
+    for name in WITH_STAGES.split(" or "):
+        require_stages(build_backbone(name, 32), name)

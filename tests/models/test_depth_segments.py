@@ -4,14 +4,16 @@ from scipy import ndimage
 
 from models import depth_segments as module
 from models.depth_segments import (
-    FACTOR,
-    above_plane,
+    CELLS_ALONG,
+    LARGEST_CELL,
+    cell_side,
     depth_segments,
     missing_regions,
     near_border,
+    plane_cells,
     refine_segments,
-    segments_of,
     surface_cells,
+    surfaces_of,
 )
 
 BOX = (slice(40, 72), slice(60, 100))
@@ -26,17 +28,27 @@ def tilted_table(noise=0.0):
     return depth + noise * np.random.default_rng(0).standard_normal(depth.shape).astype(np.float32)
 
 
+def segments_of(*arguments, **settings):
+    return surfaces_of(*arguments, **settings).segments
+
+
 def image():
     picture = np.full((120, 160, 3), 90, np.uint8)
     picture[BOX] = (200, 60, 40)
     return picture
 
 
+def test_cells_are_small_in_small_images_alone():
+    sides = {width: cell_side((width * 3 // 4, width)) for width in (1920, 640, 320, 319, 240, 192, 160, 159, 16)}
+    assert sides == {1920: 4, 640: 4, 320: 4, 319: 3, 240: 3, 192: 2, 160: 2, 159: 1, 16: 1}
+    assert cell_side((320, 240)) == 4
+
+
 def test_a_tilted_plane_is_one_region():
     rows, columns = np.mgrid[:120, :160]
     depth = (1 / (1.0 + 0.008 * rows + 0.004 * columns)).astype(np.float32)
     cells = surface_cells(depth, np.ones(depth.shape, bool))
-    assert cells.curvature.shape == (30, 40)
+    assert cells.curvature.shape == (60, 80)
     assert np.nanmax(cells.curvature) < 1e-4
     assert not depth_segments(cells.curvature, 0.02).any()
     assert not segments_of(image(), depth, np.ones(depth.shape, bool)).any()
@@ -125,14 +137,32 @@ def test_a_low_object_at_a_metre_stands_out_of_the_noise_of_a_kinect():
 def test_what_is_flat_and_wide_stands_above_the_plane():
     cells = surface_cells(tilted_table(0.001), np.ones((120, 160), bool))
     box = np.zeros(cells.known.shape, bool)
-    box[10:18, 15:25] = True
-    assert (above_plane(cells) != box).sum() <= 4  # the corners
+    box[20:36, 30:50] = True
+    found = plane_cells(cells)
+    assert (found.above != box).sum() <= 4  # the corners
+    assert (found.on != ~box).mean() < 0.01  # noise above the limit is rare
 
 
-def test_behind_the_plane_is_not_above_it():
+def test_behind_the_plane_is_not_above_it_and_not_on_it():
     depth = tilted_table(0.001)
     depth[BOX] = 1 / (1 / depth[BOX] - 0.4)
-    assert not above_plane(surface_cells(depth, np.ones(depth.shape, bool)))[12:16, 17:23].any()
+    found = plane_cells(surface_cells(depth, np.ones(depth.shape, bool)))
+    assert not found.above[24:32, 34:46].any()
+    assert not found.on[24:32, 34:46].any()
+
+
+def test_pixels_on_the_plane_are_those_beside_the_box_and_none_without_the_plane():
+    depth, valid = tilted_table(0.001), np.ones((120, 160), bool)
+    valid[100:, :20] = False
+    on = surfaces_of(image(), depth, valid).on_plane
+    box = np.zeros(depth.shape, bool)
+    box[BOX] = True
+    assert on.shape == depth.shape
+    assert on[~box & valid].mean() > 0.98
+    assert not on[box].any()
+    assert not on[~valid].any()
+    assert not surfaces_of(image(), depth, valid, with_plane=False).on_plane.any()
+    assert not surfaces_of(image(), depth, np.zeros_like(valid)).on_plane.any()
 
 
 def test_a_large_hole_is_a_segment_of_its_own_and_a_small_one_is_filled():
@@ -166,6 +196,6 @@ def test_edges_everywhere_are_one_region():
 
 
 def test_sizes_that_are_not_a_multiple_of_the_cell():
-    depth = np.ones((FACTOR * 3 + 1, FACTOR * 2 + 3), np.float32)
+    depth = np.ones((LARGEST_CELL * 3 + 1, LARGEST_CELL * CELLS_ALONG + 3), np.float32)
     segments = segments_of(np.zeros((*depth.shape, 3), np.uint8), depth, np.ones(depth.shape, bool))
     assert segments.shape == depth.shape

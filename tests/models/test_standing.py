@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.standing import FOCAL, LEAST_NOISE, inverse_noise, measured_mean, plane_inverse, standing
+from models.standing import FOCAL, LEAST_NOISE, inverse_noise, measured_mean, plane_inverse, plane_places, standing
 
 SHAPE = (60, 80)
 NORMAL, DISTANCE = np.array([0.0, -0.8, -0.6]), 0.9
@@ -57,6 +57,18 @@ def test_the_plane_of_most_pixels_wins_and_holes_do_not_count():
     assert found == pytest.approx(inverse, abs=1e-6)
 
 
+def test_each_pixel_may_have_its_own_tolerance():
+    """With none for them, the pixels of the larger plane do not count."""
+    inverse = 1 / table_depth()
+    inverse[:, 30:] = 2.0
+    allowed = np.full(SHAPE, 1e-4)
+    far = plane_inverse(inverse, np.ones(SHAPE, bool), allowed)
+    assert far == pytest.approx([0, 0, 2.0], abs=1e-6)
+    allowed[:, 30:] = 0
+    own = plane_places(SHAPE) @ plane_inverse(inverse, np.ones(SHAPE, bool), allowed)
+    assert own[:, :30] == pytest.approx(inverse[:, :30], abs=1e-6)
+
+
 def test_without_three_pixels_there_is_no_plane():
     few = np.zeros(SHAPE, bool)
     few[0, :2] = True
@@ -77,3 +89,17 @@ def test_the_mean_is_that_of_the_measured_pixels():
             known = valid[here]
             expected = values[here][known].mean() if known.any() else np.nan
             assert found[y, x] == pytest.approx(expected, nan_ok=True)
+
+
+def test_refits_average_noise_and_on_a_bent_table_they_stop_where_the_plane_loses_pixels():
+    rng, places = np.random.default_rng(0), plane_places(SHAPE)
+    noisy = 1 / table_depth() + rng.normal(0, 0.002, SHAPE)
+    bent = noisy + 0.1 * np.square(places[..., 0])
+
+    def pixels(inverse, kept):
+        plane = places @ plane_inverse(inverse, np.ones(SHAPE, bool), 0.01, kept=kept)
+        return np.count_nonzero(np.abs(plane - inverse) < 0.01), np.abs(plane - 1 / table_depth()).max()
+
+    assert pixels(noisy, 0.99) == pixels(noisy, 0.0)
+    assert pixels(noisy, 0.0)[1] < 0.0005
+    assert pixels(bent, 0.99)[0] > pixels(bent, 0.0)[0]

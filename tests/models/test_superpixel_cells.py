@@ -8,6 +8,7 @@ from skimage.color import rgb2lab
 from skimage.measure import label
 from skimage.segmentation import slic
 
+from models.depth_segments import Surfaces
 from models.superpixel_cells import (
     COLOUR_SCALE,
     cell_affinity,
@@ -18,6 +19,10 @@ from models.superpixel_cells import (
     slic_cells,
 )
 from models.superpixel_metrics import superpixel_counts, superpixel_scores
+
+
+def off_plane(segments):
+    return Surfaces(segments, np.zeros(segments.shape, bool))
 
 
 def picture():
@@ -119,11 +124,14 @@ def test_affinity_equals_its_definition():
     features = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     colours = 30 * torch.rand(5, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     segment = torch.tensor([0, 0, 1, 1, 2])
-    found = cell_affinity(features, colours, segment, 0.3, 0.4)
+    on_plane = torch.tensor([True, False, True, True, False])
+    found = cell_affinity(features, colours, segment, 0.3, 0.4, on_plane)
+    assert torch.equal(cell_affinity(features, colours, segment, 0.3, 0.4)[1], found[1])  # it is not on the plane
     for p in range(5):
         for q in range(5):
             cosine = float(features[p] @ features[q] / features[p].norm() / features[q].norm())
-            distance = sum(float(a - b) ** 2 for a, b in zip(colours[p], colours[q], strict=True))
+            seen = slice(1, 3) if on_plane[p] and on_plane[q] else slice(0, 3)  # a* and b*, or L*, too
+            distance = sum(float(a - b) ** 2 for a, b in zip(colours[p, seen], colours[q, seen], strict=True))
             colour = 2 * math.exp(-distance / (2 * COLOUR_SCALE**2)) - 1
             expected = 0.7 * (0.6 * cosine + 0.4 * colour) + 0.3 * (1 if segment[p] == segment[q] else -1)
             assert float(found[p, q]) == pytest.approx(expected)
@@ -140,7 +148,7 @@ def test_colours_are_the_means_of_the_cells():
 def test_what_looks_the_same_to_the_network_is_told_apart_by_colour():
     image = np.zeros((48, 64, 3), np.uint8)
     image[:, 32:] = (200, 60, 40)
-    keys, alone = torch.ones(12, 16, 2), np.zeros((48, 64), np.int64)
+    keys, alone = torch.ones(12, 16, 2), off_plane(np.zeros((48, 64), np.int64))
     by_keys, by_colour = (
         discover_on_cells(image, keys, alone, 30, 0.0, colour_weight=weight, tau=0.4) for weight in (0, 0.6)
     )
@@ -149,20 +157,33 @@ def test_what_looks_the_same_to_the_network_is_told_apart_by_colour():
     assert (by_colour[:, 34:] != by_colour[0, 0]).all()
 
 
+def test_a_shadow_on_the_support_plane_is_no_superpixel_and_one_on_an_object_is():
+    image = np.full((48, 64, 3), (150, 120, 90), np.uint8)
+    image[:, 40:] = (60, 48, 36)
+    keys, segments = torch.ones(12, 16, 2), np.zeros((48, 64), np.int64)
+    flat = Surfaces(segments, np.ones(segments.shape, bool))
+    on_table, on_object = (
+        discover_on_cells(image, keys, surfaces, 30, 0.3, colour_weight=0.6, tau=0.4)
+        for surfaces in (flat, off_plane(segments))
+    )
+    assert not on_table.any()
+    assert len(np.unique(on_object)) == 2
+
+
 def test_surfaces_are_separated_and_colours_of_one_surface_are_not():
     image, segments = picture()
     keys = torch.zeros(12, 16, 2)
     keys[..., 0] = 1.0
-    parted = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, colour_weight=0.0, tau=0.3)
+    parted = discover_on_cells(image, keys, off_plane(segments), 30, depth_weight=0.5, colour_weight=0.0, tau=0.3)
     assert len(np.unique(parted)) == 2
     assert len(np.unique(parted[segments == 1])) == 1
     keys[:, 8:] = torch.tensor([0.0, 1.0])  # the right half of the object looks different
-    whole = discover_on_cells(image, keys, segments, 30, depth_weight=0.5, colour_weight=0.0, tau=0.3)
+    whole = discover_on_cells(image, keys, off_plane(segments), 30, depth_weight=0.5, colour_weight=0.0, tau=0.3)
     assert len(np.unique(whole[segments == 1])) == 1
-    split = discover_on_cells(image, keys, segments, 30, depth_weight=0.0, colour_weight=0.0, tau=0.3)
+    split = discover_on_cells(image, keys, off_plane(segments), 30, depth_weight=0.0, colour_weight=0.0, tau=0.3)
     assert len(np.unique(split[segments == 1])) == 2
 
 
 def test_one_cell():
     image, segments = picture()
-    assert not discover_on_cells(image, torch.ones(1, 1, 3), np.zeros_like(segments), 1, 0.3, 0.4, 0.5).any()
+    assert not discover_on_cells(image, torch.ones(1, 1, 3), off_plane(np.zeros_like(segments)), 1, 0.3, 0.4, 0.5).any()

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from support import contents
+from support import contents, with_hook
 
 
 def expect_error(result, *words):
@@ -78,7 +78,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays(command_line, tmp_pa
         "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))\n"
     )
-    result = command_line.luigi("LoadDepth", "--processes", 1, environment={"PYTHONPATH": str(hook)})
+    result = command_line.luigi("LoadDepth", "--processes", 1, environment={"PYTHONPATH": with_hook(hook)})
     expect_error(result, "cannot be written (File too large); free space")
     result = command_line.luigi("LoadDepth", "--processes", 1)
     assert result.returncode == 0, result.stderr

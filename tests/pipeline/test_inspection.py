@@ -6,8 +6,9 @@ from data.sample import UNLABELLED
 from data.store.artifact import Artifact
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
+from models.palette import palette
 from pipeline.inspection import _picture, artifact_report, verify_artifacts
-from pipeline.report.colours import UNLABELLED_COLOUR, palette
+from pipeline.report.colours import UNLABELLED_COLOUR
 from tasks.discover_superpixels import NO_SUPERPIXEL
 
 MAP = np.array([[0, 44, 300, UNLABELLED]], np.uint16)

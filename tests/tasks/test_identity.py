@@ -106,6 +106,7 @@ def test_neither_place_nor_speed_counts(common, variants, stage, tmp_path):
         {"dask": "tcp://10.0.0.1:8786"},
         {"shard_timeout": 5},
         {"device": "cpu"},
+        {"tensorboard": "curves"},
         elsewhere,
     ):
         assert changed(task, **values).identity == task.identity, values

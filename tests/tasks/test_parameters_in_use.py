@@ -18,6 +18,7 @@ from data.demo.scenes import render_demo
 from data.readers.bop import read_bop
 from data.sample import TRAIN
 from pipeline.dag import stages
+from tasks.assign_clusters import AssignClusters
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.estimate_depth import EstimateDepth
@@ -30,9 +31,12 @@ from tasks.extract_cams import ExtractCams
 from tasks.extract_keys import ExtractKeys
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
+from tasks.learn_clusters import LearnClusters
 from tasks.load_depth import LoadDepth
 from tasks.load_saliency import LoadSaliency
 from tasks.match_objects import MatchObjects
+from tasks.methods import METHODS
+from tasks.pool_keys import PoolKeys
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
 from tasks.runtime.image_stage import ImageStage
@@ -44,7 +48,18 @@ from tasks.train_classifier import TrainClassifier
 from tasks.train_coarse import TrainCoarse
 from tasks.train_segmenter import TrainSegmenter
 
-ELSEWHERE = {"dataset", "method", "settings", "precision", "cluster", "accumulate", "proposals", "instances", "tuning"}
+ELSEWHERE = {
+    "dataset",
+    "method",
+    "settings",
+    "precision",
+    "cluster",
+    "accumulate",
+    "proposals",
+    "instances",
+    "tuning",
+    "size",
+}
 """What these decide shows in other parameters and in the stages upstream, or is always read."""
 
 
@@ -205,7 +220,7 @@ def check(in_process, watch, variants, folder, tmp_path, monkeypatch):
 STAGES = [
     IndexDataset, TrainClassifier, ExtractCams, ExtractKeys, DiscoverSuperpixels, GenerateSeeds, RefineSaliency,
     TrainSegmenter, TrainByMasking, TrainCoarse, EvaluateMasks, SplitInstances, MatchObjects,
-    EvaluateInstances, ExportInstances,
+    EvaluateInstances, ExportInstances, PoolKeys, LearnClusters, AssignClusters,
 ]  # fmt: skip
 
 
@@ -215,7 +230,7 @@ def test_what_matters_is_what_is_read(check, stage):
 
 
 def test_what_matters_is_what_is_read_by_predictions_of_every_method(check):
-    check(PredictMasks, keep=lambda base: base.get("method") != "match")  # which has no network
+    check(PredictMasks, keep=lambda base: METHODS[base.get("method", "superpixel")].trainer)
 
 
 def test_what_matters_is_what_is_read_by_an_export_of_labels(check):

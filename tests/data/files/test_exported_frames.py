@@ -28,7 +28,7 @@ def test_a_label_map_has_one_object_per_class_with_its_box():
 
 def test_instances_are_kept_as_they_are():
     item = ExportedInstance(1, 0.5, [0, 0, 5, 4], np.ones((4, 5), bool))
-    frame = frame_of_instances(sample(), Path("set"), [item])
+    frame = frame_of_instances(sample(), Path("set"), (4, 5), [item])
     assert frame.objects == [item]
     assert not frame.unlabelled.any()
 

@@ -1,6 +1,8 @@
 import pytest
 import torch
+from timm.models.vgg import VGG
 
+from models.backbones import WITH_STAGES
 from models.segmentation.superpixel_fcn import SuperpixelFcn, build_encoder, superpixels_of
 
 
@@ -37,12 +39,27 @@ def test_superpixels_follow_the_largest_share():
     assert superpixels_of([fine, own])[0, 0].tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
 
 
-def test_an_encoder_without_these_stages_is_refused():
-    with pytest.raises(ValueError, match="strides .* are needed"):
-        build_encoder("vit_tiny_patch16_224")
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "test_convnext"])
+def test_an_encoder_without_these_stages_is_refused(name):
+    with pytest.raises(ValueError, match="strides .* are needed; choose a CNN such as resnet50"):
+        build_encoder(name)
+
+
+def test_a_vgg_of_a_timm_that_cannot_give_its_stages_is_refused_for_that_reason(monkeypatch):
+    """As timm 1.0.29, whose VGG has the strides, but no such method."""
+    monkeypatch.delattr("timm.models.vgg.VGG.forward_intermediates", raising=False)
+    with pytest.raises(ValueError, match="'vgg11' .it has no forward_intermediates there.; upgrade timm, or choose"):
+        build_encoder("vgg11")
+
+
+@pytest.mark.parametrize("name", WITH_STAGES.split(" or "))
+def test_the_names_of_the_error_line_work(name):
+    build_encoder(name)
 
 
 def test_vgg16_is_the_papers_encoder():
+    if not hasattr(VGG, "forward_intermediates"):
+        pytest.skip("this release of timm cannot give the stages of a VGG")
     network = SuperpixelFcn(build_encoder("vgg16_bn"), 2).eval()
     with torch.no_grad():
         assert network(torch.randn(1, 3, 32, 32)).logits.shape == (1, 2, 32, 32)

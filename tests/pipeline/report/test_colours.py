@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 from data.sample import UNLABELLED
+from models.palette import palette
 from pipeline.report.colours import (
     UNLABELLED_COLOUR,
     colour_depth,
@@ -12,14 +13,9 @@ from pipeline.report.colours import (
     colour_labels,
     colour_superpixels,
     data_uri,
-    palette,
     save_sheet,
     sheet,
 )
-
-
-def test_classes_have_different_colours():
-    assert len({tuple(colour) for colour in palette(21)}) == 21
 
 
 def test_labels_and_unlabelled_pixels():
@@ -32,8 +28,6 @@ def test_a_thousand_classes_have_colours_that_repeat():
     coloured = colour_labels(np.array([[255, 256, 300, 1203, UNLABELLED]], np.uint16), 1204)
     assert np.array_equal(coloured[0, :4], palette(1204)[[255, 256, 300, 1203]])
     assert tuple(coloured[0, 4]) == UNLABELLED_COLOUR
-    assert np.array_equal(palette(1204)[[300, 1]], palette(1204)[[280, 21]])
-    assert np.array_equal(palette(1204)[:21], palette(21))
 
 
 def test_holes_are_black_and_near_is_bright():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_nearest
+from tasks.runtime.augmentation import Augmentation, crop_or_pad, jitter_colours, resize_map, resize_nearest
 
 
 def test_crop_or_pad_along_each_axis():
@@ -77,3 +77,19 @@ def test_a_side_is_brought_to_a_length_whatever_the_size_of_the_image():
         assert 760 < max(lengths) <= 768
         short = drawn(Augmentation((8, 8), 0.5, 2.0, scale_steps=2, resize_side="short", resize_to=(100.0,)), size)
         assert {round(scale * min(size)) for scale in short} == {50, 200}
+
+
+def test_small_images_are_enlarged_before_the_random_scale():
+    found = drawn(Augmentation((8, 8), 0.5, 1.5, scale_steps=3, least_side=40), (10, 20))
+    assert set(found) == {1.0, 2.0, 3.0}
+    assert set(drawn(Augmentation((8, 8), least_side=40), (10, 50))) == {1.0}
+    assert set(drawn(Augmentation((8, 8), resize_side="long", resize_to=(10.0,), least_side=40), (10, 20))) == {0.5}
+
+
+def test_a_tilted_surface_stays_even_when_depth_grows_and_regions_stay_whole():
+    ramp = torch.arange(6.0).expand(3, 6)
+    grown = resize_map(ramp, (6, 12))
+    assert torch.allclose(grown[0, 1:-1].diff(), torch.tensor(0.5))
+    assert torch.equal(resize_map(ramp, (3, 3)), resize_nearest(ramp, (3, 3)))
+    assert resize_map(torch.tensor([[3, 7]]), (1, 4)).tolist() == [[3, 3, 7, 7]]
+    assert resize_map(torch.tensor([[True, False]]), (1, 4)).tolist() == [[True, True, False, False]]

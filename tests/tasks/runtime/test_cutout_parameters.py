@@ -66,5 +66,5 @@ def test_a_training_pastes_them_and_tells_their_tags(common):
 
 def test_only_a_folder_has_classes_to_merge(common, bop_root):
     other = {**common, "dataset": "bop", "data_root": str(bop_root)}
-    with pytest.raises(ValueError, match="--IndexDataset-merge: the data set bop has no merging"):
+    with pytest.raises(ValueError, match="--IndexDataset-merge is for the data set folder; bop does not take it"):
         _ = IndexDataset(**other).identity

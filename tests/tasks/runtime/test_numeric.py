@@ -94,7 +94,8 @@ def test_a_value_outside_the_range_is_one_line_with_the_flag(task, name):
 
 @all_numbers
 def test_a_value_outside_the_range_makes_no_task(in_process, task, name):
-    given = {"model": "m", "images": "i"} if task.__name__ == "PredictFolder" else {}
+    required = {other for other, parameter in task.get_params() if not parameter.has_task_value(task.__name__, other)}
+    given = dict.fromkeys(required - {name}, "given")
     with pytest.raises(SettingError, match=f"^{flag(task, name)} is "):
         task(**given, **{name: wrong_values(ranged_parameters(task)[name])[0]})
 

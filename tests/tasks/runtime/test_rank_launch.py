@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +37,9 @@ def written(line, stage):
 
 @pytest.mark.pipeline
 @pytest.mark.parametrize("stage", CASES)
-def test_two_ranks_train_as_one(here, stage):
+def test_two_ranks_train_as_one(finished, stage):
+    here = finished  # the stages upstream are complete
+    shutil.rmtree(here.artifacts / "bop" / stage, ignore_errors=True)
     # Adam divides by the size of a gradient: near 0, it makes weights of rounding errors.
     flags = ("--processes", 1, *CASES[stage], f"--{stage}-optimizer", "sgd")
     result = here.luigi(stage, *flags)
@@ -60,6 +63,9 @@ RENDEZVOUS = "torch.rendezvous.depthseed"
 
 LONG = ("--method", "coarse", "--TrainCoarse-batch-size", "2", "--processes", 1, "--TrainCoarse-ranks", 2)
 
+EPOCHS = 20
+"""Of a training that is interrupted: some seconds."""
+
 
 class LongTraining:
     """A training in two ranks that takes long."""
@@ -81,7 +87,9 @@ class LongTraining:
             time.sleep(0.05)
 
     def ranks(self):
-        return [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_rank(child)]
+        """The processes of the ranks, in the order of their numbers."""
+        found = [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_rank(child)]
+        return sorted(found, key=lambda child: int(child.environ()["RANK"]))
 
     def ended(self):
         """Exit code, log and seconds until the end."""
@@ -91,12 +99,12 @@ class LongTraining:
 
 
 @pytest.fixture
-def start(command_line):
+def start(here):
     """A function (epochs) -> `LongTraining`; none is left after the test."""
     started = []
 
     def start(epochs):
-        started.append(LongTraining(command_line, epochs))
+        started.append(LongTraining(here, epochs))
         return started[-1]
 
     yield start
@@ -116,7 +124,7 @@ def assert_gone(processes):
 
 
 @pytest.mark.pipeline
-def test_no_port_takes_pickles_which_could_run_code(start):
+def test_no_port_takes_pickles_and_a_rank_that_is_killed_ends_the_stage_with_one_line(start):
     """What torchrun knows of the machines is a pickle. Whoever can write it decides what this user runs."""
     training = start(2000)
     training.wait_for_steps()
@@ -134,11 +142,6 @@ def test_no_port_takes_pickles_which_could_run_code(start):
     assert folder.stat().st_mode & 0o077 == 0
     assert RENDEZVOUS.encode() in (folder / "meeting").read_bytes()
 
-
-@pytest.mark.pipeline
-def test_a_rank_that_is_killed_ends_the_stage_with_one_line(start):
-    training = start(2000)
-    training.wait_for_steps()
     ranks = training.ranks()
     assert len(ranks) == 2
     ranks[1].send_signal(signal.SIGKILL)
@@ -174,12 +177,12 @@ def test_without_its_stage_no_rank_is_left(start):
 
 
 @pytest.mark.pipeline
-def test_sigterm_writes_a_checkpoint_and_the_next_run_ends_with_the_same_bytes(start, command_line):
-    undisturbed = start(40)
-    assert undisturbed.ended()[0] == 0
-    place = command_line.artifacts / "bop" / "TrainCoarse"
+def test_sigterm_writes_a_checkpoint_and_the_next_run_ends_with_the_same_bytes(start, here):
+    whole = ("TrainCoarse", *LONG, "--TrainCoarse-epochs", EPOCHS)
+    assert here.luigi(*whole).returncode == 0
+    place = here.artifacts / "bop" / "TrainCoarse"
     place.rename(place.with_name("undisturbed"))
-    training = start(40)
+    training = start(EPOCHS)
     training.wait_for_steps()
     time.sleep(0.4)
     before = training.file("TrainCoarse/*/checkpoint").stat().st_mtime_ns
@@ -189,7 +192,7 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_ends_with_the_same_bytes(s
     assert errors.splitlines()[-1].startswith("stopped by SIGTERM; what is complete is kept")
     assert seconds < END_SECONDS
     assert training.file("TrainCoarse/*/checkpoint").stat().st_mtime_ns > before
-    assert start(40).ended()[0] == 0
+    assert here.luigi(*whole).returncode == 0
     for name in ("model.safetensors", "history.json"):
         (one,), (other,) = (
             list((place.with_name(folder)).glob(f"*/{name}")) for folder in ("undisturbed", "TrainCoarse")

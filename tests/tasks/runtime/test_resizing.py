@@ -11,7 +11,14 @@ from tasks.extract_cams import ExtractCams
 from tasks.extract_keys import ExtractKeys
 from tasks.predict_masks import PredictMasks
 from tasks.predict_tags import PredictTags
-from tasks.runtime.resizing import at_size, nearest_at_size, resized, resized_picture, resized_size
+from tasks.runtime.resizing import (
+    at_size,
+    enlarged_size,
+    nearest_at_size,
+    resized,
+    resized_picture,
+    resized_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,15 @@ from tasks.runtime.resizing import at_size, nearest_at_size, resized, resized_pi
 )
 def test_the_named_side_gets_the_length(size, side, length, expected):
     assert resized_size(size, side, length) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((144, 192), (240, 320)), ((192, 144), (320, 240)), ((240, 320), (240, 320)), ((1, 3), (107, 320))],
+)
+def test_small_images_are_enlarged_and_others_are_not(size, expected):
+    assert enlarged_size(size, 320) == expected
+    assert enlarged_size(size, 0) == size
 
 
 def test_what_has_the_size_is_not_touched_and_all_else_is_resized():
@@ -91,3 +107,15 @@ def test_the_length_matters_only_with_a_side(common):
     assert "resize_to" not in plain.parameters()
     assert plain.seen_size((1080, 1920)) == (1080, 1920)
     assert PredictMasks(resize_side="short", **common).identity != plain.identity
+
+
+def test_a_small_image_is_enlarged_unless_a_side_gets_a_length(common):
+    for stage in (ExtractCams, PredictTags):
+        assert stage(least_side=320, **common).seen_size((144, 192)) == (240, 320)
+        assert stage(least_side=320, **common).seen_size((480, 640)) == (480, 640)
+        sized = stage(least_side=320, resize_side="long", resize_to=96, **common)
+        assert sized.seen_size((144, 192)) == (72, 96)
+        assert "least_side" not in sized.parameters()
+    assert PredictMasks(**common).seen_size((144, 192)) == (144, 192)
+    cams = run(ExtractCams(least_side=256, **common))
+    assert cams.artifact.read_image("cam", 0, cams.samples[0].size).shape[1:] == (36, 48)  # as of the image itself

@@ -1,0 +1,54 @@
+"""``depthseed clean --stale``: artifacts to which no present parameters lead."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from data.errors import SettingError
+from pipeline.asked import task_of
+from pipeline.reachable import reachable
+from pipeline.removal import in_use, on_disk, remove
+
+HELP = "show artifacts that no present parameters lead to, with their sizes; --yes deletes them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is deleted, and whether."""
+    parser.add_argument(
+        "--stale",
+        action="store_true",
+        help="artifacts to which luigi.cfg, these flags and the defaults do not lead, with any method and split",
+    )
+    parser.add_argument("--yes", action="store_true", help="delete what is shown")
+
+
+def run(options: argparse.Namespace, flags: list[str]) -> int:
+    """Show what is stale, or delete it."""
+    if not options.stale:
+        raise SettingError("clean needs --stale: artifacts to which no present parameters lead")
+    task = task_of("IndexDataset", flags)
+    folder = Path(task.artifacts) / task.dataset
+    found, present = on_disk(folder), reachable(flags)
+    used = in_use(folder, found)
+    stale = [one for one in found if one.identity not in present.identities | used]
+    unknown = [one for one in stale if one.stage in present.unplanned]
+    chosen = [one for one in stale if one.stage not in present.unplanned]
+    for stage in dict.fromkeys(one.stage for one in unknown):
+        print(f"kept: all of {stage}, which cannot be planned now: {present.unplanned[stage]}", file=sys.stderr)
+    for one in found:
+        if one.identity in used and one.identity not in present.identities:
+            print(f"kept: {one.path}, which a running command writes or reads", file=sys.stderr)
+    sizes = {one: one.artifact.size()[1] for one in chosen}
+    total = f"{sum(sizes.values()) / 1e6:.1f} MB in {len(chosen)} artifacts"
+    if not options.yes:
+        for one in chosen:
+            print(one)
+        hint = "; add --yes to delete them" if chosen else ""
+        print(f"{total}, of {len(found)} in {folder}{hint}")
+        return 0
+    for one in remove(folder, chosen):
+        print(f"deleted {one.path}")
+    print(f"deleted {total}")
+    return 0

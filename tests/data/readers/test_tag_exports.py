@@ -1,0 +1,139 @@
+import json
+
+import numpy as np
+import pytest
+from faults.mutations import mutated_bytes
+from faults.outcomes import refusal
+from PIL import Image
+
+from data.errors import DatasetError
+from data.readers.folder import read_folder
+from data.readers.tag_exports import read_tags
+
+IMAGES = ("0.jpg", "1.jpg", "2.jpg", "more/3.jpg")
+
+COCO = {
+    "images": [{"id": 10 + number, "file_name": name} for number, name in enumerate(IMAGES)],
+    "annotations": [
+        {"id": 1, "image_id": 10, "category_id": 5},
+        {"id": 2, "image_id": 10, "category_id": 7, "bbox": [1, 2, 3, 4]},
+        {"id": 3, "image_id": 12, "category_id": 9},
+        {"id": 4, "image_id": 13, "category_id": 5},
+    ],
+    "categories": [{"id": 5, "name": "coffee mug"}, {"id": 7, "name": "plate"}, {"id": 9, "name": "background"}],
+}
+
+
+def task(address, *annotations, **data):
+    """A task of Label Studio; each annotation is its choices, or None if it was cancelled."""
+    given = [
+        {
+            "was_cancelled": choices is None,
+            "result": [
+                {"type": "choices", "from_name": "tags", "to_name": "image", "value": {"choices": choices or ["no"]}}
+            ]
+            if choices != []
+            else [],
+        }
+        for choices in annotations
+    ]
+    return {"id": 1, "data": {"image": address, **data}, "annotations": given}
+
+
+LABEL_STUDIO = [
+    task("/data/upload/4/0a1b2c3d-0.jpg", ["coffee mug"], ["plate"], None, note="by two people"),
+    task("s3://bucket/some%20where/1.jpg"),
+    task("http://host/images/2.jpg", []),
+    task("/data/local-files/?d=more/3.jpg", ["coffee mug"]),
+]
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version>
+  <meta><task><labels><label><name>plate</name></label></labels></task></meta>
+  <image id="0" name="0.jpg" width="5" height="4"><tag label="coffee mug" source="manual"></tag>
+    <box label="plate" xtl="1" ytl="1" xbr="2" ybr="2"/></image>
+  <image id="1" name="1.jpg" width="5" height="4"></image>
+  <image id="2" name="2.jpg" width="5" height="4"><tag label="background"/></image>
+  <image id="3" name="more/3.jpg" subset="Train" width="5" height="4"><tag label="coffee mug"/></image>
+</annotations>
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in IMAGES:
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "images" / name)
+    return tmp_path
+
+
+def export(root, content, name="tags.json"):
+    (root / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return root / name
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [(COCO, "tags.json"), (LABEL_STUDIO, "tags.json"), (CVAT, "annotations.xml")]
+)
+def test_each_tool_gives_the_same_tags(root, content, name):
+    index = read_folder(root, tags=export(root, content, name))
+    assert index.class_names == ("background", "coffee_mug", "plate")
+    assert {s.image_id: s.tags for s in index.samples} == {"train/0": (1, 2), "train/2": (), "train/3": (1,)}
+    assert index.samples[2].image == root / "images/more/3.jpg"
+
+
+def test_a_subset_of_cvat_is_a_split_and_a_relative_path_is_found_in_the_data_set(root):
+    export(root, CVAT.replace('"Train"', '"Validation"'), "annotations.xml")
+    index = read_folder(root, tags=type(root)("annotations.xml"))
+    assert [s.image_id for s in index.samples] == ["train/0", "train/2", "evaluation/3"]
+
+
+def test_another_table(root):
+    index = read_folder(root, tags=export(root, "image,tags\n1.jpg,cup\n", "mine.csv"))
+    assert [(s.image_id, s.tags) for s in index.samples] == [("train/1", (1,))]
+
+
+def changed(content, **values):
+    return {**content, **values}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("{", "a.json", "is no export of image tags that is known"),
+        ("3", "a.json", "is no export of image tags that is known .ValueError: neither an object"),
+        (changed(COCO, annotations=[{"image_id": 99, "category_id": 5}]), "a.json", "KeyError: 99"),
+        (changed(COCO, annotations=[]), "a.json", "gives no image a tag"),
+        ([task("x/nothing.jpg", ["mug"])], "a.json", "names the image 'x/nothing.jpg', but .*nothing.jpg is missing"),
+        ([task("../../0.jpg", ["mug"])], "a.json", None),
+        ([{"data": {"text": "no image"}, "annotations": []}], "a.json", "must have one file among its data, not 0"),
+        ("<annotations><image", "a.xml", "is no export of image tags that is known"),
+        ("<a><image><tag label='x'/></image></a>", "a.xml", "KeyError: 'name'"),
+        ("tags", "a.txt", "tags are read from .csv, .json .COCO, Label Studio. or .xml"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(root, content, name, message):
+    path = export(root, content, name)
+    if message is None:  # the name of the file alone counts: nothing outside of images/ is read
+        assert [row.image for row in read_tags(root, path).rows] == ["0.jpg"]
+        return
+    with pytest.raises(DatasetError, match=message):
+        read_tags(root, path)
+
+
+def test_a_missing_file(root):
+    with pytest.raises(DatasetError, match="tags.json: file is missing"):
+        read_tags(root, root / "tags.json")
+
+
+@pytest.mark.parametrize("content", [json.dumps(COCO), json.dumps(LABEL_STUDIO), CVAT])
+def test_damaged_exports_give_rows_or_one_line(root, content):
+    rng = np.random.default_rng(0)
+    path = root / ("a.xml" if content is CVAT else "a.json")
+    lines = []
+    for _ in range(100):
+        path.write_bytes(mutated_bytes(content.encode(), rng))
+        lines.append(refusal(lambda: read_folder(root, tags=path)))
+    refused = list(filter(None, lines))
+    assert all(line.startswith(str(root)) for line in refused)
+    assert len(refused) > 20
