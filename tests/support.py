@@ -166,6 +166,13 @@ class CommandLineHere(CommandLine):
         return subprocess.CompletedProcess(command, code, captured.out, captured.err)
 
 
+class FolderHere(CommandLineHere):
+    """The same on a folder of the user's own."""
+
+    def flags(self):
+        return ["--dataset", "folder", "--data-root", str(self.data_root), "--artifacts", str(self.artifacts)]
+
+
 def forget_log_of_luigi() -> None:
     """Let luigi set up its log anew: its handlers hold the stream of the test that was first to run a task."""
     logging.getLogger("luigi-interface").handlers.clear()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from data.errors import DamagedArtifactError, StoreError
 from data.files.fingerprint import hash_file
@@ -65,7 +66,20 @@ def write_json(path: Path, content) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically and durably: temporary file, fsync, rename.
+    """Write a file atomically and durably (`atomic_file`).
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """An open file whose content is that of `path` after the context: temporary file, fsync, rename.
 
     Raises
     ------
@@ -76,7 +90,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
-from support import CommandLineHere
+from support import FolderHere
 
 from data.store.sharded import ShardedStore
-
-
-class OwnData(CommandLineHere):
-    def flags(self):
-        return ["--dataset", "folder", "--data-root", str(self.data_root), "--artifacts", str(self.artifacts)]
 
 
 @pytest.fixture
@@ -22,7 +17,7 @@ def own(in_process, tiny_settings, tmp_path, capsys):
         Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(root / f"images/{number}.png")
         rows.append(f"{number}.png,{('cup', 'mug')[number % 2]}")
     (root / "labels.csv").write_text("\n".join(rows))
-    return OwnData(tiny_settings.parent, root, capsys)
+    return FolderHere(tiny_settings.parent, root, capsys)
 
 
 def seeds(own, *flags):

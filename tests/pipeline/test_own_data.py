@@ -6,15 +6,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from support import CommandLineHere
+from support import FolderHere
 
 from data.store.sharded import ShardedStore
 from tasks.runtime.quality import WARNINGS
-
-
-class OwnData(CommandLineHere):
-    def flags(self):
-        return ["--dataset", "folder", "--data-root", str(self.data_root), "--artifacts", str(self.artifacts)]
 
 
 @pytest.fixture
@@ -22,7 +17,7 @@ def own(in_process, tiny_settings, tmp_path, capsys):
     root = tmp_path / "own"
     for folder in ("images", "depth"):
         (root / folder).mkdir(parents=True)
-    return OwnData(tiny_settings.parent, root, capsys)
+    return FolderHere(tiny_settings.parent, root, capsys)
 
 
 def add(own, name, tag, size=(48, 64), split=None, mask=False):
