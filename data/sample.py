@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -393,7 +393,7 @@ class DatasetIndex:
         return os.path.join(self.root, text)
 
 
-def spread(samples: Sequence[Sample], count: int) -> list[int]:
+def spread(samples: Sized, count: int) -> list[int]:
     """Positions of `count` samples, evenly spread; all positions if there are fewer samples."""
     count = min(count, len(samples))
     return [round(step * (len(samples) - 1) / max(count - 1, 1)) for step in range(count)]

@@ -116,6 +116,29 @@ def class_iou(confusion: np.ndarray, unlabelled_is_wrong: bool = True) -> np.nda
         return np.where(union > 0, intersection / union, np.nan)
 
 
+def percent(value: float) -> float | None:
+    """A score in percent, rounded to two digits; None if it is not defined.
+
+    Examples
+    --------
+    >>> percent(0.25), percent(float("nan"))
+    (25.0, None)
+    """
+    return round(100 * float(value), 2) if np.isfinite(value) else None
+
+
+def iou_by_class(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, float | None]:
+    """Name of each class -> its IoU in percent; None for a class that the ground truth does not have.
+
+    Examples
+    --------
+    >>> iou_by_class(np.array([[1, 1, 0], [0, 0, 0]]), ("background", "cup"))
+    {'background': 50.0, 'cup': None}
+    """
+    ious = np.where(confusion.sum(1) > 0, class_iou(confusion), np.nan)
+    return {name: percent(iou) for name, iou in zip(class_names, ious, strict=True)}
+
+
 def mean_iou(confusion: np.ndarray, unlabelled_is_wrong: bool = True) -> float:
     """Mean of `class_iou` over the classes that the ground truth has; NaN if there is none.
 

@@ -13,7 +13,7 @@ import numpy as np
 from data.errors import SettingError
 from data.files.intrinsics import Intrinsics, read_intrinsics
 from data.files.working_size import sample_image
-from data.sample import UNLABELLED
+from data.sample import UNLABELLED, spread
 from data.store.artifact import writing
 from models.palette import palette
 from models.pinhole import back_project
@@ -110,8 +110,7 @@ class ExportRerun(OfSplit, StageTask):
                 f"ExportRerun: no image of the {self.split} split has an id that begins with '{self.sequence}'; choose "
                 "another --sequence or --split"
             )
-        count = min(self.images or len(found), len(found))
-        return [found[place] for place in np.linspace(0, len(found) - 1, count).round().astype(int)]
+        return [found[place] for place in spread(found, self.images or len(found))]
 
     def _write(self, rerun: Any, recording: Any, seen: ViewedRun, places: list[int]) -> None:
         classes = _annotation(rerun, seen.dataset.class_names)

@@ -9,7 +9,7 @@ from data.files.working_size import sample_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
 from models.crf_constants import CRF_PRESETS, installed_engine
-from tasks.extract_keys import ExtractKeys
+from tasks.extract_keys import ExtractKeys, read_keys
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.runtime.image_stage import SplitStage
@@ -60,7 +60,7 @@ def from_cells(
     from models.depth_segments import Surfaces, surfaces_of
     from models.superpixel_cells import discover_on_cells
 
-    image, keys = sample_image(sample), torch.from_numpy(_patches(inputs))
+    image, keys = sample_image(sample), torch.from_numpy(read_keys(inputs["keys"]))
     surfaces, weight = Surfaces(np.zeros(sample.size, np.int64), np.zeros(sample.size, bool)), 0.0
     if depth_weight:
         depth, valid = read_surface(inputs["depth"])
@@ -101,7 +101,7 @@ def from_patches(
     from models.features import centre as centre_keys
     from models.superpixels import discover_superpixels, renumber, superpixels_at_pixels
 
-    patches = _patches(inputs)
+    patches = read_keys(inputs["keys"])
     rows, columns, _ = patches.shape
     keys = torch.from_numpy(patches).reshape(1, rows * columns, -1)
     labels = discover_superpixels(centre_keys(keys) if centre else keys, tau, seed_rule)
@@ -145,12 +145,6 @@ def opencv_lsc(sample: Sample, inputs: ImageInputs, region_size: int) -> np.ndar
 def opencv_seeds(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
     """SEEDS superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0; `cells` are requested."""
     return from_opencv("opencv_seeds", sample, count=cells)
-
-
-def _patches(inputs: ImageInputs) -> np.ndarray:
-    """Keys of one image, (h, w, D) float32, one per patch."""
-    rows, columns = inputs["keys"].read("grid")
-    return inputs["keys"].read("key", patch_y=int(rows), patch_x=int(columns)).astype(np.float32)
 
 
 UNITS: dict[str, Choice] = {

@@ -304,14 +304,9 @@ def summary(
         for a class that the ground truth does not have), ``images`` (their number) and ``confusion`` (the confusion
         matrix, in pixels; None above `CONFUSION_CLASSES`).
     """
-    from models.metrics import boundary_f_score, class_iou, coverage, mean_iou, pixel_accuracy
+    from models.metrics import boundary_f_score, coverage, iou_by_class, mean_iou, percent, pixel_accuracy
 
     boundary = boundary_f_score(boundaries)
-    ious = np.where(confusion.sum(1) > 0, class_iou(confusion), np.nan)
-
-    def percent(value: float) -> float | None:
-        return round(100 * float(value), 2) if np.isfinite(value) else None
-
     return {
         "miou": percent(mean_iou(confusion)),
         "miou_of_labelled": percent(mean_iou(confusion, unlabelled_is_wrong=False)),
@@ -319,7 +314,7 @@ def summary(
         "boundary_recall": percent(borders[1] / borders[0] if borders[0] else np.nan),
         "boundary_f": percent(np.nanmean(boundary) if np.isfinite(boundary).any() else np.nan),
         "labelled": percent(coverage(confusion)),
-        "per_class": {name: percent(value) for name, value in zip(class_names, ious, strict=True)},
+        "per_class": iou_by_class(confusion, class_names),
         "images": images,
         "confusion": confusion.tolist() if len(class_names) <= CONFUSION_CLASSES else None,
     }

@@ -170,7 +170,7 @@ class ExportModel(StageTask):
 
     def _scores(self, files: dict[str, bytes], class_names: Sequence[str]) -> dict[str, FileScores]:
         """File -> what it gets on the evaluation images; empty if none has ground truth."""
-        from models.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+        from models.metrics import confusion_matrix, iou_by_class, mean_iou, pixel_accuracy
         from tasks.runtime.model_card import FileScores
         from tasks.runtime.onnx_network import INPUT, session_of
 
@@ -186,13 +186,8 @@ class ExportModel(StageTask):
         found = {}
         for name, total in totals.items():
             if total.any():
-                ious = np.where(total.sum(1) > 0, class_iou(total), np.nan)
-                per_class = {
-                    key: round(100 * float(iou), 2) if np.isfinite(iou) else None
-                    for key, iou in zip(class_names, ious, strict=True)
-                }
-                percent = [round(100 * float(score(total)), 2) for score in (mean_iou, pixel_accuracy)]
-                found[name] = FileScores(percent[0], percent[1], per_class, images)
+                percents = [round(100 * float(score(total)), 2) for score in (mean_iou, pixel_accuracy)]
+                found[name] = FileScores(percents[0], percents[1], iou_by_class(total, class_names), images)
         return found
 
     def _card(self, model, scores: dict[str, FileScores], difference: float, calibration: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import luigi
 import numpy as np
 
+from data.store.sharded import StoredImage
 from data.store.tiles import ArraySpec
 from models.input_size import limited_scale
 from tasks.index_dataset import IndexDataset
@@ -120,3 +121,9 @@ class ExtractKeys(ResizesImages, SplitStage):
         scale = limited_scale(seen, self.image_scale)
         height, width = (max(1, round(side * scale)) for side in seen)
         return height, width
+
+
+def read_keys(stored: StoredImage) -> np.ndarray:
+    """Keys of one image, (h, w, D) float32, one per patch."""
+    rows, columns = stored.read("grid")
+    return stored.read("key", patch_y=int(rows), patch_x=int(columns)).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 
 from data.store.tiles import ArraySpec
 from tasks.discover_superpixels import DiscoverSuperpixels
-from tasks.extract_keys import ExtractKeys
+from tasks.extract_keys import ExtractKeys, read_keys
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 
@@ -35,7 +35,6 @@ class PoolKeys(SplitStage):
 
         from models.clusters import superpixel_keys
 
-        rows, columns = inputs["keys"].read("grid")
-        keys = inputs["keys"].read("key", patch_y=int(rows), patch_x=int(columns)).astype(np.float32)
+        keys = read_keys(inputs["keys"])
         superpixels = inputs["superpixels"].read("superpixel").astype(np.int64)
         return {"key": superpixel_keys(torch.from_numpy(keys), torch.from_numpy(superpixels)).half().numpy()}

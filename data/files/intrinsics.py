@@ -15,7 +15,7 @@ BOP_CAMERAS = "scene_camera.json"
 RECORDED = "intrinsics"
 """Folder of a data set in folder layout: one file of Open3D for each recording, whose frames are ``NAME@...``."""
 
-OPEN3D = ("camera_intrinsic.json", "intrinsic.json")
+OPEN3D_INTRINSICS = ("camera_intrinsic.json", "intrinsic.json")
 """Files of Open3D for all images of a data set: ``intrinsic_matrix``, column by column."""
 
 
@@ -60,7 +60,7 @@ def read_intrinsics(root: Path, sample: Sample) -> Intrinsics | None:
         return _of_matrix(cameras, frame.get("cam_K") if isinstance(frame, dict) else None, by_rows=True)
     recording, is_frame, _ = sample.image.name.rpartition("@")
     files = [root / RECORDED / f"{recording}.json"] if is_frame else []
-    for file in [*files, *(root / name for name in OPEN3D)]:
+    for file in [*files, *(root / name for name in OPEN3D_INTRINSICS)]:
         if file.is_file():
             return _of_matrix(file, read_json(file).get("intrinsic_matrix"), by_rows=False)
     return None

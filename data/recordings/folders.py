@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import DatasetError
+from data.files.intrinsics import OPEN3D_INTRINSICS
 from data.files.pixels import GREY_16, IMAGE_SUFFIXES, read_colours, read_values
 from data.files.text_file import read_text
 from data.readers.common import is_inside
@@ -140,7 +141,7 @@ def read_open3d(path: Path, counts_per_metre: float = 0) -> FolderRecording:
 
 
 def _open3d_intrinsics(path: Path) -> dict[str, Any] | None:
-    file = next((path / name for name in ("camera_intrinsic.json", "intrinsic.json") if (path / name).exists()), None)
+    file = next((path / name for name in OPEN3D_INTRINSICS if (path / name).exists()), None)
     if file is None:
         return None
     try:

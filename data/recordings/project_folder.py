@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import DatasetError
+from data.files.intrinsics import RECORDED
 from data.files.text_file import read_text
 from data.sample import TRAIN
 from data.store.artifact import write_bytes, write_json, writing
@@ -122,7 +123,7 @@ class ProjectFolder:
             with contextlib.suppress(OSError):  # another recording may wait there
                 self.waiting.parent.rmdir()
         if intrinsics:
-            write_json(self.root / "intrinsics" / f"{self.name}.json", intrinsics)
+            write_json(self.root / RECORDED / f"{self.name}.json", intrinsics)
         if tags:
             self._write_rows(rows + [{"image": frame, "tags": tags, "split": split} for frame in frames])
         write_json(self.marker, {"made": made, "files": self._files(self.root)})
