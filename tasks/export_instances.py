@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import luigi
 import numpy as np
-from PIL import Image
 
 from data.files.exported_frames import ExportedFrame, frame_of_instances, image_name
 from data.files.instance_export import NO_TIME, ExportedInstance, bop_results, coco_instances
 from data.files.labels import label_png
 from data.files.mask_files import bop_place
+from data.files.png import png_bytes
 from data.files.working_size import full_size, nearest
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
@@ -122,10 +121,11 @@ class ExportInstances(OfSplit, StageTask):
             place = PurePosixPath(sample.image_id)
             found = scenes.setdefault(str(place.parent), {}).setdefault(str(int(place.name)), [])
             for item in items:
-                file = io.BytesIO()
-                Image.fromarray(item.mask.astype(np.uint8) * 255).save(file, "PNG")
                 name = f"{place.name}_{len(found):06d}.png"
-                write_bytes(self.artifact.path / "bop" / place.parent / "mask_visib" / name, file.getvalue())
+                write_bytes(
+                    self.artifact.path / "bop" / place.parent / "mask_visib" / name,
+                    png_bytes(item.mask.astype(np.uint8) * 255),
+                )
                 found.append({"obj_id": item.class_number, **item.scored})
         for scene, frames in scenes.items():
             write_json(self.artifact.path / "bop" / scene / "scene_gt.json", frames)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import luigi
 import numpy as np
-from PIL import Image
 
 from data.errors import SettingError
 from data.files.exported_frames import ExportedFrame, frame_of_labels, image_name
 from data.files.label_export import class_masks, coco_content, exported_png, voc_submission
+from data.files.png import png_bytes
 from data.files.working_size import full_size
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
@@ -117,10 +116,10 @@ class ExportLabels(OfSplit, StageTask):
             scene = str(place.parent)
             found = scenes.setdefault(scene, {}).setdefault(str(int(place.name)), [])
             for number, mask in class_masks(labels):
-                file = io.BytesIO()
-                Image.fromarray(mask.astype(np.uint8) * 255).save(file, "PNG")
                 name = f"{place.name}_{len(found):06d}.png"
-                write_bytes(self.artifact.path / "bop" / scene / "mask_visib" / name, file.getvalue())
+                write_bytes(
+                    self.artifact.path / "bop" / scene / "mask_visib" / name, png_bytes(mask.astype(np.uint8) * 255)
+                )
                 found.append({"obj_id": number})
         for scene, frames in scenes.items():
             write_json(self.artifact.path / "bop" / scene / "scene_gt.json", frames)

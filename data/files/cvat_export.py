@@ -12,16 +12,15 @@ Source: CVAT's manual, "Import and export, Segmentation mask"; datumaro, the lib
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from data.errors import DatasetError
 from data.files.exported_frames import ANY_CLASS, ExportedFrame
 from data.files.label_export import voc_palette
+from data.files.png import png_bytes
 
 MOST_OBJECTS = 255
 """Objects of an image: as many colours has the reader of CVAT for them."""
@@ -65,8 +64,8 @@ def cvat_files(
         colours, object_colours = palette[classes], palette[objects]
         colours[frame.unlabelled] = UNLABELLED_COLOUR
         has_unlabelled |= bool(frame.unlabelled.any())
-        yield f"SegmentationClass/{name}.png", _png(colours)
-        yield f"SegmentationObject/{name}.png", _png(object_colours)
+        yield f"SegmentationClass/{name}.png", png_bytes(colours)
+        yield f"SegmentationObject/{name}.png", png_bytes(object_colours)
     labels = {name: palette[number] for number, name in enumerate(class_names)}
     if has_any:
         labels[ANY_CLASS] = palette[any_class]
@@ -88,9 +87,3 @@ def cvat_labels(class_names: Sequence[str]) -> list[dict[str, Any]]:
         for number, name in enumerate(class_names)
         if number
     ]
-
-
-def _png(colours: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(colours).save(file, "PNG")
-    return file.getvalue()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from data.errors import ImageError
 from data.files.encodings import ENCODINGS, UNLABELLED_IN_BYTES, plain, read_label_values
+from data.files.png import png_bytes
 from data.files.working_size import UNKNOWN, fitted, full_size, size_in_files
 from data.sample import BACKGROUND, UNLABELLED, LabelLayer, Sample
 
 
 def label_png(labels: np.ndarray) -> bytes:
     """Label map (H, W) uint16 as a grey PNG file of class numbers, 16 bits."""
-    file = io.BytesIO()
-    Image.fromarray(labels).save(file, "PNG")
-    return file.getvalue()
+    return png_bytes(labels)
 
 
 def read_labels(path: Path) -> np.ndarray:

@@ -12,17 +12,16 @@ Source: ultralytics' manual, "Instance segmentation datasets"; its functions `ve
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from data.files.exported_frames import ANY_CLASS, ExportedFrame
 from data.files.images import read_image
 from data.files.pixels import IMAGE_SUFFIXES, is_member
+from data.files.png import png_bytes
 from data.files.polygons import corners, joined, parts_of
 
 
@@ -98,9 +97,7 @@ def _image(frame: ExportedFrame) -> tuple[str, bytes]:
     suffix = PurePosixPath(frame.name).suffix
     if suffix.lower() in IMAGE_SUFFIXES and not is_member(frame.path):
         return suffix, frame.path.read_bytes()
-    file = io.BytesIO()
-    Image.fromarray(read_image(frame.path)).save(file, "PNG")
-    return ".png", file.getvalue()
+    return ".png", png_bytes(read_image(frame.path))
 
 
 def _description(names: Sequence[str], split: str) -> str:

@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from data.errors import DatasetError
 from data.files.intrinsics import RECORDED
+from data.files.png import png_bytes
 from data.files.text_file import read_text
 from data.sample import TRAIN
 from data.store.artifact import write_bytes, write_json, writing
@@ -89,11 +89,11 @@ class ProjectFolder:
         stem = f"{self.name}@{number:06d}"
         path = self.waiting / "images" / f"{stem}{'.png' if jpeg is None else '.jpg'}"
         with writing(path):
-            path.write_bytes(_png(colour) if jpeg is None else jpeg)
+            path.write_bytes(png_bytes(colour, compress_level=1) if jpeg is None else jpeg)
         if depth is not None:
             path = self.waiting / "depth" / f"{stem}.png"
             with writing(path):
-                path.write_bytes(_png(depth))
+                path.write_bytes(png_bytes(depth, compress_level=1))
 
     def finish(self, made: dict[str, Any], tags: str, split: str, intrinsics: dict[str, Any] | None) -> None:
         """Put the frames in place of those of an earlier import. `has(made)` is true afterwards.
@@ -166,9 +166,3 @@ class ProjectFolder:
         writer.writeheader()
         writer.writerows({**row, "split": row.get("split") or TRAIN} for row in rows)
         write_bytes(self._table, text.getvalue().encode())
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
