@@ -187,7 +187,8 @@ class DaskJobs:
     def _slots(self) -> int:
         """How many jobs can be computed at a time."""
         try:
-            workers = list(self.client.scheduler_info(n_workers=-1)["workers"].values())
+            # Between two connections the client knows of no workers at all: its answer is an empty dictionary.
+            workers = list(self.client.scheduler_info(n_workers=-1).get("workers", {}).values())
         except OSError as error:  # the connection is lost; Dask tries to get it back
             self._check_scheduler(error)
             return 0

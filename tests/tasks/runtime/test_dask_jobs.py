@@ -133,18 +133,26 @@ def test_a_scheduler_that_goes_is_one_line(scheduler, monkeypatch, log_lines):
 
 
 class NoWorkers:
-    """A client whose workers all end and do not start again; `losses` of them are lost on the way to it."""
+    """A client whose workers all end and do not start again; `losses` of them are lost on the way to it.
+
+    Parameters
+    ----------
+    losses : int
+    info : dict, optional
+        What it knows of the scheduler; nothing while it is connecting again.
+    """
 
     status = "running"
 
-    def __init__(self, losses=0):
+    def __init__(self, losses=0, info=None):
         self.losses = losses
+        self.info = {"workers": {}} if info is None else info
 
     def subscribe_topic(self, *arguments):
         pass
 
     def scheduler_info(self, n_workers):
-        return {"workers": {}}
+        return self.info
 
     def scatter(self, jobs, hash, timeout):
         if self.losses:
@@ -154,9 +162,10 @@ class NoWorkers:
         raise TimeoutError
 
 
-def test_local_workers_that_do_not_start_again_are_one_line(monkeypatch, log_lines):
+@pytest.mark.parametrize("info", [{"workers": {}}, {}])
+def test_local_workers_that_do_not_start_again_are_one_line(monkeypatch, log_lines, info):
     monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.2)
-    jobs = DaskJobs(NoWorkers(losses=1), slow, "", 0)
+    jobs = DaskJobs(NoWorkers(losses=1, info=info), slow, "", 0)
     with pytest.raises(WorkerError, match="all worker processes have ended, and none starts again; completed shards"):
         list(jobs.results([1]))
     assert log_lines == ["waiting for a worker of this machine"] * 2
