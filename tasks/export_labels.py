@@ -13,10 +13,11 @@ from data.files.exported_frames import ExportedFrame, frame_of_labels, image_nam
 from data.files.label_export import class_masks, coco_content, exported_png, voc_submission
 from data.files.png import png_bytes
 from data.files.working_size import full_size
-from data.sample import EVALUATION, Sample
+from data.sample import EVALUATION, UNLABELLED, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.methods import named_labels_stage
+from tasks.runtime.corrections import UsesCorrections
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.resizing import labels_at_size
 from tasks.runtime.stage import StageTask
@@ -28,7 +29,7 @@ SUBMISSION = "voc_submission.tar.gz"
 """File of the format ``voc``."""
 
 
-class ExportLabels(OfSplit, StageTask):
+class ExportLabels(UsesCorrections, OfSplit, StageTask):
     """Writes the label maps of a split in each of the `formats`, ``classes.json``, and ``images.json``.
 
     - ``png/<image id>.png``: class of each pixel; ``images.json`` names the image of each id
@@ -36,6 +37,9 @@ class ExportLabels(OfSplit, StageTask):
     - ``bop/<scene>/mask_visib/`` with ``scene_gt.json``
     - `SUBMISSION`: the archive that the evaluation server of PASCAL VOC takes
     - ``cvat.zip``, ``label_studio/``, ``yolo/``: see `data.files.cvat_export`, `.label_studio_export`, `.yolo_export`
+
+    An image with a corrected label map is written as corrected; pixels that it leaves unlabelled have the label of the
+    stage before.
     """
 
     version = 2
@@ -72,10 +76,13 @@ class ExportLabels(OfSplit, StageTask):
         return self.inputs["dataset"].split(self.split)
 
     def _labels(self) -> Iterator[tuple[Sample, np.ndarray]]:
-        store, samples = self.inputs["labels"], self._samples
+        store, samples, num_classes = self.inputs["labels"], self._samples, self.inputs["dataset"].num_classes
         for index, sample in enumerate(self.progress(samples, len(samples))):
             labels = store.read_image("label", index, sample.size)
-            yield sample, labels_at_size(labels, full_size(sample)) if self.is_resized else labels
+            if self.is_resized:
+                labels = labels_at_size(labels, full_size(sample))
+            certain = self.correction(sample, num_classes, full_size=True)
+            yield sample, labels if certain is None else np.where(certain == UNLABELLED, labels, certain)
 
     def _frames(self) -> Iterator[ExportedFrame]:
         root = self.inputs["dataset"].root

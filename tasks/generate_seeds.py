@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from pathlib import Path
 
 import numpy as np
 
-from data.errors import ImageError, SettingError
-from data.files.labels import read_layers
-from data.readers.corrections import CORRECTIONS, correction_file, list_corrections
-from data.sample import UNLABELLED, LabelLayer, Sample
-from data.store.artifact import hash_text
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams, read_cam
-from tasks.index_dataset import IndexDataset, folder_of
+from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
 from tasks.match_objects import MatchObjects
+from tasks.runtime.corrections import UsesCorrections
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.layout import label_map
 from tasks.runtime.numeric import number, require_order, whole
-from tasks.runtime.parameters import flag, one_of, only
+from tasks.runtime.parameters import one_of, only
 from tasks.runtime.quality import class_pixels, classes_without, require_labels
 from tasks.runtime.stage import Stages
 
 log = logging.getLogger("depthseed")
 
 
-class GenerateSeeds(ImageStage):
+class GenerateSeeds(UsesCorrections, ImageStage):
     """Label maps of the few pixels whose class is certain; all others are unlabelled (S. Kim, SNU 2022).
 
     A pixel is foreground if a CAM is above alpha (eq. 3.4). A superpixel with a low mean CAM is background (eq. 3.5).
@@ -36,7 +30,7 @@ class GenerateSeeds(ImageStage):
     seeds that section 1.1.3 calls a popular procedure (eqs. 1.12, 1.13): no superpixel is used. With ``source=match``,
     the seeds are the objects that MatchObjects has named (ours).
 
-    An image with a corrected label map (`data.readers.corrections`) has this map as its seed (ours).
+    An image with a corrected label map has this map as its seed (`UsesCorrections`; ours).
     """
 
     version = 2
@@ -71,12 +65,6 @@ class GenerateSeeds(ImageStage):
         source="match",
     )
 
-    corrections = flag(
-        True,
-        "label maps in the folder corrections/ of the data set replace the seeds of their images",
-        significant=False,  # what they say is in the identity, if there are any
-    )
-
     def check(self):
         if self.source == "cams" and self.background == "threshold":
             require_order(self, "faint", "alpha")
@@ -103,34 +91,9 @@ class GenerateSeeds(ImageStage):
             stages["depth"] = self.upstream(LoadDepth)
         return stages
 
-    @functools.cached_property
-    def corrected(self) -> dict[str, Path]:
-        """Image id -> corrected label map, for the images that have one."""
-        dataset = self.required["dataset"]
-        if not self.corrections or dataset.is_rendered:
-            return {}
-        found = list_corrections(dataset.root, dataset.indexed.split(self.split).ids)
-        if found and dataset.merge:
-            raise SettingError(
-                f"{dataset.root / CORRECTIONS}: corrections cannot be used together with --IndexDataset-merge, since "
-                "it is open which class numbers they have; merge the classes in labels.csv instead"
-            )
-        return found
-
-    @functools.cached_property
-    def _correction_files(self):
-        """The watched files of the corrections."""
-        return self.required["dataset"].new_watch()
-
-    def watched(self):
-        return [*super().watched(), self._correction_files]
-
     def content_identity(self):
-        found = {"support plane": "2"} if self.uses_seed else {}
-        if self.corrected:
-            known = [(image_id, self._correction_files(path)) for image_id, path in self.corrected.items()]
-            found["corrections"] = hash_text(repr(known))
-        return found
+        plane = {"support plane": "2"} if self.uses_seed else {}
+        return {**plane, **super().content_identity()}
 
     def work(self) -> int:
         if self.corrected:
@@ -155,9 +118,9 @@ class GenerateSeeds(ImageStage):
         return classes_without(self, pixels, "seed pixel")
 
     def compute(self, sample, inputs):
-        if self.corrections and (path := correction_file(folder_of(self), sample.image_id)):
-            return {"seed": read_correction(path, sample, inputs.num_classes)}
-        seed = self._of_objects(inputs) if self.source == "match" else self._of_cams(inputs)
+        seed = self.correction(sample, inputs.num_classes)
+        if seed is None:
+            seed = self._of_objects(inputs) if self.source == "match" else self._of_cams(inputs)
         return {"seed": seed.astype(np.uint16)}
 
     def _of_objects(self, inputs):
@@ -181,21 +144,3 @@ class GenerateSeeds(ImageStage):
             plane = support_plane(*read_surface(inputs["depth"]), seed=self.seed)
             background = torch.from_numpy(plane) if plane.any() else None
         return initial_seed(cam, classes, superpixels, self.alpha, self.gamma, background).numpy()
-
-
-def read_correction(path: Path, sample: Sample, num_classes: int) -> np.ndarray:
-    """A corrected label map, (H, W) uint16: 0 background, 1..K, 65535 unlabelled.
-
-    Raises
-    ------
-    ImageError
-        As `read_layers`, and if it shows a class that is no tag of the image: the classifier was told otherwise.
-    """
-    labels = read_layers(sample, (LabelLayer(path),), num_classes)
-    unknown = set(np.unique(labels).tolist()) - {0, UNLABELLED, *sample.tags}
-    if unknown:
-        raise ImageError(
-            f"{path}: shows the class number {min(unknown)}, which is no tag of {sample.image_id}; add the tag to the "
-            "image, or take the class out of the label map"
-        )
-    return labels

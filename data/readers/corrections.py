@@ -10,8 +10,11 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from data.errors import DatasetError
-from data.sample import TRAIN
+import numpy as np
+
+from data.errors import DatasetError, ImageError
+from data.files.labels import read_layers
+from data.sample import TRAIN, UNLABELLED, LabelLayer, Sample
 
 CORRECTIONS = "corrections"
 """Name of the folder in that of the data set."""
@@ -58,3 +61,21 @@ def list_corrections(root: Path, image_ids: Collection[str]) -> dict[str, Path]:
             f"{CORRECTIONS}/NAME.png for images/NAME.jpg"
         )
     return found
+
+
+def read_correction(path: Path, sample: Sample, num_classes: int) -> np.ndarray:
+    """A corrected label map, (H, W) uint16: 0 background, 1..K, 65535 unlabelled.
+
+    Raises
+    ------
+    ImageError
+        As `read_layers`, and if it shows a class that is no tag of the image: the classifier was told otherwise.
+    """
+    labels = read_layers(sample, (LabelLayer(path),), num_classes)
+    unknown = set(np.unique(labels).tolist()) - {0, UNLABELLED, *sample.tags}
+    if unknown:
+        raise ImageError(
+            f"{path}: shows the class number {min(unknown)}, which is no tag of {sample.image_id}; add the tag to the "
+            "image, or take the class out of the label map"
+        )
+    return labels

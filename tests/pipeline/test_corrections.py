@@ -67,3 +67,27 @@ def test_a_corrected_label_map_is_the_seed_of_its_image(own):
     (own.data_root / "merge.csv").write_text("class,category\ncup,vessel\n")
     flags = ("--IndexDataset-merge", own.data_root / "merge.csv")
     assert "cannot be used together with --IndexDataset-merge" in own.luigi("GenerateSeeds", *flags).stderr
+
+
+def test_exported_labels_are_as_corrected(own):
+    labels = np.full((48, 64), 255, np.uint8)
+    labels[10:30, 20:40], labels[40:] = 2, 0
+    (own.data_root / "corrections").mkdir()
+    Image.fromarray(labels).save(own.data_root / "corrections/1.png")
+
+    def exported(*flags):
+        before = set(own.artifacts.glob("folder/ExportLabels/*"))
+        result = own.luigi("ExportLabels", "--formats", "png", "--processes", 1, *flags)
+        assert result.returncode == 0, result.stderr
+        (new,) = set(own.artifacts.glob("folder/ExportLabels/*")) - before
+        return [np.asarray(Image.open(new / f"png/train/{number}.png")) for number in range(4)]
+
+    plain = exported("--ExportLabels-corrections", "false")
+    certain = exported()
+    is_certain = labels != 255
+    assert np.array_equal(certain[1], np.where(is_certain, labels, plain[1]))
+    assert not np.array_equal(plain[1], certain[1])
+    assert all(np.array_equal(plain[number], certain[number]) for number in (0, 2, 3))
+
+    at_half_size = exported("--IndexDataset-size", 32)
+    assert np.array_equal(at_half_size[1][is_certain], labels[is_certain])  # it is not resampled

@@ -1,0 +1,81 @@
+"""The corrected label maps of training images, for the stages that read them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import SettingError
+from data.files.working_size import at_full_size
+from data.readers.corrections import CORRECTIONS, correction_file, list_corrections, read_correction
+from data.sample import TRAIN, Sample
+from data.store.artifact import hash_text
+from tasks.index_dataset import folder_of
+from tasks.runtime.parameters import flag
+
+
+class UsesCorrections:
+    """Mixin of a stage that takes the label maps in ``corrections/`` for what they are: certain (ours).
+
+    The stage requires IndexDataset as ``dataset``. Only training images have corrections.
+    """
+
+    corrections: Any = flag(
+        True,
+        "label maps in the folder corrections/ of the data set replace those of the stage",
+        significant=False,  # what they say is in the identity, if there are any
+    )
+    required: Any
+    split: Any
+
+    @property
+    def _uses_corrections(self) -> bool:
+        return bool(self.corrections) and self.split == TRAIN
+
+    @functools.cached_property
+    def corrected(self) -> dict[str, Path]:
+        """Image id -> corrected label map, for the images that have one.
+
+        Raises
+        ------
+        DatasetError
+            As `list_corrections`.
+        SettingError
+            If the run merges classes.
+        """
+        dataset = self.required["dataset"]
+        if not self._uses_corrections or dataset.is_rendered:
+            return {}
+        found = list_corrections(dataset.root, dataset.indexed.split(TRAIN).ids)
+        if found and dataset.merge:
+            raise SettingError(
+                f"{dataset.root / CORRECTIONS}: corrections cannot be used together with --IndexDataset-merge, since "
+                "it is open which class numbers they have; merge the classes in labels.csv instead, or leave the "
+                f"corrections out with --{type(self).__name__}-corrections false"
+            )
+        return found
+
+    def correction(self, sample: Sample, num_classes: int, full_size: bool = False) -> np.ndarray | None:
+        """The corrected label map of an image (`read_correction`), at its working size or its full size, or None."""
+        path = correction_file(folder_of(self), sample.image_id) if self._uses_corrections else None  # type: ignore[arg-type]
+        if path is None:
+            return None
+        return read_correction(path, at_full_size(sample) if full_size else sample, num_classes)
+
+    @functools.cached_property
+    def _correction_files(self):
+        """The watched files of the corrections."""
+        return self.required["dataset"].new_watch()
+
+    def watched(self):
+        return [*super().watched(), self._correction_files]  # type: ignore[misc]
+
+    def content_identity(self):
+        found = super().content_identity()  # type: ignore[misc]
+        if not self.corrected:
+            return found
+        known = [(image_id, self._correction_files(path)) for image_id, path in self.corrected.items()]
+        return {**found, "corrections": hash_text(repr(known))}
