@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from data.errors import DatasetError
 from data.files.images import read_depth
 from data.files.instance_truth import instance_file, instance_map, read_instances
+from data.files.working_size import full_size, nearest
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_json
 from tasks.baseline_masks import BaselineMasks
@@ -43,6 +44,8 @@ def instances_of(stage: StageTask, name: str, split: str) -> StageTask:
 
 class EvaluateInstances(OfSplit, StageTask):
     """Writes ``scores.json``, in percent, rounded to two digits; None for a score that is not defined.
+
+    Pixels are counted at the size of the images, whatever the size at which the run works.
 
     ``ap``, ``ap50``, ``ap75`` and ``per_class`` need classes (`models.average_precision`). ``any_class`` has the same
     without classes. ``unseen`` has the scores of `models.instance_metrics`, means over the images.
@@ -145,7 +148,7 @@ def _percent(found: dict | None, class_names) -> dict[str, Any]:
     return {**values, "per_class": {class_names[number]: round(100 * ap, 2) for number, ap in by_class.items()}}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class CountInstances:
     """What the scores need of one image; None if it has no ground truth of instances.
 
@@ -165,10 +168,12 @@ class CountInstances:
         from models.average_precision import run_lengths
         from models.instance_metrics import unseen_scores
 
+        sample = dataclasses.replace(sample, size=full_size(sample))  # whatever the size at which the run works
         truth = read_instances(sample, inputs.num_classes, self.table)
         if truth is None:
             return None
         instances, table = read_stored(inputs[INSTANCES])
+        instances = nearest(instances, sample.size)
         counted = read_depth(sample) > 0 if self.only_measured else np.ones(sample.size, bool)
         true = [
             {
