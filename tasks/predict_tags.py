@@ -12,7 +12,7 @@ from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
 from tasks.runtime.image_stage import SplitStage
 from tasks.runtime.numeric import whole
-from tasks.runtime.resizing import ResizesImages, least_side_parameter, resized
+from tasks.runtime.resizing import ResizesImages, resized
 from tasks.train_classifier import TrainClassifier
 
 
@@ -22,7 +22,6 @@ class PredictTags(ResizesImages, SplitStage):
     in_workers = False
     autocasts = True
 
-    least_side = least_side_parameter()
     batch_size = whole(8, "images per batch", at_least=1, significant=False)
 
     @property

@@ -57,14 +57,13 @@ METHOD_DEFAULTS: dict[str, Settings] = {
 # Nothing of our own that the papers do not have. A paper gives epochs: no step more, and each image once in each.
 PLAIN = {"mosaic": 0.0, "clip_norm": 0.0, "warmup_epochs": 0.0, "least_steps": 0, "rare_share": 0.0}
 
-# No image is enlarged, in training and after it.
+# No image is enlarged.
 AS_IT_IS = {"least_side": 0}
 
 # S. Kim, SNU dissertation 2022, sections 2.4.1 and 3.4.1; tests/tasks/test_presets.py has the section of each value.
 # This needs a GPU of 24 GB or more.
 KIM_TRAINING = {
     **PLAIN,
-    **AS_IT_IS,
     "weights": "hub",
     "frozen_stride": 0,
     "batch_size": 20,
@@ -79,6 +78,7 @@ KIM_TRAINING = {
 }
 KIM_SEGMENTER = {
     **KIM_TRAINING,
+    **AS_IT_IS,
     "start": "pretrained",
     "output_stride": 8,
     "rates": (6.0, 12.0, 18.0, 24.0),
@@ -97,7 +97,6 @@ KIM_SUPERPIXELS: Settings = {
     "TrainClassifier": {
         **KIM_TRAINING, **CHAPTER_3, "backbone": "resnet50", "head": "gap", "output_stride": 16, "deal_weight": 0.0,
     },
-    "PredictTags": AS_IT_IS,
     "ExtractCams": {**AS_IT_IS, "scales": (1.0,), "flip": False},
     "ExtractKeys": {"backbone": "vit_base_patch8_224.dino", "weights": "hub", "image_scale": 1.0},
     "DiscoverSuperpixels": {
@@ -126,7 +125,6 @@ KIM_MASKING: Settings = {
         "block_width": 1024, "crop_size": 321, "epochs": 50, "cutouts": 0,
         "deal_weight": 0.0,
     },
-    "PredictTags": AS_IT_IS,
     "ExtractCams": {**AS_IT_IS, "scales": (0.5, 0.75, 1.0), "fusion": "max", "flip": False},
     "LoadSaliency": {"source": "files"},
     "RefineSaliency": {"sure": 0.8, "doubtful": 0.3},

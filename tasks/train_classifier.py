@@ -12,7 +12,6 @@ from tasks.runtime.cutout_parameters import PastesCutouts
 from tasks.runtime.loss_parameters import active_losses, loss_settings, with_map_losses
 from tasks.runtime.numeric import NumbersParameter, Range, number, require_order, whole
 from tasks.runtime.parameters import one_of, only
-from tasks.runtime.resizing import least_side_parameter
 from tasks.runtime.stage import Stages
 from tasks.runtime.training_stage import EPOCHS_HELP, LEAST_STEPS_HELP, STRIDE_HELP, STRIDES, TrainingStage
 
@@ -37,7 +36,6 @@ class TrainClassifier(PastesCutouts, TrainingStage):
     version = 5
     network = "classifier"
 
-    least_side = least_side_parameter()
     output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)
     head = one_of(HEADS, "gap", "CAM head; vit takes a ViT as backbone, or a CNN, to which it adds a small ViT")
     block_rates = only(

@@ -24,8 +24,8 @@ AS_IT_IS = {"least_side": "0"}
 TINY_SETTINGS = {
     "IndexDataset": {"train_folder": "train_pbr", "evaluation_folder": "test"},
     "LoadDepth": {"shard_size": "4"},
-    "TrainClassifier": {**TINY_NETWORK, **AS_IT_IS, "batch_size": "4"},
-    "PredictTags": {**AS_IT_IS, "shard_size": "4"},
+    "TrainClassifier": {**TINY_NETWORK, "batch_size": "4"},
+    "PredictTags": {"shard_size": "4"},
     "ExtractCams": {**AS_IT_IS, "scales": "1", "shard_size": "4"},
     "ExtractKeys": {"backbone": "test_efficientnet", "weights": "random", "image_scale": "0.5", "shard_size": "4"},
     "DiscoverSuperpixels": {"shard_size": "4"},

@@ -31,11 +31,11 @@ BOTH = {  # of the networks of both chapters
     "batch_size": 20, "scale_min": 0.5, "scale_max": 1.5, "optimizer": "sgd", "schedule": "poly",
     "learning_rate": 1e-3, "weight_decay": 5e-4, "head_factor": 10.0,
     # not in the paper, so switched off: they are ours
-    "mosaic": 0.0, "clip_norm": 0.0, "frozen_stride": 0, "least_steps": 0, "rare_share": 0.0, "least_side": 0,
+    "mosaic": 0.0, "clip_norm": 0.0, "frozen_stride": 0, "least_steps": 0, "rare_share": 0.0,
 }  # fmt: skip
 SEGMENTER = {
     **BOTH, "input_scales": (1.0, 0.75, 0.5), "freeze_batch_norm": True, "start": "pretrained", "average_decay": 0.0,
-    "rates": (6.0, 12.0, 18.0, 24.0), "output_stride": 8,  # DeepLab-ASPP, reference [6]
+    "rates": (6.0, 12.0, 18.0, 24.0), "output_stride": 8, "least_side": 0,  # DeepLab-ASPP, reference [6]
 }  # fmt: skip
 PREDICTION = {"train_scales": (0.5, 0.75, 1.0), "evaluation_scales": (0.5, 0.75, 1.0), "flip": False, "crf": "default"}
 
@@ -46,7 +46,6 @@ PAPERS = {
             {**BOTH, "warmup_epochs": 0.0, "backbone": "resnet50", "deal_weight": 0.0, "cutouts": 0},
         ),
         "ExtractCams": ("eq. 3.3: one scale, no mirrored image", {"scales": (1.0,), "flip": False, "least_side": 0}),
-        "PredictTags": ("images as they are", {"least_side": 0}),
         "ExtractKeys": (
             f"{CHAPTER_3}: ViT-Base/8 by DINO; section 3.3.1",
             {"backbone": "vit_base_patch8_224.dino", "image_scale": 1.0},
@@ -80,7 +79,6 @@ PAPERS = {
         "ExtractCams": (
             "eq. 2.4, table 2.6 S4", {"scales": (0.5, 0.75, 1.0), "fusion": "max", "flip": False, "least_side": 0}
         ),
-        "PredictTags": ("images as they are", {"least_side": 0}),
         "LoadSaliency": (f"{CHAPTER_2}: detector [47]", {"source": "files"}),
         "RefineSaliency": (f"{CHAPTER_2}: tau 1 and tau 2", {"sure": 0.8, "doubtful": 0.3}),
         "TrainByMasking": (

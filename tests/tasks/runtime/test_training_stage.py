@@ -12,6 +12,7 @@ from tasks.index_dataset import IndexDataset
 from tasks.runtime.networks import CLASSIFIER
 from tasks.runtime.trained_model import DESCRIPTION, HISTORY, TrainedArtifact
 from tasks.train_classifier import TrainClassifier
+from tasks.train_segmenter import TrainSegmenter
 
 
 @pytest.fixture
@@ -65,15 +66,15 @@ def test_images_may_be_resized_to_a_length_first(common):
 
 
 def test_small_images_are_enlarged_in_fewer_steps_that_show_as_many_pixels(common):
-    plain, large = (TrainClassifier(**{**common, "least_steps": 24}, least_side=side) for side in (0, 384))
+    plain, large = (TrainSegmenter(**{**common, "least_steps": 24}, least_side=side) for side in (0, 384))
     assert (plain.batch_order().steps, large.batch_order().steps) == (12, 3)  # of two epochs; 2 x 2 pixels for each
     images = large.training_images({})
     assert images.augmentation.crop == (288, 384)
     assert images[0, 3]["image"].shape == (3, 288, 384)
-    assert TrainClassifier(**{**common, "least_steps": 24}, least_side=384, crop_size=48).batch_order().steps == 12
-    sized = TrainClassifier(**common, least_side=384, resize_side="long")
+    assert TrainSegmenter(**{**common, "least_steps": 24}, least_side=384, crop_size=48).batch_order().steps == 12
+    sized = TrainSegmenter(**common, least_side=384, resize_side="long")
     assert sized.training_images({}).augmentation.least_side == 0
-    assert TrainClassifier(**common, least_side=160).training_images({}).augmentation.crop == (144, 192)
+    assert TrainSegmenter(**common, least_side=160).training_images({}).augmentation.crop == (144, 192)
 
 
 def test_training_begins_with_the_weights_that_are_named(common, tmp_path):
