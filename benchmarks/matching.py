@@ -1,40 +1,38 @@
 """How objects are best described for ``--method match``: top-1 and top-3 of naming objects whose true mask is given.
 
     python benchmarks/matching.py --data-root DIR [--dataset hope] [--artifacts DIR] [--backbone NAME --weights FILE]
+    python benchmarks/matching.py --data-root DIR --dataset folder --templates-of scene_1 --objects-of scene_2,scene_3
 
 Templates are the objects of the training frames with one tag, cut out by the stages LoadDepth and SplitInstances. They
-name the true instances of the evaluation frames. The tables show: stride of the network, pooling, and whether the
-surroundings are suppressed; patch-to-patch comparison beside one key an object; the number of templates of a class; the
-number of nearest templates that are averaged.
+name the true instances of the evaluation frames. The second command is for choosing settings: templates and objects are
+the true instances of training frames, of those whose names begin in one of the ways that are given.
 
-Patch-to-patch: each cell of the object takes the most similar cell of a template, and the similarity of the two is the
-mean over the cells of the object, weighted by their share in its mask.
+The tables show: stride of the network, pooling, and whether the surroundings are suppressed. For the default, too: the
+number of templates of a class, the number of nearest templates that are averaged, and the threshold for unknown objects,
+where each class is left out in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import luigi
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from data.files.images import read_image
 from data.files.instance_truth import read_instances
-from data.sample import EVALUATION, TRAIN
-from models.object_crops import crop_object, pooled_keys
-from models.templates import k_medoids
+from data.sample import EVALUATION, TRAIN, Sample
+from models.object_crops import crop_object, object_keys
+from models.templates import NEAREST, k_medoids, learned_threshold, match_templates, similarity
 from tasks.build_templates import BuildTemplates, onboarding_frames
-from tasks.runtime.luigi_seam import default_value
+from tasks.index_dataset import IndexDataset
 from tasks.runtime.object_keys import AT_ONCE, Describer, Description
 from tasks.runtime.tensors import rgb_tensor
 from tasks.split_instances import SplitInstances
-
-NEAREST = 3
 
 
 class Objects(NamedTuple):
@@ -52,7 +50,7 @@ class Cells(NamedTuple):
     shares: Tensor
 
     def keys(self, pooling: str) -> np.ndarray:
-        return pooled_keys(self.features, self.shares, pooling).numpy()
+        return object_keys(self.features, self.shares, pooling).numpy()
 
 
 def templates_and_objects(split: SplitInstances) -> tuple[Objects, Objects]:
@@ -68,15 +66,29 @@ def templates_and_objects(split: SplitInstances) -> tuple[Objects, Objects]:
             sizes[0] = 0
             if sizes.any():
                 rows.append((read_image(sample.image), instances == sizes.argmax(), number))
-    templates = Objects(*map(list, zip(*rows)))
-    rows = [
+    return _objects(rows), true_objects(dataset.split(EVALUATION), dataset.num_classes)
+
+
+def true_objects(samples: Iterable[Sample], num_classes: int) -> Objects:
+    """The true instances of known class."""
+    return _objects([
         (read_image(sample.image), item.mask, item.class_number)
-        for sample in dataset.split(EVALUATION)
-        for item in read_instances(sample, dataset.num_classes) or ()
-        if not item.ignored
-    ]
-    objects = Objects(*map(list, zip(*rows)))
-    return tuple(Objects(images, masks, np.array(classes)) for images, masks, classes in (templates, objects))
+        for sample in samples
+        for item in read_instances(sample, num_classes) or ()
+        if item.class_number and not item.ignored
+    ])  # fmt: skip
+
+
+def training_objects(index: IndexDataset, beginnings: Sequence[str]) -> Objects:
+    """The true instances of the training frames whose file names begin with one of `beginnings`."""
+    dataset = index.read_with_truth()
+    chosen = (sample for sample in dataset.split(TRAIN) if sample.image.name.startswith(tuple(beginnings)))
+    return true_objects(chosen, dataset.num_classes)
+
+
+def _objects(rows: Iterable[tuple[np.ndarray, np.ndarray, int]]) -> Objects:
+    images, masks, classes = map(list, zip(*rows))
+    return Objects(images, masks, np.array(classes))
 
 
 def cells_of(describer: Describer, objects: Objects) -> Cells:
@@ -95,21 +107,6 @@ def cells_of(describer: Describer, objects: Objects) -> Cells:
     return Cells(torch.cat(features), torch.cat(shares))
 
 
-def patch_to_patch(objects: Cells, templates: Cells) -> np.ndarray:
-    """Similarities (objects, templates), see the head of this file."""
-    cells = [F.normalize(found.features.flatten(1, 2), dim=2) for found in (objects, templates)]
-    shares = [
-        F.adaptive_avg_pool2d(found.shares[:, None], tuple(found.features.shape[1:3])).flatten(1)
-        for found in (objects, templates)
-    ]
-    similar = np.zeros((len(cells[0]), len(cells[1])))
-    for row, (own, share) in enumerate(zip(cells[0], shares[0])):
-        near = torch.einsum("pd,tqd->tpq", own, cells[1])
-        near = near.masked_fill(shares[1][:, None] < 0.5, -1.0).amax(2)  # cells of a template that are mostly object
-        similar[row] = (near @ share / share.sum().clamp(min=1e-6)).numpy()
-    return similar
-
-
 def top(similar: np.ndarray, templates: np.ndarray, objects: np.ndarray, nearest: int = NEAREST) -> str:
     """Top-1 and top-3 in percent, from similarities (objects, templates) and the classes of both."""
     numbers = np.unique(templates)
@@ -119,43 +116,56 @@ def top(similar: np.ndarray, templates: np.ndarray, objects: np.ndarray, nearest
     return f"{100 * right[:, 0].mean():5.1f} {100 * right.any(1).mean():5.1f}"
 
 
+def described(known: np.ndarray, seen: np.ndarray, templates: np.ndarray, objects: np.ndarray) -> Iterator[str]:
+    """The tables for the description that is the default. Keys and classes of templates and of objects."""
+    numbers = np.unique(templates)
+    similar = similarity(seen, known)
+    yield f"\n{'templates':>10}{'top-1, top-3':>14}"
+    for most in (1, 3, 5, 10, 20, 40):
+        chosen = np.concatenate(
+            [np.flatnonzero(templates == number)[k_medoids(known[templates == number], most)] for number in numbers]
+        )
+        yield f"{most:>10}{top(similar[:, chosen], templates[chosen], objects):>14}"
+    yield f"\n{'nearest':>10}{'top-1, top-3':>14}"
+    for nearest in (1, 3, 5, 10):
+        yield f"{nearest:>10}{top(similar, templates, objects, nearest):>14}"
+    yield f"\n{'unknown':>10}{'known accepted':>16}{'unknown rejected':>18}{'known named right':>19}"
+    of_class = {int(number): known[templates == number] for number in numbers}
+    for factor in (0.0, 0.25, 0.5, 0.75, 1.0, 1.25):
+        named, _ = match_templates(seen, of_class, factor * learned_threshold(of_class) if factor else -np.inf)
+        rejected = []
+        for number in numbers:  # the class is left out: its objects are unknown
+            others = {other: keys for other, keys in of_class.items() if other != number}
+            threshold = factor * learned_threshold(others) if factor else -np.inf
+            rejected.extend(match_templates(seen[objects == number], others, threshold)[0] == 0)
+        shares = (named > 0).mean(), np.mean(rejected), (named == objects).mean()
+        yield f"{factor:>10g}" + "".join(f"{100 * share:>{width}.1f}" for share, width in zip(shares, (16, 18, 19)))
+
+
 def tables(arguments: argparse.Namespace, templates: Objects, objects: Objects) -> Iterator[str]:
     """The lines of the tables."""
+    stage = BuildTemplates()
     count = len(objects.classes)
     yield f"{arguments.backbone}, {len(templates.classes)} templates, {count} objects; top-1 and top-3, percent"
     yield f"\n{'stride':>8}{'comparison':>16}{'suppressed':>14}{'kept':>14}"
     usual: Any = None
     for stride in arguments.strides:
-        rows: dict[str, list[str]] = {"mean": [], "gem": [], "patch-to-patch": []}
+        rows: dict[str, list[str]] = {"mean": [], "gem": [], "patches": []}
         for suppress in (True, False):
             description = Description(
-                arguments.backbone, arguments.weights, stride, "mean", arguments.crop_size, 0.1, suppress
+                arguments.backbone, arguments.weights, stride, "mean", stage.crop_size, stage.margin, suppress
             )
             describer = Describer(description, torch.device("cpu"))
             known, seen = cells_of(describer, templates), cells_of(describer, objects)
-            for name, row in rows.items():
-                if name == "patch-to-patch":
-                    similar = patch_to_patch(seen, known)
-                else:
-                    similar = seen.keys(name) @ known.keys(name).T
+            for pooling, row in rows.items():
+                similar = similarity(seen.keys(pooling), known.keys(pooling))
                 row.append(top(similar, templates.classes, objects.classes))
-            if suppress and stride == default_value(BuildTemplates.stride):
-                usual = known.keys("mean"), seen.keys("mean")
-        for name, row in rows.items():
-            yield f"{stride:>8}{name:>16}" + "".join(f"{cell:>14}" for cell in row)
-    if usual is None:
-        return
-    known, seen = usual
-    yield f"\n{'templates':>10}{'top-1, top-3':>14}"
-    for most in (1, 3, 5, 10, 20, 40):
-        chosen = np.concatenate([
-            np.flatnonzero(templates.classes == number)[k_medoids(known[templates.classes == number], most)]
-            for number in np.unique(templates.classes)
-        ])  # fmt: skip
-        yield f"{most:>10}{top(seen @ known[chosen].T, templates.classes[chosen], objects.classes):>14}"
-    yield f"\n{'nearest':>10}{'top-1, top-3':>14}"
-    for nearest in (1, 3, 5, 10):
-        yield f"{nearest:>10}{top(seen @ known.T, templates.classes, objects.classes, nearest):>14}"
+            if suppress == stage.suppress and stride == stage.stride:
+                usual = known.keys(stage.pooling), seen.keys(stage.pooling)
+        for pooling, row in rows.items():
+            yield f"{stride:>8}{pooling:>16}" + "".join(f"{cell:>14}" for cell in row)
+    if usual is not None:
+        yield from described(*usual, templates.classes, objects.classes)
 
 
 def main() -> None:
@@ -163,9 +173,10 @@ def main() -> None:
     parser.add_argument("--data-root", required=True)
     parser.add_argument("--dataset", default="hope")
     parser.add_argument("--artifacts", default="artifacts")
-    parser.add_argument("--backbone", default=default_value(BuildTemplates.backbone))
-    parser.add_argument("--weights", default=default_value(BuildTemplates.weights))
-    parser.add_argument("--crop-size", type=int, default=default_value(BuildTemplates.crop_size))
+    parser.add_argument("--backbone", default=BuildTemplates().backbone)
+    parser.add_argument("--weights", default=BuildTemplates().weights)
+    for name in ("--templates-of", "--objects-of"):
+        parser.add_argument(name, type=lambda text: text.split(","), help="training frames, by how their names begin")
     parser.add_argument("--strides", type=lambda text: [int(part) for part in text.split(",")], default=[8, 16, 32])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,9 +184,14 @@ def main() -> None:
         dataset=arguments.dataset, data_root=arguments.data_root, artifacts=arguments.artifacts, split=TRAIN,
         source="depth",
     )  # fmt: skip
-    if not luigi.build([split], local_scheduler=True, workers=1, no_lock=True):
-        parser.exit(1, "SplitInstances did not end, see above\n")
-    for line in tables(arguments, *templates_and_objects(split)):
+    stage = split.required["dataset"] if arguments.objects_of else split
+    if not luigi.build([stage], local_scheduler=True, workers=1, no_lock=True):
+        parser.exit(1, f"{stage.label} did not end, see above\n")
+    if arguments.objects_of:
+        found = tuple(training_objects(stage, names) for names in (arguments.templates_of, arguments.objects_of))
+    else:
+        found = templates_and_objects(split)
+    for line in tables(arguments, *found):
         print(line, flush=True)
 
 

@@ -49,9 +49,14 @@ def crop_object(
     return found[:3] + colour, found[3]
 
 
-def pooled_keys(features: Tensor, weights: Tensor, pooling: str, power: float = 3.0) -> Tensor:
-    """One vector of length 1 per object: pooled features of the cells, weighted by their share in the mask.
+MOSTLY = 0.5
+"""Share in the mask from which a cell is a part of the object."""
 
+
+def object_keys(features: Tensor, weights: Tensor, pooling: str, power: float = 3.0) -> Tensor:
+    """What describes an object: one vector, or one for each of its cells. `models.templates` compares them.
+
+    ``patches``: f_i of each cell whose share w_i in the mask is `MOSTLY` or more, or of that with the largest share.
     ``mean``: sum_i w_i f_i / sum_i w_i. ``gem``: (sum_i w_i max(f_i, 0)^p / sum_i w_i)^(1/p), generalised mean pooling
     (Radenovic, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI 2019).
 
@@ -60,19 +65,24 @@ def pooled_keys(features: Tensor, weights: Tensor, pooling: str, power: float = 
     features : Tensor, (B, h, w, D)
     weights : Tensor, (B, S, S)
         Shares in the mask, `crop_object`; averaged over cells.
-    pooling : {"mean", "gem"}
+    pooling : {"patches", "mean", "gem"}
     power : float
         p.
 
     Returns
     -------
-    Tensor, (B, D)
+    Tensor, (B, P, D)
+        Vectors of length 1; zeros for cells that are no part of the object. P = h w for ``patches``, else 1.
     """
     shares = F.adaptive_avg_pool2d(weights[:, None], (features.shape[1], features.shape[2]))[:, 0, :, :, None]
+    if pooling == "patches":
+        shares = shares.flatten(1, 2)
+        is_part = (shares >= MOSTLY) | (shares >= shares.amax(1, keepdim=True))
+        return F.normalize(features.flatten(1, 2), dim=2) * is_part
     shares = shares.clamp(min=1e-6)
     total = shares.sum((1, 2))
     if pooling == "gem":
         pooled = ((features.clamp(min=1e-6) ** power * shares).sum((1, 2)) / total) ** (1 / power)
     else:
         pooled = (features * shares).sum((1, 2)) / total
-    return F.normalize(pooled, dim=1)
+    return F.normalize(pooled, dim=1)[:, None]

@@ -1,4 +1,8 @@
-"""Naming objects by their nearest templates. A template is the key of one view of an object of a known class."""
+"""Naming objects by their nearest templates. A template is one view of an object of a known class.
+
+A view has one key, or one for each of its cells (`models.object_crops.object_keys`): (P, D), with zeros for the cells
+that are no part of the object.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,17 @@ SURE = 0.01
 
 
 def k_medoids(keys: np.ndarray, count: int) -> np.ndarray:
-    """Positions of `count` keys that represent all: k-medoids by alternation, cosine distance.
+    """Positions of `count` views that represent all: k-medoids by alternation.
 
-    The first medoid has the smallest sum of distances. Each further one begins at the key that is farthest from all
-    before. Then keys go to the nearest medoid, and each group takes its best member, until nothing changes (Park and
+    The distance of two views is 1 minus the mean of their `similarity` in both directions.
+
+    The first medoid has the smallest sum of distances. Each further one begins at the view that is farthest from all
+    before. Then views go to the nearest medoid, and each group takes its best member, until nothing changes (Park and
     Jun, "A simple and fast algorithm for K-medoids clustering", Expert Systems with Applications 2009).
 
     Parameters
     ----------
-    keys : ndarray, (N, D), float
-        Of length 1.
+    keys : ndarray, (N, P, D), float
     count : int
         0 = all.
 
@@ -37,12 +42,13 @@ def k_medoids(keys: np.ndarray, count: int) -> np.ndarray:
 
     Examples
     --------
-    >>> k_medoids(np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), 1)
+    >>> k_medoids(np.array([[[1.0, 0.0]], [[0.8, 0.6]], [[0.0, 1.0]]]), 1)
     array([1])
     """
     if not 0 < count < len(keys):
         return np.arange(len(keys))
-    distances = 1.0 - keys.astype(np.float64) @ keys.T.astype(np.float64)
+    similar = similarity(keys, keys)
+    distances = 1.0 - (similar + similar.T) / 2
     medoids = [int(distances.sum(1).argmin())]
     while len(medoids) < count:
         medoids.append(int(distances[:, medoids].min(1).argmax()))
@@ -59,17 +65,46 @@ def k_medoids(keys: np.ndarray, count: int) -> np.ndarray:
         medoids = found
 
 
-def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: bool = False) -> np.ndarray:
-    """Mean cosine similarity of each key to the `NEAREST` templates of each class.
+def similarity(keys: np.ndarray, templates: np.ndarray) -> np.ndarray:
+    """Patch-to-patch similarity of views: each cell of the first finds the most similar cell of the second.
+
+    s(a, b) = mean over the cells p of a of max over the cells q of b of <a_p, b_q>. With one key a view, it is their
+    cosine.
 
     Parameters
     ----------
-    keys : ndarray, (N, D), float
-        Of length 1.
-    templates : dict of class number -> ndarray, (T, D)
-        Of length 1.
+    keys : ndarray, (N, P, D), float
+    templates : ndarray, (T, Q, D), float
+        Each view has a cell that is not zero.
+
+    Returns
+    -------
+    ndarray, (N, T), float64
+
+    Examples
+    --------
+    >>> front, side = [[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [0.0, 0.0]]
+    >>> similarity(np.array([front, side]), np.array([front])).tolist()
+    [[1.0], [0.8]]
+    """
+    parts = templates.any(2)
+    cells = templates[parts].astype(np.float64)
+    first = np.concatenate([[0], np.cumsum(parts.sum(1))[:-1]]).astype(np.int64)
+    found = np.zeros((len(keys), len(templates)))
+    for place, view in enumerate(keys.astype(np.float64)):  # one after the other: the products take much memory
+        found[place] = np.maximum.reduceat(view[view.any(1)] @ cells.T, first, axis=1).mean(0)
+    return found
+
+
+def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: bool = False) -> np.ndarray:
+    """Mean `similarity` of each view to the `NEAREST` templates of each class.
+
+    Parameters
+    ----------
+    keys : ndarray, (N, P, D), float
+    templates : dict of class number -> ndarray, (T, P, D)
     leave_out : bool
-        The most similar template of each class with a similarity of 1 is left out: keys are templates themselves.
+        The most similar template of each class with a similarity of 1 is left out: the views are templates themselves.
 
     Returns
     -------
@@ -78,7 +113,7 @@ def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: 
     """
     found = np.full((len(keys), len(templates)), -1.0)
     for place, of_class in enumerate(templates.values()):
-        near = -np.sort(-(keys.astype(np.float64) @ of_class.T.astype(np.float64)), axis=1)
+        near = -np.sort(-similarity(keys, of_class), axis=1)
         if leave_out:
             itself = near[:, :1] > 1.0 - 1e-6
             near = np.where(itself, np.roll(near, -1, axis=1), near)[:, : max(near.shape[1] - 1, 0)]
@@ -88,7 +123,7 @@ def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: 
 
 
 def lifts(similar: np.ndarray) -> np.ndarray:
-    """How much more similar a key is to each class than to the others on average, same shape.
+    """How much more similar a view is to each class than to the others on average, same shape.
 
     The light and the scale of another scene move the similarities to all classes. Their differences move less.
 
@@ -122,9 +157,8 @@ def match_templates(
 
     Parameters
     ----------
-    keys : ndarray, (N, D), float
-        Of length 1.
-    templates : dict of class number -> ndarray, (T, D)
+    keys : ndarray, (N, P, D), float
+    templates : dict of class number -> ndarray, (T, P, D)
     threshold : float
         Objects whose lift is lower are unknown.
     allowed : collection of int, optional

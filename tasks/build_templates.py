@@ -28,7 +28,7 @@ from tasks.runtime.weight_files import weights_identity
 from tasks.split_instances import CONSTANTS, SplitInstances
 
 KEYS = "keys.npy"
-"""File of the templates, (T, D) float32, each of length 1."""
+"""File of the templates, (T, P, D) float32, see `models.object_crops.object_keys`."""
 
 FRAMES = "frames.json"
 """File with the image ids of the templates, and of the frames in which no object stands on the plane."""
@@ -41,6 +41,7 @@ class BuildTemplates(StageTask):
     instance that stands on the support plane (`models.instances`). It is cut out and seen by a pretrained network.
     """
 
+    version = 2
     artifact_type = Artifact
     autocasts = True
 
@@ -53,7 +54,11 @@ class BuildTemplates(StageTask):
         whole(16, "pixels per feature; the deepest CNN stage of this stride is used", at_least=1, at_most=64),
         backbone=is_cnn,
     )
-    pooling = one_of(("mean", "gem"), "mean", "how the features of an object become one key")
+    pooling = one_of(
+        ("mean", "gem", "patches"),
+        "mean",
+        "one key for an object, pooled over its cells, or (patches) a key for each of its cells",
+    )
     crop_size = whole(
         128, "side of the square in which the network sees an object, in pixels", at_least=16, at_most=2048
     )
@@ -211,7 +216,7 @@ class BuildTemplates(StageTask):
         )
 
     def read(self) -> np.ndarray:
-        """The templates as written, (T, D) float32.
+        """The templates as written, (T, P, D) float32.
 
         Raises
         ------

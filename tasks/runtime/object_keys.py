@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.errors import SettingError
 from models.features import PatchFeatures, build_key_extractor
-from models.object_crops import crop_object, pooled_keys
+from models.object_crops import crop_object, object_keys
 from tasks.runtime.networks import normalisation_of
 from tasks.runtime.precision import as_float32
 from tasks.runtime.tensors import Normalisation
@@ -72,19 +72,19 @@ class Describer:
 
         Returns
         -------
-        ndarray, (N, D), float32
-            Each of length 1.
+        ndarray, (N, P, D), float32
+            `models.object_crops.object_keys`.
         """
         count = int(instances.max(initial=0))
         parts = [self._keys(image, instances, range(first, min(first + AT_ONCE, count + 1)))
                  for first in range(1, count + 1, AT_ONCE)]  # fmt: skip
-        return np.concatenate([np.zeros((0, self.network.dim), np.float32), *parts])
+        return np.concatenate(parts) if parts else np.zeros((0, 1, self.network.dim), np.float32)
 
     def _keys(self, image: Tensor, instances: np.ndarray, numbers: range) -> np.ndarray:
         crops, weights = map(torch.stack, zip(*self._crops(image, instances, numbers), strict=True))
         with torch.inference_mode():
             features = as_float32(self.network(self.normalise(crops.to(self.device))))
-            return pooled_keys(features.cpu(), weights, self.description.pooling).numpy()
+            return object_keys(features.cpu(), weights, self.description.pooling).numpy()
 
     def _crops(self, image: Tensor, instances: np.ndarray, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
         described = self.description

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.object_crops import crop_object, pooled_keys
+from models.object_crops import MOSTLY, crop_object, object_keys
 
 GREY = (0.5, 0.4, 0.3)
 
@@ -50,9 +50,26 @@ def test_keys_are_the_weighted_mean_of_the_powers(pooling):
                 total += w * features[b, y, x].numpy() ** power
                 share += w
         expected = (total / share) ** (1 / power)
-        found = pooled_keys(features, weights, pooling)[b].numpy()
-        assert found == pytest.approx(expected / np.linalg.norm(expected), abs=1e-5)
+        found = object_keys(features, weights, pooling)[b].numpy()
+        assert found.shape == (1, 5)
+        assert found[0] == pytest.approx(expected / np.linalg.norm(expected), abs=1e-5)
 
 
-def test_an_empty_weight_gives_a_number():
-    assert torch.isfinite(pooled_keys(torch.rand(1, 2, 2, 3), torch.zeros(1, 4, 4), "gem")).all()
+def test_patches_are_the_cells_that_are_mostly_object_or_the_one_that_is_most_of_it():
+    features = torch.randn(2, 2, 2, 3, generator=torch.Generator().manual_seed(0))
+    weights = torch.zeros(2, 4, 4)
+    weights[0, :2] = 1  # two cells
+    weights[0, 2, :2] = 2 * MOSTLY - 0.1  # less than half of the third
+    weights[1, 3, 3] = 1  # a quarter of one cell: all that there is
+    found = object_keys(features, weights, "patches")
+    units = (features / features.norm(dim=3, keepdim=True)).flatten(1, 2)
+    assert torch.equal(found.any(2), torch.tensor([[True, True, False, False], [False, False, False, True]]))
+    assert found[0, :2].numpy() == pytest.approx(units[0, :2].numpy(), abs=1e-6)
+    assert found[1, 3].numpy() == pytest.approx(units[1, 3].numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["patches", "mean", "gem"])
+def test_an_empty_weight_gives_a_number(pooling):
+    found = object_keys(torch.rand(1, 2, 2, 3), torch.zeros(1, 4, 4), pooling)
+    assert torch.isfinite(found).all()
+    assert found.any()

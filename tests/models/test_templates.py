@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.templates import NEAREST, k_medoids, learned_threshold, lifts, match_templates, similarities
+from models.templates import NEAREST, k_medoids, learned_threshold, lifts, match_templates, similarities, similarity
 
 
 def unit(values):
@@ -12,12 +12,39 @@ def unit(values):
 
 def around(direction, count, spread, seed):
     rng = np.random.default_rng(seed)
-    return unit(np.asarray(direction) + spread * rng.standard_normal((count, len(direction))))
+    return unit(np.asarray(direction) + spread * rng.standard_normal((count, 1, len(direction))))
+
+
+def views(count, seed, most=5):
+    """Views with 1 to `most` cells, the others are zeros."""
+    rng = np.random.default_rng(seed)
+    found = unit(rng.standard_normal((count, most, 3)))
+    for view in found:
+        view[rng.permutation(most)[: rng.integers(most)]] = 0
+    return found
+
+
+def test_each_cell_takes_the_most_similar_cell_of_the_other_view():
+    keys, templates = views(4, 0), views(6, 1)
+    found = similarity(keys, templates)
+    for row, key in enumerate(keys):
+        for place, template in enumerate(templates):
+            best = [max(cell @ other for other in template if other.any()) for cell in key if cell.any()]
+            assert found[row, place] == pytest.approx(np.mean(best))
+    assert np.diag(similarity(keys, keys)) == pytest.approx(np.ones(4))
+
+
+def test_a_template_with_cells_is_not_compared_with_itself():
+    keys = views(5, 0).astype(np.float32)
+    found, all_of_them = similarities(keys, {1: keys}, leave_out=True), similarity(keys, keys)
+    for row in range(5):
+        others = sorted(np.delete(all_of_them[row], row), reverse=True)
+        assert found[row, 0] == pytest.approx(np.mean(others[:NEAREST]))
 
 
 def test_two_groups_have_the_best_two_medoids():
     keys = np.concatenate([around([1, 0, 0], 7, 0.1, 0), around([0, 1, 0], 5, 0.1, 1)])
-    distances = 1 - keys @ keys.T
+    distances = 1 - keys[:, 0] @ keys[:, 0].T
     best = min(itertools.combinations(range(12), 2), key=lambda pair: distances[:, pair].min(1).sum())
     assert k_medoids(keys, 2).tolist() == list(best)
 
@@ -26,7 +53,7 @@ def test_as_many_medoids_as_keys_or_zero_are_all():
     keys = around([1, 0], 4, 0.5, 0)
     for count in (0, 4, 9):
         assert k_medoids(keys, count).tolist() == [0, 1, 2, 3]
-    assert len(k_medoids(np.ones((5, 2)) / 2**0.5, 3)) == 3  # copies
+    assert len(k_medoids(np.ones((5, 1, 2)) / 2**0.5, 3)) == 3  # copies
 
 
 def test_similarities_are_means_over_the_nearest():
@@ -34,7 +61,7 @@ def test_similarities_are_means_over_the_nearest():
     found = similarities(keys, templates)
     for row, key in enumerate(keys):
         for place, values in enumerate(templates.values()):
-            products = sorted((float(key @ value) for value in values), reverse=True)
+            products = sorted((float(key[0] @ value[0]) for value in values), reverse=True)
             assert found[row, place] == pytest.approx(np.mean(products[:NEAREST]))
 
 
@@ -42,7 +69,7 @@ def test_a_template_is_not_compared_with_itself():
     keys = around([1, 0, 0], 5, 0.3, 1)
     found = similarities(keys, {1: keys}, leave_out=True)
     for row in range(5):
-        others = sorted((float(keys[row] @ keys[other]) for other in range(5) if other != row), reverse=True)
+        others = sorted((float(keys[row, 0] @ keys[other, 0]) for other in range(5) if other != row), reverse=True)
         assert found[row, 0] == pytest.approx(np.mean(others[:NEAREST]))
     assert similarities(keys[:1], {1: keys[:1]}, leave_out=True).tolist() == [[-1.0]]
 
@@ -59,7 +86,7 @@ def test_objects_get_the_class_of_their_templates_and_others_are_unknown():
 
 def test_tags_leave_only_their_classes():
     templates = {1: around([1, 0], 3, 0.1, 0), 2: around([0, 1], 3, 0.1, 1)}
-    key = np.array([[1.0, 0.0]])
+    key = np.array([[[1.0, 0.0]]])
     assert match_templates(key, templates, -1.0)[0].tolist() == [1]
     assert match_templates(key, templates, -1.0, allowed=[2])[0].tolist() == [2]
     assert match_templates(key, templates, 0.1, allowed=[2])[0].tolist() == [0]
@@ -68,9 +95,9 @@ def test_tags_leave_only_their_classes():
 
 def test_one_class_and_nothing_at_all():
     assert lifts(np.array([[0.7]])).tolist() == [[0.7]]
-    assert learned_threshold({1: np.eye(2)[:1]}) == 0.0
-    assert match_templates(np.zeros((0, 2)), {1: np.eye(2)}, 0.1)[0].shape == (0,)
-    assert match_templates(np.eye(2), {}, 0.1)[0].tolist() == [0, 0]
+    assert learned_threshold({1: np.eye(2)[:1, None]}) == 0.0
+    assert match_templates(np.zeros((0, 1, 2)), {1: np.eye(2)[:, None]}, 0.1)[0].shape == (0,)
+    assert match_templates(np.eye(2)[:, None], {}, 0.1)[0].tolist() == [0, 0]
 
 
 def test_the_threshold_is_passed_by_nearly_all_templates():
