@@ -8,8 +8,8 @@ name the true instances of the evaluation frames. The second command is for choo
 the true instances of training frames, of those whose names begin in one of the ways that are given.
 
 The tables show: stride of the network, pooling, and whether the surroundings are suppressed. For the default, too: the
-number of templates of a class, the number of nearest templates that are averaged, and the threshold for unknown objects,
-where each class is left out in turn.
+number of templates of a class, the number of nearest templates that are averaged, and the threshold for unknown
+objects, where each class is left out in turn.
 """
 
 from __future__ import annotations
