@@ -11,7 +11,7 @@ from data.sample import TRAIN
 from pipeline.view.server import make_server
 
 pytest.importorskip("dash", reason="dash is not installed (extra view)")
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra test)")
 
 NAME = "<img src=x onerror=alert(1)> mug"
 """A class name that would be an element if the page did not escape it."""
@@ -62,6 +62,7 @@ def ids(page):
 
 def test_the_page_shows_sorts_and_recomputes(run, browser, address):
     page, wrong, sent = browser.new_page(), [], []
+    page.set_default_timeout(120_000)  # on a busy machine the first page takes most of a minute
 
     def note(answer):
         if answer.status >= 400:
