@@ -67,8 +67,8 @@ SETTINGS = {
 }
 SMALL = {"backbone": "test_efficientnet", "weights": "random"}
 TINY = {
-    **{
-        name: {**RANDOM, **SMALL, "epochs": 1, "crop_size": 32, "batch_size": 2}
+    **{  # loader processes would take longer to start than all the rest
+        name: {**RANDOM, **SMALL, "epochs": 1, "crop_size": 32, "batch_size": 2, "loader_processes": 0}
         for name in SETTINGS
         if name.startswith("Train")
     },
