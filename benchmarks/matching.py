@@ -59,13 +59,13 @@ def templates_and_objects(split: SplitInstances) -> tuple[Objects, Objects]:
     dataset, store = index.read_with_truth(), split.open()
     place = {sample.image_id: position for position, sample in enumerate(dataset.split(TRAIN))}
     rows = []
-    for number, name in enumerate(dataset.class_names):
-        for sample in onboarding_frames(dataset).get(name, ()):
+    for name, samples in onboarding_frames(dataset).items():
+        for sample in samples:
             instances = store.read_image("instance", place[sample.image_id], sample.size)
             sizes = np.bincount(instances.ravel())
             sizes[0] = 0
             if sizes.any():
-                rows.append((read_image(sample.image), instances == sizes.argmax(), number))
+                rows.append((read_image(sample.image), instances == sizes.argmax(), dataset.class_names.index(name)))
     return _objects(rows), true_objects(dataset.split(EVALUATION), dataset.num_classes)
 
 
@@ -131,13 +131,15 @@ def described(known: np.ndarray, seen: np.ndarray, templates: np.ndarray, object
         yield f"{nearest:>10}{top(similar, templates, objects, nearest):>14}"
     yield f"\n{'unknown':>10}{'known accepted':>16}{'unknown rejected':>18}{'known named right':>19}"
     of_class = {int(number): known[templates == number] for number in numbers}
+    without = {left_out: {n: keys for n, keys in of_class.items() if n != left_out} for left_out in of_class}
+    threshold = learned_threshold(of_class)
+    thresholds = {left_out: learned_threshold(others) for left_out, others in without.items()}
     for factor in (0.0, 0.25, 0.5, 0.75, 1.0, 1.25):
-        named, _ = match_templates(seen, of_class, factor * learned_threshold(of_class) if factor else -np.inf)
+        named, _ = match_templates(seen, of_class, factor * threshold if factor else -np.inf)
         rejected = []
-        for number in numbers:  # the class is left out: its objects are unknown
-            others = {other: keys for other, keys in of_class.items() if other != number}
-            threshold = factor * learned_threshold(others) if factor else -np.inf
-            rejected.extend(match_templates(seen[objects == number], others, threshold)[0] == 0)
+        for left_out, others in without.items():  # the objects of the class that is left out are unknown
+            least = factor * thresholds[left_out] if factor else -np.inf
+            rejected.extend(match_templates(seen[objects == left_out], others, least)[0] == 0)
         shares = (named > 0).mean(), np.mean(rejected), (named == objects).mean()
         yield f"{factor:>10g}" + "".join(f"{100 * share:>{width}.1f}" for share, width in zip(shares, (16, 18, 19)))
 
