@@ -26,11 +26,11 @@ from torch import Tensor
 from data.files.images import read_image
 from data.files.instance_truth import read_instances
 from data.sample import EVALUATION, TRAIN, Sample
-from models.object_crops import crop_object, object_keys
+from models.object_crops import object_keys
 from models.templates import NEAREST, k_medoids, learned_threshold, match_templates, similarity
 from tasks.build_templates import BuildTemplates, onboarding_frames
 from tasks.index_dataset import IndexDataset
-from tasks.runtime.object_keys import AT_ONCE, Describer, Description
+from tasks.runtime.object_keys import Describer, Description
 from tasks.runtime.tensors import rgb_tensor
 from tasks.split_instances import SplitInstances
 
@@ -92,19 +92,9 @@ def _objects(rows: Iterable[tuple[np.ndarray, np.ndarray, int]]) -> Objects:
 
 
 def cells_of(describer: Describer, objects: Objects) -> Cells:
-    described = describer.description
-    features, shares = [], []
-    for first in range(0, len(objects.masks), AT_ONCE):
-        part = slice(first, first + AT_ONCE)
-        crops, weights = map(torch.stack, zip(*(
-            crop_object(rgb_tensor(image), mask, described.crop_size, described.margin, described.suppress,
-                        describer.normalise.mean)
-            for image, mask in zip(objects.images[part], objects.masks[part])
-        )))  # fmt: skip
-        with torch.inference_mode():
-            features.append(describer.network(describer.normalise(crops)))
-        shares.append(weights)
-    return Cells(torch.cat(features), torch.cat(shares))
+    pairs = zip(map(rgb_tensor, objects.images), objects.masks, strict=True)
+    features, shares = map(torch.cat, zip(*describer.cells(pairs), strict=True))
+    return Cells(features, shares)
 
 
 def top(similar: np.ndarray, templates: np.ndarray, objects: np.ndarray, nearest: int = NEAREST) -> str:

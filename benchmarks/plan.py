@@ -54,7 +54,7 @@ def fill_artifacts(tasks, count: int) -> int:
     """Give every stage a complete artifact with as many files as a real one; the number of stages."""
     from data.store.artifact import Artifact
     from data.store.sharded import ShardedStore
-    from pipeline.dag import stages
+    from tasks.runtime.dag import stages
     from tasks.runtime.layout import SHARD_SIZE
 
     done = set()
@@ -88,7 +88,7 @@ def measure(folder: Path) -> dict[str, float]:
     """Seconds from the import to the answer of ``complete()``, of RunAll and then of the Ablation."""
     start = time.perf_counter()
     from data.store.artifact import Artifact
-    from pipeline.dag import stages
+    from tasks.runtime.dag import stages
 
     read = 0
     content = Artifact._content

@@ -1,11 +1,12 @@
 """Weak scaling of the stages over images: the same number of images for each worker, on one and on more workers.
 
     python benchmarks/scaling.py [--workers 1,2] [--dask slurm] [--repeats 3] [--stages PredictMasks,LoadDepth]
+    python benchmarks/scaling.py --data-root DIR/set --shard-size 32    # DIR: the --folder of benchmarks/scale.py
 
-Runs the whole pipeline on the demo set with short trainings. Each stage over images gets its jobs as in a real run: a
-shard is a job, and its worker runs the network, too. The jobs are divided into as many parts as there are workers in
-the largest cluster. One worker computes each part alone, n workers compute n parts at once. Efficiency is the time of
-one part on one worker, divided by the time of n parts on n workers (medians). 1 is perfect.
+Runs the whole pipeline on the demo set, or on a folder set, with short trainings. Each stage over images gets its jobs
+as in a real run: a shard is a job, and its worker runs the network, too. The jobs are divided into as many parts as
+there are workers in the largest cluster. One worker computes each part alone, n workers compute n parts at once.
+Efficiency is the time of one part on one worker, divided by the time of n parts on n workers (medians). 1 is perfect.
 
 The workers are local processes, or SLURM jobs of one core: ``--dask slurm``, sections [slurm] and [slurm-cpu] of
 luigi.cfg with enough ``jobs``. The nodes must see the working directory. The workers run while all stages are measured,
@@ -148,7 +149,8 @@ def main() -> None:
     parser.add_argument("--workers", default="1,2", help="numbers of workers, separated by commas; the first is 1")
     parser.add_argument("--dask", default="", choices=("", "slurm"))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--shard-size", type=int, default=8, help="images per shard")
+    parser.add_argument("--data-root", default="", help="a folder set; default: the demo set")
+    parser.add_argument("--shard-size", type=int, default=8, help="images per shard; the pipeline's own default is 32")
     parser.add_argument("--stages", default="", help="labels of the stages to measure, empty = all")
     given = parser.parse_args()
     counts = [int(count) for count in given.workers.split(",")]
@@ -160,10 +162,11 @@ def main() -> None:
         measured = Measured(workers, counts, given.repeats, frozenset(filter(None, given.stages.split(","))))
         for module in (placement, counting):
             module.executor_for = lambda *arguments, **more: measured
+        place = {"dataset": "folder", "data_root": given.data_root} if given.data_root else {}
         settings = {stage: {"shard_size": given.shard_size} | SETTINGS.get(stage, {}) for stage in STAGES}
         task = RunAll(
             artifacts=str(Path(folder).absolute()), device="cpu", processes=1, settings=SETTINGS | settings,
-            dask="tcp://measured",
+            dask="tcp://measured", **place,
         )  # fmt: skip
         if not luigi.build([task], local_scheduler=True, workers=1, no_lock=True):
             raise SystemExit("the pipeline failed; see the lines above")

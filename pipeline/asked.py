@@ -11,9 +11,9 @@ from typing import Any
 import luigi.cmdline_parser
 
 import pipeline
-import pipeline.dag
 from data.errors import SettingError
 from pipeline.command_line import check_command_line, stage_names
+from tasks.runtime.dag import stages
 from tasks.runtime.parameters import nearest
 
 USAGE = 2
@@ -65,7 +65,7 @@ def task_of(stage: str, flags: list[str], alone: bool = False) -> Any:
     """
     with parsed(stage, flags) as task:
         if not alone:
-            pipeline.dag.stages(task)  # build all stages now: their flags hold only while luigi's parser is active
+            stages(task)  # build all stages now: their flags hold only while luigi's parser is active
         return task
 
 

@@ -13,9 +13,9 @@ from data.errors import DamagedArtifactError, StoreError
 from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
 from data.store.tiles import ALONG_IMAGE
-from pipeline.dag import stages, state
 from pipeline.report.colours import colour_heat, colour_instances, colour_labels, colour_superpixels, sheet
 from tasks.discover_superpixels import NO_SUPERPIXEL
+from tasks.runtime.dag import stages, state
 from tasks.runtime.instance_arrays import NOTHING
 from tasks.runtime.stage import STAGE_FILE, StageTask
 from tasks.runtime.trained_model import HISTORY

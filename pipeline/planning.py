@@ -16,7 +16,7 @@ from typing import NamedTuple
 from data.errors import StoreError
 from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore
-from pipeline.dag import stages, state
+from tasks.runtime.dag import stages, state
 from tasks.runtime.record import read_record
 from tasks.runtime.stage import STAGE_FILE, StageTask
 

@@ -6,8 +6,8 @@ import logging
 
 import luigi
 
-from pipeline.dag import stages
 from tasks.presets import DEFAULT_PROFILE, GPU_PROFILE, PROFILES
+from tasks.runtime.dag import stages
 from tasks.runtime.devices import has_gpu
 from tasks.runtime.luigi_seam import is_root
 from tasks.runtime.stage import StageTask

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from data.sample import EVALUATION
-from pipeline.dag import stages
 from tasks.index_dataset import IndexDataset
 from tasks.presets import PROFILES, Profile, preset_of
+from tasks.runtime.dag import stages
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import flag_of
 from tasks.runtime.stage import StageTask

@@ -10,9 +10,9 @@ from data.errors import DepthseedError
 from data.sample import EVALUATION, TRAIN
 from pipeline.asked import parsed
 from pipeline.command_line import stage_names
-from pipeline.dag import stages
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
+from tasks.runtime.dag import stages
 from tasks.runtime.stage import COMMON
 
 

@@ -6,10 +6,10 @@ import logging
 
 import luigi
 
-from pipeline.dag import stages
 from pipeline.published import published_lines
 from pipeline.write_report import REPORT, WriteReport
 from tasks.evaluate_masks import RESULTS
+from tasks.runtime.dag import stages
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask
 from tasks.runtime.trained_model import MODEL

@@ -7,11 +7,11 @@ from collections import Counter
 
 from data.sample import EVALUATION, TRAIN, DatasetIndex, spread
 from data.store.artifact import Artifact, write_bytes
-from pipeline.dag import stages
 from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS, labels_stage
 from tasks.predict_tags import PredictTags, tag_scores
+from tasks.runtime.dag import stages
 from tasks.runtime.numeric import whole
 from tasks.runtime.parameters import flag
 from tasks.runtime.quality import warnings_of

@@ -18,10 +18,11 @@ from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.methods import trainer
 from tasks.predict_masks import PredictMasks
+from tasks.runtime.dag import stages
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import SCALES, number, whole
 from tasks.runtime.parameters import flag, only
-from tasks.runtime.stage import Stages, StageTask
+from tasks.runtime.stage import StageTask
 
 if TYPE_CHECKING:
     from tasks.runtime.model_card import FileScores
@@ -54,7 +55,7 @@ class ExportModel(StageTask):
     Ground truth is opened for these scores alone.
     """
 
-    version = 2
+    version = 3
     artifact_type = Artifact
 
     scale = number(
@@ -204,7 +205,7 @@ class ExportModel(StageTask):
                 licence=self.licence,
                 data_licence=self.data_licence,
                 method=METHODS_TOLD.get(self.method, ""),
-                stages=_identities(training),
+                stages={stage.label: stage.identity for stage in stages(training)},
                 parameters=training.description()["parameters"],
                 scores=scores,
                 difference=difference,
@@ -231,15 +232,3 @@ class ExportModel(StageTask):
         if self.required["dataset"].is_rendered:
             lines.append("All images were rendered. Nothing is known of photographs.")
         return lines
-
-
-def _identities(stage: StageTask) -> dict[str, str]:
-    """Label -> identity of a stage and of all stages that it was made from."""
-    found: dict[str, str] = {}
-    waiting: list[Stages] = [{"": stage}]
-    while waiting:
-        for above in waiting.pop().values():
-            if above.label not in found:
-                found[above.label] = above.identity
-                waiting.append(above.required)
-    return found

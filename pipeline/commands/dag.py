@@ -7,8 +7,8 @@ from pathlib import Path
 
 from data.errors import StoreError
 from pipeline.asked import stage_and_flags, task_of
-from pipeline.dag import stages, state
 from pipeline.dag_picture import Node, dag_svg
+from tasks.runtime.dag import stages, state
 from tasks.runtime.progress import duration
 from tasks.runtime.stage import StageTask
 

@@ -6,8 +6,8 @@ import argparse
 
 from data.errors import SettingError, StoreError
 from pipeline.asked import stage_and_flags, task_of
-from pipeline.dag import stages
 from pipeline.removal import consumers, on_disk, remove
+from tasks.runtime.dag import stages
 from tasks.runtime.lock import is_locked
 from tasks.runtime.stage import StageTask
 

@@ -14,11 +14,11 @@ from data.errors import SettingError, StoreError
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore, StoredImage
-from pipeline.dag import state
 from pipeline.view.ranking import TagSets, tag_sets
 from tasks.generate_seeds import GenerateSeeds
 from tasks.load_depth import LoadDepth
 from tasks.predict_tags import PredictTags
+from tasks.runtime.dag import state
 from tasks.runtime.image_stage import ImageStage, OfSplit
 from tasks.runtime.parameters import matters
 from tasks.runtime.shards import ImageInputs

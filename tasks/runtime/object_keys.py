@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,21 +76,32 @@ class Describer:
         ndarray, (N, P, D), float32
             `models.object_crops.object_keys`.
         """
-        count = int(instances.max(initial=0))
-        parts = [self._keys(image, instances, range(first, min(first + AT_ONCE, count + 1)))
-                 for first in range(1, count + 1, AT_ONCE)]  # fmt: skip
-        return np.concatenate(parts) if parts else np.zeros((0, 1, self.network.dim), np.float32)
+        masks = ((image, instances == number) for number in range(1, int(instances.max(initial=0)) + 1))
+        pooling = self.description.pooling
+        keys = [object_keys(features, shares, pooling).numpy() for features, shares in self.cells(masks)]
+        return np.concatenate(keys) if keys else np.zeros((0, 1, self.network.dim), np.float32)
 
-    def _keys(self, image: Tensor, instances: np.ndarray, numbers: range) -> np.ndarray:
-        crops, weights = map(torch.stack, zip(*self._crops(image, instances, numbers), strict=True))
-        with torch.inference_mode():
-            features = as_float32(self.network(self.normalise(crops.to(self.device))))
-            return object_keys(features.cpu(), weights, self.description.pooling).numpy()
+    def cells(self, objects: Iterable[tuple[Tensor, np.ndarray]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """What the network says of objects before it is pooled, `AT_ONCE` objects at a time.
 
-    def _crops(self, image: Tensor, instances: np.ndarray, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
-        described = self.description
-        for number in numbers:
-            mask = instances == number
-            yield crop_object(
-                image, mask, described.crop_size, described.margin, described.suppress, self.normalise.mean
-            )
+        Parameters
+        ----------
+        objects : iterable of (Tensor (3, H, W) float in [0, 1] on the CPU, ndarray (H, W) bool)
+            Image and mask of each object.
+
+        Yields
+        ------
+        features : Tensor, (n, h, w, D), float32, on the CPU
+        shares : Tensor, (n, S, S), float32
+            Shares of the pixels in the mask: `models.object_crops.crop_object`.
+        """
+        described, mean = self.description, self.normalise.mean
+        crops = (
+            crop_object(image, mask, described.crop_size, described.margin, described.suppress, mean)
+            for image, mask in objects
+        )
+        while batch := list(itertools.islice(crops, AT_ONCE)):
+            seen, shares = map(torch.stack, zip(*batch, strict=True))
+            with torch.inference_mode():
+                features = as_float32(self.network(self.normalise(seen.to(self.device)))).cpu()
+            yield features, shares

@@ -17,10 +17,10 @@ from data.sample import Sample
 from data.store import artifact as artifact_module
 from data.store.sharded import ShardedStore
 from pipeline.asked import task_of
-from pipeline.dag import stages
 from pipeline.inspection import artifact_report, status_table
 from tasks.evaluate_masks import EvaluateMasks
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.dag import stages
 from tasks.runtime.luigi_seam import forget_instances
 from tasks.runtime.quality import warnings_of
 from tasks.runtime.stage import StageTask

@@ -30,8 +30,8 @@ from data.readers.bop import read_bop
 from data.readers.label_maps import RememberedTags, read_masks
 from data.sample import EVALUATION, TRAIN, DatasetIndex
 from pipeline.asked import task_of
-from pipeline.dag import stages
 from pipeline.inspection import status_table
+from tasks.runtime.dag import stages
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
 

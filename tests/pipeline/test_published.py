@@ -4,9 +4,9 @@ import luigi
 import pytest
 
 from pipeline import GenerateSeeds, IndexDataset
-from pipeline.dag import stages
 from pipeline.published import first_difference, published_lines
 from tasks.presets import PROFILES
+from tasks.runtime.dag import stages
 
 PROFILE = PROFILES["voc-superpixel"]
 

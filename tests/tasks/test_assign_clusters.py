@@ -8,11 +8,11 @@ import pytest
 from data.errors import QualityError, SettingError
 from data.files.labels import read_truth
 from models.metrics import confusion_matrix, mean_iou
-from pipeline.dag import stages
 from tasks.assign_clusters import AssignClusters
 from tasks.evaluate_masks import MATCHED, EvaluateMasks
 from tasks.export_labels import ExportLabels
 from tasks.learn_clusters import LearnClusters
+from tasks.runtime.dag import stages
 
 
 @pytest.fixture(scope="module")

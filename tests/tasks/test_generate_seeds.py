@@ -18,7 +18,7 @@ def common(in_process, bop_root, tmp_path):
 
 
 def test_seeds_by_thresholds_need_no_superpixels(common):
-    from pipeline.dag import stages
+    from tasks.runtime.dag import stages
 
     seeds = GenerateSeeds(background="threshold", alpha=0.5, faint=0.2, **common)
     assert list(seeds.required) == ["dataset", "cams"]

@@ -7,8 +7,8 @@ import pytest
 from stage_variants import STAGES, Variants, own_parameters
 
 from data.errors import DatasetError, ImageError, SettingError, WeightsError
-from pipeline.dag import stages
 from tasks.runtime import parameters
+from tasks.runtime.dag import stages
 from tasks.runtime.parameters import matters
 from tasks.runtime.stage import COMMON, StageTask
 

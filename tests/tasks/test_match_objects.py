@@ -14,7 +14,6 @@ from data.errors import DatasetError, SettingError
 from data.files.instance_truth import instance_map, read_instances
 from data.files.mask_files import MaskFiles
 from data.readers.bop import read_bop
-from pipeline.dag import stages
 from tasks.build_templates import BuildTemplates, onboarding_frames
 from tasks.evaluate_instances import EvaluateInstances
 from tasks.evaluate_masks import EvaluateMasks
@@ -22,6 +21,7 @@ from tasks.export_instances import ExportInstances
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.match_objects import MatchObjects
+from tasks.runtime.dag import stages
 from tasks.runtime.instance_arrays import read_stored
 from tasks.runtime.luigi_seam import forget_instances
 from tasks.split_instances import SplitInstances

@@ -17,7 +17,6 @@ from stage_variants import Variants, write_crops
 from data.demo.scenes import render_demo
 from data.readers.bop import read_bop
 from data.sample import TRAIN
-from pipeline.dag import stages
 from tasks.assign_clusters import AssignClusters
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
@@ -39,6 +38,7 @@ from tasks.methods import METHODS
 from tasks.pool_keys import PoolKeys
 from tasks.predict_masks import PredictMasks
 from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.dag import stages
 from tasks.runtime.image_stage import ImageStage
 from tasks.runtime.parameters import registries_of
 from tasks.runtime.stage import StageTask

@@ -6,8 +6,8 @@ from data.files.images import read_image
 from data.sample import EVALUATION, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
-from pipeline.dag import stages
 from tasks.predict_tags import PredictTags, tag_scores
+from tasks.runtime.dag import stages
 from tasks.runtime.tensors import rgb_tensor
 from tasks.train_classifier import TrainClassifier
 

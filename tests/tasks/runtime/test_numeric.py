@@ -10,8 +10,8 @@ from luigi.cmdline_parser import CmdlineParser
 import pipeline
 from data.errors import SettingError
 from pipeline.configuration import SHOWN_FOR_COMMON
-from pipeline.dag import stages
 from tasks.presets import METHOD_DEFAULTS, PROFILES
+from tasks.runtime.dag import stages
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import (
     NumberOrName,

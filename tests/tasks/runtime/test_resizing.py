@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from data.sample import EVALUATION
-from pipeline.dag import stages
 from tasks.discover_superpixels import DiscoverSuperpixels
 from tasks.extract_cams import ExtractCams
 from tasks.extract_keys import ExtractKeys
 from tasks.predict_masks import PredictMasks
 from tasks.predict_tags import PredictTags
+from tasks.runtime.dag import stages
 from tasks.runtime.resizing import (
     at_size,
     enlarged_size,

@@ -4,7 +4,7 @@ import pytest
 
 from data.store.artifact import Artifact
 from pipeline import Ablation, RunAll
-from pipeline.dag import stages, state
+from tasks.runtime.dag import stages, state
 from tasks.runtime.luigi_seam import forget_instances
 
 
