@@ -23,7 +23,7 @@ from data.readers.places import find_root
 from pipeline.settings_file import settings_path
 from tasks.presets import GPU_PROFILE
 from tasks.runtime.data_place import data_places
-from tasks.runtime.devices import DRIVER
+from tasks.runtime.devices import DRIVER, usable_cores
 
 OK, WARNING, PROBLEM = "ok", "warning", "PROBLEM"
 
@@ -125,7 +125,7 @@ def check_compiler() -> Finding:
 
 def check_memory() -> Finding:
     """Memory and cores."""
-    memory, cores = psutil.virtual_memory().total, os.cpu_count() or 1
+    memory, cores = psutil.virtual_memory().total, usable_cores()
     told = f"{memory / 1e9:.1f} GB, {cores} cores"
     if memory < LITTLE_MEMORY:
         return Finding(WARNING, "memory", f"{told}; stages take up to 5.4 GB: use smaller frames or batches")

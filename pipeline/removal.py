@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from data.errors import StoreError
 from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
 from pipeline.planning import read_made
-from tasks.runtime.lock import artifact_lock, is_locked
+from tasks.runtime.lock import artifact_lock, is_locked, is_trained
 from tasks.runtime.stage import STAGE_FILE
 
 IDENTITY = re.compile("[0-9a-f]{12}")
@@ -100,5 +101,7 @@ def remove(folder: Path, chosen: Iterable[OnDisk]) -> Iterator[OnDisk]:
     """
     for one in chosen:
         with artifact_lock(folder, one.stage, one.lock, wait=False):
+            if is_trained(folder, one.lock):
+                raise StoreError(f"a job still trains {one.lock}; wait until it has ended, or cancel it (scancel)")
             one.artifact.discard()
         yield one

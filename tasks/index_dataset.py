@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +32,7 @@ from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import Artifact, hash_text, write_bytes
 from data.tuning import TUNING, with_tuning_split
 from tasks.runtime.data_place import data_places
+from tasks.runtime.devices import usable_cores
 from tasks.runtime.layout import unusual
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import number, whole
@@ -381,7 +381,7 @@ def _checked_sizes(samples: Samples, longest: int) -> Iterator[tuple[int, int]]:
 
     Only `AT_ONCE` images wait for the threads that decode them.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for start in range(0, len(samples), AT_ONCE):
             for size in pool.map(_check, samples[start : start + AT_ONCE]):
                 yield working_size(size, longest)

@@ -60,12 +60,24 @@ def open_bag(
         ) from error
     parts = sorted(path.glob("*.bag")) if path.is_dir() and not (path / "metadata.yaml").exists() else [path]
     with _damage_told(path):
+        _require_whole_database(path)
         reader = AnyReader(parts, default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
     try:
         yield BagRecording(path, reader, topics, counts_per_metre, skip_broken)
     finally:
         reader.close()
+
+
+def _require_whole_database(path: Path) -> None:
+    """Raise ValueError if an sqlite database of a bag is cut: sqlite finds out only when it reads what is lost."""
+    for file in [path] if path.suffix == ".db3" else sorted(path.glob("*.db3")):
+        with file.open("rb") as opened:
+            header = opened.read(32)
+        page, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
+        whole = (65536 if page == 1 else page) * pages  # section 1.3 of sqlite's file format
+        if (size := file.stat().st_size) < whole:
+            raise ValueError(f"{file.name} has {size} of {whole} bytes")
 
 
 @contextmanager

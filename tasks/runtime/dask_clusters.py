@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import SettingError
 from tasks.runtime.dask_security import CLOSED, security_of
+from tasks.runtime.devices import usable_cores
 from tasks.runtime.slurm_settings import CPU, GPU, SLURM
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def gpu_cluster(devices: Sequence[str]):
     from distributed.security import Security
 
     security = Security.temporary()
-    threads = max(1, (os.cpu_count() or 1) // len(devices))
+    threads = max(1, usable_cores() // len(devices))
     settings = {f"distributed.nanny.pre-spawn-environ.{name}": threads for name in THREADS}
     common = {
         "nthreads": 1, "resources": {"GPU": 1}, "security": security, "host": "127.0.0.1", "protocol": "tls://",

@@ -1,4 +1,4 @@
-"""The GPUs of this machine."""
+"""The GPUs and cores of this machine that this process may use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from pathlib import Path
 
 DRIVER = Path("/dev/nvidiactl")
 """Device file of the driver of NVIDIA's GPUs on Linux."""
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use; a job of a cluster often gets some of a machine."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # on Linux only
+        return os.cpu_count() or 1
 
 
 def has_gpu(device: str) -> bool:

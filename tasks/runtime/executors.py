@@ -8,7 +8,6 @@ threads, because pydensecrf holds the GIL.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ import torch
 
 from tasks.runtime.dask_clusters import dask_client
 from tasks.runtime.dask_jobs import DaskJobs
+from tasks.runtime.devices import usable_cores
 from tasks.runtime.slurm_settings import CPU, GPU
 
 
@@ -59,7 +59,7 @@ def executor_for(
 
 def process_count(workers: int, shards: int) -> int:
     """Number of worker processes: at most one per shard, at least 1; `workers` = 0 means one per core."""
-    return max(1, min(workers or os.cpu_count() or 1, shards))
+    return max(1, min(workers or usable_cores(), shards))
 
 
 def single_threaded(function: Callable, job):

@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from data.sample import EVALUATION, TRAIN, Sample
 from data.store.sharded import StoredImage
 from data.store.tiles import ArraySpec
 from models.input_size import LARGEST_INPUT, limited_scale
+from tasks.runtime.devices import usable_cores
 from tasks.runtime.layout import SHARD_SIZE, create_store, images_per_shard, sizes_of
 from tasks.runtime.numeric import whole
 from tasks.runtime.parameters import one_of
@@ -196,7 +196,7 @@ class ImageStage(StageTask):
         from tasks.runtime.network_map import NetworkSource
 
         return NetworkSource(
-            self, inputs, f"{type(self).__name__} {self.identity}", self.processes or os.cpu_count() or 1,
+            self, inputs, f"{type(self).__name__} {self.identity}", self.processes or usable_cores(),
             self.values_per_pixel,
         )  # fmt: skip
 

@@ -32,6 +32,9 @@ log = logging.getLogger("depthseed")
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """Errors of ``flock`` on a file system without locks."""
 
+TRAINING = ".training"
+"""End of the name of a second lock, held where a network is trained: a SLURM job outlives the command that waits."""
+
 LONG = 6 * 3600.0
 """Seconds after which a lock held by another machine may be one of a dead machine."""
 
@@ -145,14 +148,22 @@ def artifact_lock(folder: Path, label: str, name: str, wait: bool = True) -> Ite
 
 
 def is_locked(folder: Path, name: str) -> bool:
-    """True if a run holds the lock of an artifact; the arguments are those of `artifact_lock`.
+    """True if a run holds the lock of an artifact, or trains it; the arguments are those of `artifact_lock`.
 
     Raises
     ------
     StoreError
         If the file system has no locks.
     """
-    path = folder / ".locks" / f"{name}.lock"
+    return _is_held(folder / ".locks" / f"{name}.lock") or is_trained(folder, name)
+
+
+def is_trained(folder: Path, name: str) -> bool:
+    """True if a process trains the network of an artifact, whether or not a command waits for it; as `is_locked`."""
+    return _is_held(folder / ".locks" / f"{name}{TRAINING}.lock")
+
+
+def _is_held(path: Path) -> bool:
     if not path.exists():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Memory of this process: its peak for each stage, and whether freed blocks are kept."""
+"""Memory of this process: its peak for each stage, whether freed blocks are kept, and how much more it may take."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import ctypes
 import gc
 import resource
 from pathlib import Path
+
+import psutil
 
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 """Parameters of mallopt in glibc."""
@@ -35,6 +37,23 @@ def reset_peak_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed pages
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def available_bytes(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Memory that this process may still take: what the machine has, or less where its control groups (v2) limit it.
+
+    SLURM, Docker and systemd limit their jobs so; psutil sees the machine alone.
+    """
+    available = psutil.virtual_memory().available
+    with contextlib.suppress(OSError):
+        line = next((line for line in own.read_text().splitlines() if line.startswith("0::/")), "0::/")
+        folder = groups / line[len("0::/") :]
+        for group in (folder, *folder.parents):
+            if group.is_relative_to(groups):
+                with contextlib.suppress(OSError, ValueError):  # "max": no limit
+                    limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+                    available = min(available, max(0, limit - used))
+    return available
 
 
 def peak_memory_mb() -> int:

@@ -7,7 +7,6 @@ core computes an image of its own with one torch thread. There, larger batches o
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from data.sample import Sample
 from tasks.runtime.device_use import DeviceUse
+from tasks.runtime.devices import usable_cores
 from tasks.runtime.precision import as_float32, autocast
 from tasks.runtime.tensors import batches_of_one_size, image_bytes
 
@@ -147,7 +147,7 @@ class NetworkMap:
         While a shard is computed, the images of the next one are decoded. At most `AHEAD` batches are under way on a
         GPU, and two per thread on the CPU.
         """
-        readers = min(READERS, os.cpu_count() or 1)
+        readers = min(READERS, usable_cores())
         window = AHEAD if self.on_gpu else 2 * self.lanes
         under_way: deque[_Batch] = deque()
         found: dict[int, Any] = {}

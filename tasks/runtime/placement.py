@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
-import psutil
-
 from tasks.runtime.beside import Beside
-from tasks.runtime.devices import visible_gpus
+from tasks.runtime.devices import usable_cores, visible_gpus
 from tasks.runtime.executors import CPU, GPU, Executor, ThisProcess, executor_for
+from tasks.runtime.memory import available_bytes
 
 if TYPE_CHECKING:
     from tasks.runtime.image_stage import ImageStage
@@ -58,7 +56,7 @@ def place_of(stage: ImageStage, shards: int, has_network: bool) -> Place:
     if len(gpus) > 1 and shards > 1:
         return Place(executor_for(0, shards, "", seconds, GPU, gpus), True)
     if stage.in_workers:
-        most = stage.processes or os.cpu_count() or 1
+        most = stage.processes or usable_cores()
         executor = executor_for(most if gpus else min(most, _fitting_processes()), shards, "", seconds)
         if not isinstance(executor, ThisProcess):
             return Place(executor, not gpus)
@@ -67,4 +65,4 @@ def place_of(stage: ImageStage, shards: int, has_network: bool) -> Place:
 
 def _fitting_processes() -> int:
     """Number of worker processes with a network that fit into the memory of this machine, at least 1."""
-    return max(1, psutil.virtual_memory().available // WORKER_BYTES)
+    return max(1, available_bytes() // WORKER_BYTES)

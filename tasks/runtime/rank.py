@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from data.errors import WorkerError
 from tasks.runtime.rank_exchange import RankExchange
 from tasks.runtime.rank_launch import PARENT
 from tasks.runtime.rank_watch import RankWatch
+from tasks.runtime.ranks import present_ranks
 from tasks.runtime.resource_errors import resource_errors_told
 
 log = logging.getLogger("depthseed")
@@ -60,9 +62,13 @@ def _train(stage: Any, exchange: RankExchange, rank: int) -> None:
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=MEETING)
     watch = RankWatch(rank, count, exchange, stage.label, int(os.environ.get(PARENT, "0")))
     watch.start()
-    images = stage.learn()
-    if rank == 0:
-        exchange.write_result(images, stage.device_use)
+    with stage.being_trained() if rank == 0 else contextlib.nullcontext():
+        # While this training waited for its lock, another job may have completed it.
+        done = rank == 0 and exchange.result() is not None and stage.artifact.is_trained()
+        if not present_ranks().largest([int(done)])[0]:
+            images = stage.learn()
+            if rank == 0:
+                exchange.write_result(images, stage.device_use)
     dist.barrier()
     watch.stop()
     dist.destroy_process_group()

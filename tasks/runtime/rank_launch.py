@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from tasks.runtime.devices import usable_cores
 from tasks.runtime.rank_exchange import RankExchange
 
 if TYPE_CHECKING:
@@ -70,22 +71,23 @@ def rank_environment(ranks: int, nodes: int = 1) -> dict[str, str]:
     """The environment of `rank_command`: this one, and what is not set in it."""
     home = str(Path(__file__).resolve().parents[2])
     threads = max(1, usable_cores() // ranks)
-    defaults = {"OMP_NUM_THREADS": str(threads), **({"GLOO_SOCKET_IFNAME": "lo"} if nodes == 1 else {})}
+    defaults = {
+        "OMP_NUM_THREADS": str(threads),
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(END_SECONDS - 5),  # torchrun would kill the ranks after 30 s
+        **({"GLOO_SOCKET_IFNAME": "lo"} if nodes == 1 else {}),
+    }
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
     return {**defaults, **os.environ, "PYTHONPATH": path}
-
-
-def usable_cores() -> int:
-    """Number of cores that this process may use; a job of a cluster often gets some of a machine."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # on Linux only
-        return os.cpu_count() or 1
 
 
 def exchange_of(stage: TrainingStage) -> RankExchange:
     """The exchange of a stage with its ranks."""
     return RankExchange(stage.record_path.with_suffix(".ranks"))
+
+
+def finished_training(stage: TrainingStage) -> bool:
+    """True if ranks have trained the network to the end, and no command has taken their result yet."""
+    return exchange_of(stage).result() is not None and stage.artifact.is_trained()
 
 
 def train_in_ranks(stage: TrainingStage, ranks: int) -> int:
@@ -96,18 +98,27 @@ def train_in_ranks(stage: TrainingStage, ranks: int) -> int:
     DepthseedError
         That of the first rank that failed; WorkerError if a rank has died.
     """
+    if finished_training(stage):
+        return taken_result(stage)
     exchange = exchange_of(stage)
     exchange.prepare(stage)
     environment = {**rank_environment(ranks), PARENT: str(os.getpid())}
     log.info("%s: %d ranks train it; their log is %s", stage.label, ranks, exchange.log)
     command = rank_command(exchange.folder, ranks)
     ended = _followed(command, environment, exchange, stage)
-    found = exchange.result()
-    if found is None:
+    if exchange.result() is None:
         raise exchange.error(stage.label, ended)
-    exchange.remove()
+    return taken_result(stage)
+
+
+def taken_result(stage: TrainingStage) -> int:
+    """Number of images of a training that ranks have completed; the files of their exchange are removed."""
+    exchange = exchange_of(stage)
+    found = exchange.result()
+    assert found is not None
     images, use = found
     stage.device_use.add(use)
+    exchange.remove()
     return images
 
 

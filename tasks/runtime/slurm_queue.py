@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import time
 
@@ -20,14 +21,20 @@ ALIVE = frozenset({
 })  # fmt: skip
 """States of a job that has not ended. A requeued job keeps its number."""
 
+BUSY = re.compile(r"submit limit|submitjob|socket timed out|temporarily|unable to contact|try again|Too many", re.I)
+"""What sbatch says of a job that it would accept at another time."""
+
+FORGOTTEN = "Invalid job id"
+"""What squeue says of a job some minutes after its end."""
+
 NEVER = frozenset({
     "AccountNotAllowed", "AssocMaxWallDurationPerJobLimit", "BadConstraints", "InvalidAccount", "InvalidQOS",
     "PartitionNodeLimit", "PartitionTimeLimit", "QOSMaxWallDurationPerJobLimit", "QOSNotAllowed",
 })  # fmt: skip
 """Reasons of SLURM for which a pending job would wait for ever."""
 
-GONE = "GONE"
-"""State of a job that SLURM does not know any more."""
+GONE, SILENT = "GONE", "SILENT"
+"""State of a job that SLURM does not know any more, and of a job while SLURM does not answer."""
 
 
 def ask_slurm(*command: str, tries: int = TRIES) -> subprocess.CompletedProcess:
@@ -50,7 +57,11 @@ def ask_slurm(*command: str, tries: int = TRIES) -> subprocess.CompletedProcess:
 
 
 def job_state(number: str) -> tuple[str, str]:
-    """State of a job and the reason why it waits; `GONE` if SLURM does not know it any more."""
+    """State of a job and why it waits; `GONE` if SLURM does not know it any more, `SILENT` and why if it is silent."""
     answer = ask_slurm("squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%T|%r")
     state, _, reason = answer.stdout.strip().partition("\n")[0].partition("|")
-    return (state, reason) if state else (GONE, "")
+    if state:
+        return state, reason
+    if answer.returncode and FORGOTTEN not in answer.stderr:
+        return SILENT, " ".join(answer.stderr.split())
+    return GONE, ""

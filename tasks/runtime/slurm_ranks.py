@@ -6,7 +6,6 @@ It is the task of the job on each node. It becomes torchrun, so it gets the sign
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from data.errors import WorkerError
 from tasks.runtime.devices import visible_gpus
 from tasks.runtime.rank_exchange import RankExchange
 from tasks.runtime.rank_launch import rank_command, rank_environment
+from tasks.runtime.slurm_queue import ask_slurm
 
 
 def main(folder: Path) -> None:
@@ -55,7 +55,7 @@ def _shown(node: str) -> dict[str, str]:
 
 
 def _answer(*command: str) -> str:
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = ask_slurm(*command)
     if answer.returncode:
         raise WorkerError(f"{' '.join(command)} failed on {os.uname().nodename} ({' '.join(answer.stderr.split())})")
     return answer.stdout

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from data.errors import SettingError, WorkerError
 from data.store.artifact import write_bytes, write_json
 from tasks.runtime.progress import SECONDS_PER_LINE
-from tasks.runtime.rank_launch import LOG_LINE, exchange_of
-from tasks.runtime.slurm_queue import ALIVE, NEVER, ask_slurm, job_state
+from tasks.runtime.rank_launch import LOG_LINE, exchange_of, finished_training, taken_result
+from tasks.runtime.slurm_queue import ALIVE, BUSY, NEVER, SILENT, ask_slurm, job_state
 from tasks.runtime.slurm_settings import TRAINING, slurm_settings
 from tasks.runtime.training_loop import CHECKPOINT
 
@@ -31,13 +31,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("depthseed")
 
 SCRIPT, NOTE = "job.sh", "job.json"
-"""Files of a job, beside its logs: its script and its number."""
+"""Its script, beside the logs of the job, and its number, in the folder of the exchange: any later run finds it."""
+
+KNOWN_ALIVE = ALIVE | {SILENT}
+"""States of a job that is waited for: while SLURM does not answer, a job may well go on."""
 
 SECONDS_TO_LOOK = 5.0
 """Time between two looks at a job."""
 
 SECONDS_OF_WARNING = 120
 """How long before its time limit a job writes its checkpoint, if ``warning_seconds`` does not say it."""
+
+SECONDS_TO_END = 10
+"""How long before its time limit the ranks of a job are killed if they have not ended."""
 
 BY_SLURM = frozenset({"TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE"})
 """States of a job that SLURM has ended. It is submitted again, as long as its checkpoint goes on."""
@@ -66,9 +72,7 @@ def train_by_slurm(stage: TrainingStage) -> int:
     except KeyboardInterrupt:
         job.cancel()
         raise
-    images, use = job.result()
-    stage.device_use.add(use)
-    return images
+    return taken_result(stage)
 
 
 class TrainingJob:
@@ -96,14 +100,19 @@ class TrainingJob:
         return self.folder / f"{self.number}.log"
 
     def attach(self) -> None:
-        """Find the job that an earlier run has submitted, or submit one."""
+        """Find the job that an earlier run has submitted, or its result, or submit a job."""
         try:
-            self.number = json.loads((self.folder / NOTE).read_bytes())["job"]
+            self.number = str(json.loads((self.exchange.folder / NOTE).read_bytes())["job"])
         except (OSError, ValueError, LookupError, TypeError):
             self.number = ""
-        if self.number and job_state(self.number)[0] in ALIVE:
+        while self.number and (state := job_state(self.number))[0] == SILENT:
+            self._show(*state)
+            time.sleep(SECONDS_TO_LOOK)
+        if self.number and state[0] in ALIVE:
             log.info("%s: SLURM job %s is there already, log %s", self.stage.label, self.number, self.log_file)
             self.read = self.log_file.stat().st_size if self.log_file.exists() else 0
+        elif finished_training(self.stage):
+            log.info("%s: a job of an earlier run has trained it", self.stage.label)
         else:
             self.submit()
 
@@ -113,14 +122,17 @@ class TrainingJob:
         self.exchange.prepare(self.stage)
         script = job_script(self.folder, self.exchange.folder, self.stage.label, self.settings)
         write_bytes(self.folder / SCRIPT, script.encode())
-        answer = ask_slurm("sbatch", "--parsable", str(self.folder / SCRIPT))
-        if answer.returncode:
-            raise WorkerError(
-                f"{self.stage.label}: SLURM refuses the job ({' '.join(answer.stderr.split())}); correct section "
-                "[slurm-training] of luigi.cfg"
-            )
+        while (answer := ask_slurm("sbatch", "--parsable", str(self.folder / SCRIPT))).returncode:
+            reason = " ".join(answer.stderr.split())
+            if not BUSY.search(reason):
+                raise WorkerError(
+                    f"{self.stage.label}: SLURM refuses the job ({reason}); correct section [slurm-training] of "
+                    "luigi.cfg"
+                )
+            log.warning("%s: SLURM accepts no more jobs for now (%s); trying again", self.stage.label, reason)
+            time.sleep(6 * SECONDS_TO_LOOK)
         self.number = answer.stdout.strip().partition(";")[0]
-        write_json(self.folder / NOTE, {"job": self.number})
+        write_json(self.exchange.folder / NOTE, {"job": self.number})
         self.checkpoint, self.read = self._checkpoint_time(), 0
         log.info("%s: submitted SLURM job %s, log %s", self.stage.label, self.number, self.log_file)
 
@@ -135,20 +147,12 @@ class TrainingJob:
                     f"{self.stage.label}: SLURM will never start job {self.number} ({reason}); correct section "
                     "[slurm-training] of luigi.cfg"
                 )
-            if state not in ALIVE and not self._has_result_soon():
+            if state not in KNOWN_ALIVE and not self._has_result_soon():
                 state, _ = job_state(self.number)  # on its way into the queue again, a job seems to have failed
-                if state not in ALIVE:
+                if state not in KNOWN_ALIVE:
                     self._go_on_after(state)
             time.sleep(SECONDS_TO_LOOK)
         self._show(*job_state(self.number))
-
-    def result(self) -> tuple[int, Any]:
-        """Number of images and use of the device, from a job that is complete; its files are removed."""
-        found = self.exchange.result()
-        assert found is not None
-        self.exchange.remove()
-        (self.folder / NOTE).unlink(missing_ok=True)
-        return found
 
     def cancel(self) -> None:
         """End the job; it writes a checkpoint first."""
@@ -186,9 +190,10 @@ class TrainingJob:
     def _show(self, state: str, reason: str) -> None:
         """Log a change of the state, what the job waits for every 30 s, and the new lines of its log."""
         now = time.monotonic()
-        if (state, reason) != self.shown or (state == "PENDING" and now - self.told >= SECONDS_PER_LINE):
+        if (state, reason) != self.shown or (state in ("PENDING", SILENT) and now - self.told >= SECONDS_PER_LINE):
             why = f" ({reason})" if reason not in ("", "None") else ""
-            log.info("%s: SLURM job %s is %s%s", self.stage.label, self.number, state.lower(), why)
+            told = "may be there, but SLURM does not answer" if state == SILENT else f"is {state.lower()}"
+            log.info("%s: SLURM job %s %s%s", self.stage.label, self.number, told, why)
             self.shown, self.told = (state, reason), now
         if (progress := self.exchange.progress()) is not None:
             self.stage.report_progress(*progress)
@@ -222,11 +227,12 @@ def job_script(folder: Path, exchange: Path, label: str, settings: Mapping[str, 
     settings : dict
         Options of `tasks.runtime.slurm_settings`.
     """
+    warning = int(settings.get("warning_seconds", SECONDS_OF_WARNING))
     directives = {
         "job-name": settings.get("job_name", f"depthseed-{label}"),
         "output": f"{folder}/%j.log",
         "open-mode": "append",
-        "signal": f"B:USR1@{settings.get('warning_seconds', SECONDS_OF_WARNING)}",
+        "signal": f"B:USR1@{warning}",
         "nodes": settings.get("nodes", 1),
         "ntasks-per-node": 1,
         "cpus-per-task": settings.get("cores"),
@@ -245,6 +251,10 @@ def job_script(folder: Path, exchange: Path, label: str, settings: Mapping[str, 
         "#!/usr/bin/env bash", *kept, *settings.get("job_script_prologue", ()),
         f"cd {shlex.quote(str(Path.cwd()))}",
         f'export PYTHONPATH={shlex.quote(str(home))}"${{PYTHONPATH:+:$PYTHONPATH}}"',
+        # The time for the last checkpoint; torchrun would kill the ranks after 30 s.
+        f"export TORCH_ELASTIC_SHUTDOWN_TIMEOUT={max(1, warning - SECONDS_TO_END)}",
+        # Since SLURM 22.05 srun does not take it from sbatch.
+        '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
         "again=",
         'tell() { interrupted=yes; scancel --signal=TERM "$SLURM_JOB_ID.0"; }',
         "trap 'again=yes; tell' USR1",

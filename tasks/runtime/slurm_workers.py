@@ -23,7 +23,7 @@ from distributed.deploy.spec import ProcessInterface
 
 from data.errors import SettingError, WorkerError
 from tasks.runtime.dask_security import CLOSED, certificate_files, dask_section, files_security
-from tasks.runtime.slurm_queue import ALIVE, GONE, NEVER, ask_slurm
+from tasks.runtime.slurm_queue import ALIVE, BUSY, FORGOTTEN, GONE, NEVER, ask_slurm
 from tasks.runtime.slurm_settings import GPU, seconds_of, slurm_settings
 
 log = logging.getLogger("depthseed")
@@ -33,9 +33,6 @@ SECONDS_TO_LOOK = 15.0
 
 FAILURES = 3
 """How many jobs in a row may end before their workers have come. Then the run fails."""
-
-BUSY = re.compile(r"submit limit|submitjob|socket timed out|temporarily|unable to contact|try again|Too many", re.I)
-"""What sbatch says of a job that it would accept at another time."""
 
 BY_SLURM = frozenset({
     "CANCELLED", "COMPLETED", "COMPLETING", "DEADLINE", "NODE_FAIL", "PREEMPTED", "REVOKED", "TIMEOUT", "PENDING",
@@ -169,8 +166,7 @@ class SlurmWorkers(SLURMCluster):
             return True
         asked = ("squeue", "--noheader", "--states=all", f"--jobs={','.join(numbers)}", "--format=%i|%T|%r")
         answer = ask_slurm(*asked, tries=1)
-        is_forgotten = "Invalid job id" in answer.stderr  # SLURM forgets a job some minutes after its end
-        if answer.returncode and not is_forgotten:
+        if answer.returncode and FORGOTTEN not in answer.stderr:
             self._tell_once(f"SLURM does not answer ({_reason(answer.stderr)}); asking again")
             return False
         lines = [line.strip().split("|", 2) for line in answer.stdout.splitlines()]

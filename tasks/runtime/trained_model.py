@@ -49,6 +49,10 @@ class TrainedModel(NamedTuple):
 class TrainedArtifact(Artifact):
     """What a training stage writes: the files `MODEL`, `HISTORY` and `DESCRIPTION`."""
 
+    def is_trained(self) -> bool:
+        """True if all files are there: the training has ended, though the artifact may not be finished."""
+        return all((self.path / name).exists() for name in (MODEL, HISTORY, DESCRIPTION))
+
     def describe(
         self, network: str, settings: Mapping[str, Any], class_names: Sequence[str], backbone: str, size
     ) -> None:

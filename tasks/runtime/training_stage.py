@@ -12,7 +12,8 @@ import luigi
 
 from data.errors import SettingError
 from data.sample import TRAIN
-from tasks.runtime.devices import visible_gpus
+from tasks.runtime.devices import usable_cores, visible_gpus
+from tasks.runtime.lock import TRAINING, artifact_lock
 from tasks.runtime.numeric import NumbersParameter, Range, flag_of, number, require_order, scale_parameter, whole
 from tasks.runtime.parameters import RegistryParameter, flag, one_of, only
 from tasks.runtime.resizing import SIDES
@@ -220,12 +221,18 @@ class TrainingStage(StageTask):
             from tasks.runtime.slurm_training import train_by_slurm
 
             return train_by_slurm(self)
-        count = self.rank_count()
-        if count == 1:
-            return self.learn()
-        from tasks.runtime.rank_launch import train_in_ranks
+        from tasks.runtime.rank_launch import finished_training, taken_result, train_in_ranks
 
-        return train_in_ranks(self, count)
+        count = self.rank_count()
+        if count > 1:
+            return train_in_ranks(self, count)
+        with self.being_trained():
+            return taken_result(self) if finished_training(self) else self.learn()
+
+    def being_trained(self):
+        """The lock of the process that trains, a context manager; `tasks.runtime.lock.TRAINING` says what it is for."""
+        folder = Path(self.artifacts) / self.dataset
+        return artifact_lock(folder, self.label, f"{type(self).__name__}-{self.identity}{TRAINING}")
 
     def batch_order(self) -> BatchOrder:
         """Which images the batches of each epoch show."""
@@ -268,7 +275,6 @@ class TrainingStage(StageTask):
 
         `network`, `loss_of` and `after_epoch` are as in `tasks.runtime.training_loop.train`.
         """
-        from tasks.runtime.rank_launch import usable_cores
         from tasks.runtime.ranks import present_ranks, ranks_here
         from tasks.runtime.training_images import batches_from, fitting_processes
         from tasks.runtime.training_loop import TrainingPlan, choose_device, train

@@ -7,7 +7,7 @@ import pytest
 from data.errors import StoreError
 from data.store.artifact import Artifact
 from pipeline.removal import consumers, in_use, on_disk, remove, sources
-from tasks.runtime.lock import artifact_lock, is_locked
+from tasks.runtime.lock import TRAINING, artifact_lock, is_locked
 
 
 def identity(name: str) -> str:
@@ -89,4 +89,15 @@ def test_an_artifact_that_a_running_command_writes_is_not_removed(folder):
         assert chosen[0].path.exists()
     assert not is_locked(folder, name)
     assert not is_locked(folder, "nobody")
+    assert list(remove(folder, chosen)) == chosen
+
+
+def test_an_artifact_that_a_job_trains_whose_command_has_gone_is_not_removed(folder):
+    chosen = [one for one in on_disk(folder) if one.stage == "TrainSegmenter"]
+    name = f"TrainSegmenter-{identity('model')}"
+    with artifact_lock(folder, "TrainSegmenter", name + TRAINING):
+        assert identity("model") in in_use(folder, chosen)
+        with pytest.raises(StoreError, match=f"a job still trains {name}; wait until it has ended"):
+            list(remove(folder, chosen))
+        assert chosen[0].path.exists()
     assert list(remove(folder, chosen)) == chosen

@@ -17,6 +17,7 @@ from stage_variants import Variants, write_crops
 from data.demo.scenes import render_demo
 from data.readers.bop import read_bop
 from data.sample import TRAIN
+from models.crf_constants import installed_engine
 from tasks.assign_clusters import AssignClusters
 from tasks.coarsen_masks import CoarsenMasks
 from tasks.discover_superpixels import DiscoverSuperpixels
@@ -187,7 +188,8 @@ def check(in_process, watch, variants, folder, tmp_path, monkeypatch):
         common = {"dataset": "bop", "data_root": str(folder / "rendered"), "artifacts": str(folder / "artifacts")}
         for base in variants.bases(stage):
             parameters = {**common, "processes": 1, "device": "cpu", **base, **further}
-            if not keep(base):
+            engine = base.get("crf_engine", "auto")
+            if not keep(base) or installed_engine(engine) != engine:
                 continue
             try:
                 task = made(stage, parameters)

@@ -251,7 +251,7 @@ def test_a_size_below_zero_does_not_loop_for_ever(tmp_path):
     header = header[:124] + size + header[136:]
     checksum = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
     (tmp_path / "a.tar").write_bytes(header[:148] + checksum + header[156:] + bytes(1024))
-    with pytest.raises(DatasetError, match="size -1024"):
+    with pytest.raises(DatasetError, match="size -1024|cannot be unpacked"):  # newer releases of Python refuse it
         unpack(tmp_path / "a.tar", tmp_path / "out")
 
 

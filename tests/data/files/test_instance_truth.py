@@ -62,7 +62,7 @@ def test_the_masks_of_bop_are_instances(rendered):
         assert [item.ignored for item in found] == [layer.class_index not in sample.tags for layer in sample.truth]
         numbers = instance_map(found, (144, 192))
         for number, item in enumerate(found, start=1):
-            assert np.array_equal(numbers == number, item.mask & ~item.ignored)
+            assert np.array_equal(numbers == number, item.mask & (not item.ignored))
 
 
 def test_annotations_of_coco_are_instances_and_crowds_are_ignored(tmp_path):

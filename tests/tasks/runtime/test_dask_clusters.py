@@ -114,7 +114,7 @@ def surroundings(job):
 @pytest.mark.pipeline
 def test_one_local_worker_for_each_gpu_sees_it_alone(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(dask_clusters, "usable_cores", lambda: 6)
     results = set(executor_for(1, 8, kind="gpu", devices=("5", "7")).map(surroundings, range(8)))
     assert {(device, threads) for _, device, threads in results} == {("5", "3"), ("7", "3")}
     assert len(results) == 2

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from data.errors import StoreError
 from tasks.runtime import lock as module
-from tasks.runtime.lock import artifact_lock
+from tasks.runtime.lock import TRAINING, artifact_lock, is_locked, is_trained
 
 HOLD = """
 import sys, time
@@ -209,3 +209,11 @@ def test_a_file_system_without_locks_is_one_line(tmp_path, monkeypatch, number):
     ):
         pass
     assert not list((tmp_path / ".locks").glob("*.json"))
+
+
+def test_a_training_whose_command_has_gone_holds_its_artifact(tmp_path):
+    with artifact_lock(tmp_path, "TrainCoarse", f"TrainCoarse-abc{TRAINING}"):
+        assert is_trained(tmp_path, "TrainCoarse-abc")
+        assert is_locked(tmp_path, "TrainCoarse-abc")
+        assert not is_locked(tmp_path, "TrainCoarse-abcd")
+    assert not is_locked(tmp_path, "TrainCoarse-abc")

@@ -3,9 +3,10 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
-from tasks.runtime.memory import peak_memory_mb, reset_peak_memory
+from tasks.runtime.memory import available_bytes, peak_memory_mb, reset_peak_memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the reset needs /proc")
@@ -41,3 +42,18 @@ print(held - resident())
 
     held = [held_by("keep"), held_by("default")]
     assert held[0] > 150e6 > 50e6 > held[1]
+
+
+def test_a_control_group_limits_what_is_available(tmp_path):
+    groups, own = tmp_path / "groups", tmp_path / "own"
+    job = groups / "slurm" / "job_7"
+    job.mkdir(parents=True)
+    own.write_text("12:cpu:/elsewhere\n0::/slurm/job_7\n")
+    assert available_bytes(groups, own) == pytest.approx(psutil.virtual_memory().available, rel=0.2)
+    for folder, limit in ((job, "max"), (groups / "slurm", "5000")):
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text("2000\n")
+    assert available_bytes(groups, own) == 3000
+    (job / "memory.max").write_text("1500\n")
+    assert available_bytes(groups, own) == 0
+    assert available_bytes(groups, tmp_path / "none") > 3000

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tasks.runtime import slurm_queue
-from tasks.runtime.slurm_queue import GONE, ask_slurm, job_state
+from tasks.runtime.slurm_queue import GONE, SILENT, ask_slurm, job_state
 
 
 @pytest.fixture
@@ -38,6 +38,15 @@ def test_a_silent_controller_is_asked_again(squeue, monkeypatch, caplog):
     monkeypatch.setattr(slurm_queue.time, "sleep", lambda seconds: None)
     squeue("[ -e asked ] && echo 'RUNNING|None' && exit; touch asked; echo 'Unable to contact controller' >&2; exit 1")
     assert job_state("17") == ("RUNNING", "None")
+
+
+def test_a_controller_that_stays_silent_says_nothing_of_the_job(squeue, monkeypatch):
+    """Its job may well go on: who took it for ended would submit a second one."""
+    monkeypatch.setattr(slurm_queue.time, "sleep", lambda seconds: None)
+    squeue("echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1")
+    state, reason = job_state("17")
+    assert state == SILENT
+    assert "Unable to contact slurm controller" in reason
 
 
 def test_a_missing_command_is_an_answer():

@@ -10,10 +10,11 @@ import pytest
 
 from data.errors import SettingError, TrainingError, WorkerError
 from data.store.artifact import write_bytes
-from tasks.runtime import slurm_training
+from tasks.runtime import slurm_queue, slurm_training
 from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.rank_launch import exchange_of
 from tasks.runtime.slurm_training import TrainingJob, job_script, train_by_slurm
+from tasks.runtime.trained_model import DESCRIPTION, HISTORY, MODEL
 from tasks.runtime.training_loop import CHECKPOINT
 from tasks.train_classifier import TrainClassifier
 
@@ -27,6 +28,7 @@ echo $number
 SQUEUE = """#!/bin/sh
 cd {folder}
 for word; do case $word in --jobs=*) number=${{word#--jobs=}} ;; esac; done
+if [ -e silence ]; then echo "Unable to contact slurm controller" >&2; exit 1; fi
 if [ -e state.$number ]; then cat state.$number; fi
 """
 SCANCEL = """#!/bin/sh
@@ -91,6 +93,58 @@ def test_a_job_of_an_earlier_run_is_found_again(commands, stage):
     (commands / "state.1").write_text("CANCELLED|None")
     second.attach()
     assert (second.number, submitted(commands)) == ("2", ["job.1", "job.2"])
+
+
+def test_what_a_job_has_completed_after_its_command_had_gone_is_taken(commands, stage, log_lines):
+    """The command died, the job went on to its end: nothing is trained again, from any folder."""
+    (commands / "state.1").write_text("RUNNING|None")
+    TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
+    exchange_of(stage).write_result(40, DeviceUse("cpu", 1.0, 2.0))
+    (commands / "state.1").write_text("COMPLETED|None")
+    for name in (MODEL, HISTORY, DESCRIPTION):
+        write_bytes(stage.artifact.path / name, b"{}")
+    other = TrainingJob(stage, slurm_training.slurm_settings("training") | {"log_directory": "elsewhere"})
+    other.attach()
+    assert other.number == "1"
+    assert stage.work() == 40
+    assert submitted(commands) == ["job.1"]
+    assert "TrainClassifier: a job of an earlier run has trained it" in log_lines
+    assert not exchange_of(stage).folder.exists()
+
+
+def test_a_result_without_its_model_is_none(commands, stage):
+    (commands / "state.1").write_text("COMPLETED|None")
+    TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
+    exchange_of(stage).write_result(40, DeviceUse("cpu", 1.0, 2.0))
+    TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
+    assert submitted(commands) == ["job.1", "job.2"]
+    assert exchange_of(stage).result() is None
+
+
+def test_a_silent_slurm_is_no_end_of_a_job(commands, stage, monkeypatch, log_lines):
+    monkeypatch.setattr(slurm_queue, "TRIES", 1)
+    monkeypatch.setattr(slurm_queue.ask_slurm, "__kwdefaults__", {"tries": 1})
+    (commands / "state.1").write_text("RUNNING|None")
+    TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
+    (commands / "silence").touch()
+    told = threading.Timer(2.5, (commands / "silence").unlink)
+    done = threading.Timer(4.0, exchange_of(stage).write_result, (40, DeviceUse("cpu", 1.0, 2.0)))
+    for timer in (told, done):
+        timer.start()
+    assert stage.work() == 40
+    assert submitted(commands) == ["job.1"]
+    assert any("SLURM job 1 may be there, but SLURM does not answer" in line for line in log_lines)
+    assert "TrainClassifier: SLURM job 1 is there already" in "\n".join(log_lines)
+
+
+def test_a_full_queue_is_waited_for(commands, stage, log_lines):
+    (commands / "refusal").write_text("sbatch: error: QOSMaxSubmitJobPerUserLimit: job submit limit\n")
+    (commands / "state.1").write_text("RUNNING|None")
+    threading.Timer(0.5, (commands / "refusal").unlink).start()
+    job = TrainingJob(stage, slurm_training.slurm_settings("training"))
+    job.attach()
+    assert (job.number, submitted(commands)) == ("1", ["job.1"])
+    assert any("SLURM accepts no more jobs for now" in line for line in log_lines)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +233,9 @@ def test_the_script_holds_the_options_and_is_valid_shell(tmp_path):
     assert not [line for line in directives if "mem" in line]
     assert "module load cuda\ncd " in script
     assert "srun --kill-on-bad-exit=1 '/opt/my python' -m tasks.runtime.slurm_ranks" in script
+    assert (
+        "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=290" in script
+    )  # seconds for the checkpoint
     assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=True).stderr == ""
 
 

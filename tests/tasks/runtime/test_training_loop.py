@@ -156,6 +156,25 @@ def test_sigusr1_writes_a_checkpoint_and_the_training_goes_on(tmp_path, monkeypa
     assert taken == [signal.SIGUSR1]  # as without a training: luigi takes no more tasks
 
 
+def test_a_sigterm_during_a_checkpoint_ends_the_training_after_the_next_step(tmp_path, monkeypatch):
+    """It could wait for the end of an epoch, and SLURM would end the job before."""
+
+    def interrupted(path, modules, optimizer, position):
+        save_checkpoint(path, modules, optimizer, position)
+        if position.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("tasks.runtime.training_loop.save_checkpoint", interrupted)
+    before = [signal.signal(signal.SIGTERM, ended), signal.signal(signal.SIGUSR1, lambda number, frame: None)]
+    try:
+        with pytest.raises(Ended):
+            run(tmp_path, after_step=signal_at(3, signal.SIGUSR1))
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGUSR1, before[1])
+    assert resumed_at(tmp_path) == 5  # of epochs with 3 steps
+
+
 class Ended(Exception):
     pass
 

@@ -1,6 +1,7 @@
 """What all training stages share, by the one that needs the least."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ import torch
 
 from data.errors import SettingError
 from data.sample import TRAIN
+from data.store.artifact import write_bytes
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.networks import CLASSIFIER
-from tasks.runtime.trained_model import DESCRIPTION, HISTORY, TrainedArtifact
+from tasks.runtime.rank_launch import exchange_of
+from tasks.runtime.trained_model import DESCRIPTION, HISTORY, MODEL, TrainedArtifact
 from tasks.train_classifier import TrainClassifier
 from tasks.train_segmenter import TrainSegmenter
 
@@ -116,3 +120,29 @@ def test_a_stage_tells_how_long_its_device_waited(common):
     use = stage.device_use
     assert use.device == "cpu"
     assert 0 < use.waited < use.seconds
+
+
+def test_it_waits_for_a_job_that_still_trains_and_takes_its_result(common, monkeypatch):
+    """The command that had submitted the job was killed: two trainings would write one checkpoint."""
+    monkeypatch.setattr("tasks.runtime.lock.SECONDS_PER_LINE", 0.1)
+    stage = TrainClassifier(**common, crop_size=64)
+    exchange, has_begun, may_end = exchange_of(stage), threading.Event(), threading.Event()
+
+    def train():
+        with stage.being_trained():
+            has_begun.set()
+            may_end.wait(60)
+            for name in (MODEL, HISTORY, DESCRIPTION):
+                write_bytes(stage.artifact.path / name, b"{}")
+            exchange.folder.mkdir(parents=True)
+            exchange.write_result(40, DeviceUse("cpu", 1.0, 2.0))
+
+    job = threading.Thread(target=train)
+    job.start()
+    has_begun.wait(60)
+    threading.Timer(0.5, may_end.set).start()
+    monkeypatch.setattr(TrainClassifier, "learn", None)  # it would train
+    assert stage.work() == 40
+    job.join()
+    assert not exchange.folder.exists()
+    assert stage.device_use == DeviceUse("cpu", 1.0, 2.0)
