@@ -58,6 +58,11 @@ def _train(stage: Any, exchange: RankExchange, rank: int) -> None:
     if int(os.environ["GROUP_WORLD_SIZE"]) > 1:
         use_outer_interface()
     has_gpu = stage.device.partition(":")[0] != "cpu" and torch.cuda.is_available()
+    if rank == 0 and not has_gpu and stage.device == "auto" and "SLURM_JOB_ID" in os.environ:
+        log.warning(
+            '%s: this SLURM job sees no GPU, so it trains on the CPU; ask for GPUs in section [slurm-training] of '
+            'luigi.cfg (job_extra_directives=["--gres=gpu:1"]), or say --device cpu', stage.label,
+        )  # fmt: skip
     # Counts and plain values are on the CPU, gradients on the device.
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=MEETING)
     watch = RankWatch(rank, count, exchange, stage.label, int(os.environ.get(PARENT, "0")))

@@ -233,9 +233,7 @@ def test_the_script_holds_the_options_and_is_valid_shell(tmp_path):
     assert not [line for line in directives if "mem" in line]
     assert "module load cuda\ncd " in script
     assert "srun --kill-on-bad-exit=1 '/opt/my python' -m tasks.runtime.slurm_ranks" in script
-    assert (
-        "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=290" in script
-    )  # seconds for the checkpoint
+    assert "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=290" in script  # seconds for the checkpoint
     assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=True).stderr == ""
 
 
