@@ -65,6 +65,9 @@ def train_by_slurm(stage: TrainingStage) -> int:
     """
     if not shutil.which("sbatch"):
         raise SettingError("--cluster slurm: there is no command sbatch here; start on a login node of SLURM")
+    if finished_training(stage):
+        log.info("%s: a job of an earlier run has trained it", stage.label)
+        return taken_result(stage)
     job = TrainingJob(stage, slurm_settings(TRAINING))
     job.attach()
     try:
@@ -100,7 +103,7 @@ class TrainingJob:
         return self.folder / f"{self.number}.log"
 
     def attach(self) -> None:
-        """Find the job that an earlier run has submitted, or its result, or submit a job."""
+        """Find the job that an earlier run has submitted, or submit one."""
         try:
             self.number = str(json.loads((self.exchange.folder / NOTE).read_bytes())["job"])
         except (OSError, ValueError, LookupError, TypeError):
@@ -111,8 +114,6 @@ class TrainingJob:
         if self.number and state[0] in ALIVE:
             log.info("%s: SLURM job %s is there already, log %s", self.stage.label, self.number, self.log_file)
             self.read = self.log_file.stat().st_size if self.log_file.exists() else 0
-        elif finished_training(self.stage):
-            log.info("%s: a job of an earlier run has trained it", self.stage.label)
         else:
             self.submit()
 

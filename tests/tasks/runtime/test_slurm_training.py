@@ -87,7 +87,8 @@ def test_a_job_of_an_earlier_run_is_found_again(commands, stage):
     (commands / "state.1").write_text("RUNNING|None")
     first = TrainingJob(stage, slurm_training.slurm_settings("training"))
     first.attach()
-    second = TrainingJob(stage, slurm_training.slurm_settings("training"))
+    settings = slurm_training.slurm_settings("training") | {"log_directory": "elsewhere"}
+    second = TrainingJob(stage, settings)  # a command in another folder
     second.attach()
     assert (first.number, second.number, submitted(commands)) == ("1", "1", ["job.1"])
     (commands / "state.1").write_text("CANCELLED|None")
@@ -96,16 +97,13 @@ def test_a_job_of_an_earlier_run_is_found_again(commands, stage):
 
 
 def test_what_a_job_has_completed_after_its_command_had_gone_is_taken(commands, stage, log_lines):
-    """The command died, the job went on to its end: nothing is trained again, from any folder."""
+    """The command died, the job went on to its end: nothing is trained again."""
     (commands / "state.1").write_text("RUNNING|None")
     TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
     exchange_of(stage).write_result(40, DeviceUse("cpu", 1.0, 2.0))
     (commands / "state.1").write_text("COMPLETED|None")
     for name in (MODEL, HISTORY, DESCRIPTION):
         write_bytes(stage.artifact.path / name, b"{}")
-    other = TrainingJob(stage, slurm_training.slurm_settings("training") | {"log_directory": "elsewhere"})
-    other.attach()
-    assert other.number == "1"
     assert stage.work() == 40
     assert submitted(commands) == ["job.1"]
     assert "TrainClassifier: a job of an earlier run has trained it" in log_lines
@@ -116,7 +114,9 @@ def test_a_result_without_its_model_is_none(commands, stage):
     (commands / "state.1").write_text("COMPLETED|None")
     TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
     exchange_of(stage).write_result(40, DeviceUse("cpu", 1.0, 2.0))
-    TrainingJob(stage, slurm_training.slurm_settings("training")).attach()
+    (commands / "state.2").write_text("FAILED|None")
+    with pytest.raises(WorkerError, match="job 2 has ended"):
+        stage.work()
     assert submitted(commands) == ["job.1", "job.2"]
     assert exchange_of(stage).result() is None
 
