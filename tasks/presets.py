@@ -35,6 +35,9 @@ class Profile:
     published : evaluation folder -> Published
         Results of the paper with these constants on this data set. A run prints one beside its own result only if
         split and constants are the same (`pipeline.published`).
+    weights_of_a_file : stage -> data set
+        Stages that begin, in the paper, at weights that were trained on this data set. No hub has them, so the result
+        can be compared only if ``weights`` names a file.
     left_open : tuple of str
         What the paper leaves open or what differs from it, and what is done here. A run prints these lines, too.
     """
@@ -43,6 +46,7 @@ class Profile:
     method: str = "superpixel"
     dataset: str = ""
     published: Mapping[str, Published] = field(default_factory=dict)
+    weights_of_a_file: Mapping[str, str] = field(default_factory=dict)
     left_open: tuple[str, ...] = ()
 
 
@@ -133,6 +137,7 @@ KIM_MASKING: Settings = {
     },
     "PredictMasks": KIM_PREDICTION,
 }  # fmt: skip
+MASKING_WEIGHTS = {"TrainByMasking": "MS COCO"}
 MASKING_OPEN = (
     *KIM_OPEN,
     "DeepLab begins at weights of ImageNet; the paper's were trained on MS COCO: --TrainByMasking-weights FILE",
@@ -234,10 +239,16 @@ PROFILES: dict[str, Profile] = {
         "masking",
         dataset="voc",
         published={"val": Published(66.5, VOC_VAL), "test": Published(66.9, VOC_TEST)},
+        weights_of_a_file=MASKING_WEIGHTS,
         left_open=MASKING_OPEN,
     ),
     "coco-masking": Profile(
-        KIM_MASKING, "masking", "coco", published={"val2014": Published(30.2, COCO_VAL)}, left_open=MASKING_OPEN
+        KIM_MASKING,
+        "masking",
+        dataset="coco",
+        published={"val2014": Published(30.2, COCO_VAL)},
+        weights_of_a_file=MASKING_WEIGHTS,
+        left_open=MASKING_OPEN,
     ),
     # Schmidt, Belagiannis, Nalpantidis, arXiv 2509.17702. It reports gains over baselines: docs/papers.md has them.
     "voc-deal": Profile({**DEAL, "LoadDepth": {"source": "estimate"}}, dataset="voc", left_open=DEAL_OPEN),
