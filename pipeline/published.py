@@ -85,9 +85,9 @@ def _differences(profile: Profile, task: StageTask, stage: StageTask) -> Iterato
     """What differs from the paper in one stage, in words."""
     kind = type(stage)
     if isinstance(stage, IndexDataset):
-        here, usual = stage.folders().get(TRAIN, ""), stage.spec.splits.get(TRAIN, "")
-        if here != usual:
-            yield f"{flag_of(kind, 'train_folder')} is {here or 'none'}, the paper learns from {usual}"
+        chosen, usual = stage.folders().get(TRAIN, ""), stage.spec.splits.get(TRAIN, "")
+        if chosen != usual:
+            yield f"{flag_of(kind, 'train_folder')} is {chosen or 'none'}, the paper learns from {usual}"
     if getattr(stage, "corrected", None):
         yield f"the paper corrects no label by hand; {flag_of(kind, 'corrections')} false leaves the corrections out"
     preset = preset_of(kind.__name__, task.profile, task.method)
