@@ -145,7 +145,7 @@ KIM_MASKING: Settings = {
 MASKING_WEIGHTS = {"TrainByMasking": "MS COCO"}
 MASKING_OPEN = (
     *KIM_OPEN,
-    "DeepLab begins at weights of ImageNet; the paper's were trained on MS COCO: --TrainByMasking-weights FILE",
+    "DeepLab: the paper begins at weights of MS COCO: --TrainByMasking-weights FILE; those of the hub are of ImageNet",
     "saliency maps: the paper's detector is not part of this project; --LoadSaliency-folder names its maps",
     "cut of the saliency map: not in the paper, whose map O is 0 or 1 (eq. 2.6); here 0.5",
     "output stride of the classifier: not in the paper; here 16",

@@ -15,7 +15,6 @@ from tasks.runtime.dag import stages
 from tasks.runtime.luigi_seam import forget_instances
 
 SUPERPIXEL, MASKING = PROFILES["voc-superpixel"], PROFILES["voc-masking"]
-COMMAND = "--TrainByMasking-weights"
 
 
 @pytest.fixture
@@ -108,13 +107,13 @@ def test_weights_of_a_file_are_trusted_and_random_ones_are_not_the_papers(run, w
 def test_masking_begins_at_weights_that_only_a_file_has(run, weights):
     hub = run(profile="voc-masking")
     assert first_difference(MASKING, *hub, "val", 1449) == (
-        f"the paper begins at weights of MS COCO; name them by {COMMAND} FILE"
+        "the paper begins at weights of MS COCO; name them by --TrainByMasking-weights FILE"
     )
     task, above = run({"TrainByMasking": {"weights": weights}}, profile="voc-masking")
     assert first_difference(MASKING, task, above, "val", 1449) == ""
     assert list(taken_on_trust(above)) == [
         "FOLDER of --LoadSaliency-folder holds the maps of the paper's detector",
-        f"FILE of {COMMAND} holds the paper's weights",
+        "FILE of --TrainByMasking-weights holds the paper's weights",
     ]
 
 
@@ -135,7 +134,7 @@ def test_a_comparable_result_stands_beside_the_papers_with_its_conditions(in_pro
     assert luigi.build([IndexDataset(**common)], local_scheduler=True, log_level="ERROR")
     images = len(IndexDataset(**common).open().split(EVALUATION))
     paper = replace(SUPERPIXEL, dataset="bop", published={"test": Published(69.5, images)})
-    settings = {**{name: dict(values) for name, values in paper.settings.items()}}
+    settings = {name: dict(values) for name, values in paper.settings.items()}  # luigi.cfg of the tests is tiny
     settings["ExtractKeys"]["weights"] = weights
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PROFILES, "voc-superpixel", paper)
