@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from models.label_values import UNLABELLED
 from models.metrics import grow_disk, region_boundary
@@ -16,6 +16,13 @@ COUNTS = (
     "superpixels",
 )  # fmt: skip
 """Names of what `superpixel_counts` returns, in order."""
+
+BAND_RADIUS = 4
+"""An unlabelled area in which a disk of this radius (pixels) has room is void. The bands that PASCAL VOC draws around
+objects are 5 pixels wide: no such disk has room in them."""
+
+CORNER_REACH = 6
+"""Void reaches as far as this (pixels) from the centre of such a disk, so that right-angled corners belong to it."""
 
 
 def overlap(truth: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
@@ -50,7 +57,9 @@ def superpixel_counts(truth: np.ndarray, superpixels: np.ndarray, tolerance: int
     Parameters
     ----------
     truth : ndarray, (H, W), integer
-        Pixels of 65535 do not count.
+        Pixels of 65535 do not count for UE and ASA. A thin band of them is a border, in its middle. A contour or a
+        border, of the truth or of superpixels, does not count within a larger area of them (`without_bands`) and at
+        its 8-neighbours.
     superpixels : ndarray, (H, W), integer from 0
     tolerance : int
         Largest Euclidean distance in pixels between borders that match, for the two-sided borders. For the contours
@@ -61,31 +70,63 @@ def superpixel_counts(truth: np.ndarray, superpixels: np.ndarray, tolerance: int
     ndarray, (12,), int64
         In the order of `COUNTS`.
     """
-    counted = truth != UNLABELLED
-    if not counted.any():
+    labelled = truth != UNLABELLED
+    if not labelled.any():
         return np.zeros(len(COUNTS), np.int64)
     shared = overlap(truth, superpixels)
     outside = shared.sum(1, keepdims=True) - shared
-    # A contour lies on one side of a border. If this is the unlabelled side of a true border, it counts all the same.
-    true_contour, contour = contours(truth), contours(superpixels) & counted
-    true_border, border = region_boundary(truth) & counted, region_boundary(superpixels) & counted
+    labels, void = without_bands(truth)
+    counted = ~nearer_than_2(void)
+    true_contour, contour, true_border, border = (
+        found & ~void
+        for found in (contours(labels), contours(superpixels), region_boundary(labels), region_boundary(superpixels))
+    )
     return np.array(
         [
-            counted.sum(),
+            labelled.sum(),
             np.minimum(shared, outside).sum(),
             shared.max(1).sum(),
-            true_contour.sum(),
-            (true_contour & nearer_than_2(contour)).sum(),
-            contour.sum(),
-            (contour & nearer_than_2(true_contour)).sum(),
-            true_border.sum(),
-            (true_border & grow_disk(border, tolerance)).sum(),
-            border.sum(),
-            (border & grow_disk(true_border, tolerance)).sum(),
+            (true_contour & counted).sum(),
+            (true_contour & counted & nearer_than_2(contour)).sum(),
+            (contour & counted).sum(),
+            (contour & counted & nearer_than_2(true_contour)).sum(),
+            (true_border & counted).sum(),
+            (true_border & counted & grow_disk(border, tolerance)).sum(),
+            (border & counted).sum(),
+            (border & counted & grow_disk(true_border, tolerance)).sum(),
             (shared.sum(1) > 0).sum(),
         ],
         np.int64,
     )
+
+
+def without_bands(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels without unlabelled pixels, whose borders stand in the middle of unlabelled bands; and what is void.
+
+    Parameters
+    ----------
+    truth : ndarray, (H, W), integer
+        65535 = unlabelled; some pixel is labelled.
+
+    Returns
+    -------
+    labels : ndarray, (H, W), integer
+        Each unlabelled pixel has the label of the nearest labelled one.
+    void : ndarray, (H, W), bool
+        Unlabelled areas that are wider than a band (`BAND_RADIUS`). Nobody knows which borders they contain. The edge
+        of the image does not make an area narrower.
+
+    Examples
+    --------
+    >>> labels, void = without_bands(np.array([[1, 65535, 65535, 65535, 65535, 2]] * 2))
+    >>> labels.tolist(), bool(void.any())
+    ([[1, 1, 1, 2, 2, 2], [1, 1, 1, 2, 2, 2]], False)
+    """
+    missing = truth == UNLABELLED
+    if not missing.any():
+        return truth, missing
+    distance, (rows, columns) = distance_transform_edt(missing, return_indices=True)
+    return truth[rows, columns], missing & grow_disk(distance > BAND_RADIUS, CORNER_REACH)
 
 
 def nearer_than_2(mask: np.ndarray) -> np.ndarray:
@@ -107,6 +148,8 @@ def superpixel_scores(counts: np.ndarray) -> dict[str, float]:
     BR = share of the pixels of true contours with a pixel of a superpixel contour nearer than 2 (boundary recall).
     BP = share of the pixels of superpixel contours with a pixel of a true contour nearer than 2 (boundary precision).
     The paper takes contours from OpenCV and does not name the function; here they are `contours`, one pixel wide.
+    The equations are those of one image; of a split, the counts are added first. What unlabelled pixels do to BR and
+    BP is not in the paper (`superpixel_counts`).
 
     border_recall and border_precision are our own form of BR and BP: a border has the pixels on both of its sides, and
     a distance equal to the tolerance matches, too. So they are higher.

@@ -85,7 +85,7 @@ class EvaluateSuperpixels(StageTask):
     BP), and the mIoU and the foreground IoU of the best label map in which each superpixel has one class.
     """
 
-    version = 3
+    version = 4
     artifact_type = Artifact
 
     split = luigi.ChoiceParameter(

@@ -45,7 +45,7 @@ class RunAll(StageTask):
         for stage in stages(report):
             for line in warnings_of(stage.artifact):
                 log.warning("%-14s %s: %s", "WARNING", stage.label, line)
-        for line in published_lines(report):
+        for line in published_lines(report.required["predictions"]):
             log.info("%-14s %s", "paper", line)
         for title in ("pseudo_labels", "predictions"):
             log.info("%-14s %s", title.replace("_", "-"), report.required[title].artifact.path)

@@ -35,6 +35,9 @@ class Profile:
     published : evaluation folder -> Published
         Results of the paper with these constants on this data set. A run prints one beside its own result only if
         split and constants are the same (`pipeline.published`).
+    weights_of_a_file : stage -> data set
+        Stages that begin, in the paper, at weights that were trained on this data set. No hub has them, so the result
+        can be compared only if ``weights`` names a file.
     left_open : tuple of str
         What the paper leaves open or what differs from it, and what is done here. A run prints these lines, too.
     """
@@ -43,6 +46,7 @@ class Profile:
     method: str = "superpixel"
     dataset: str = ""
     published: Mapping[str, Published] = field(default_factory=dict)
+    weights_of_a_file: Mapping[str, str] = field(default_factory=dict)
     left_open: tuple[str, ...] = ()
 
 
@@ -112,11 +116,16 @@ KIM_SUPERPIXELS: Settings = {
 KIM_OPEN = (
     "CRF of the predictions: the paper says 'default parameters'; here those of the example of pydensecrf",
     "amount of the colour jitter: not in the paper; here 0.1 of the hue, else the default of the code",
+    "test scales: the paper does not say how they are combined; here probabilities are averaged",
 )
 SUPERPIXELS_OPEN = (
     *KIM_OPEN,
     "CRF of the superpixels: no constants in the paper; here those of the author's published example",
-    "epochs, crop and augmentation of the classifier: not in the paper; here those of the segmentation network",
+    "classifier: that of reference [74], IRN (section 3.4.2), whose constants are not in the paper; epochs, crop and "
+    "augmentation are here those of the segmentation network",
+    "CAM: eq. 3.3 has no ReLU; here it is rectified, as in the published code of reference [74]",
+    "background: so several superpixels may tie at a mean of 0 in eq. 3.5; here the lowest number becomes background",
+    "seed loss: eq. 3.8 is for one image; here the pixels of all images of a batch are counted together",
     "alpha 0.5 is the constant of section 3.4.1; the best of the sweep in table 3.7 is 0.6",
 )
 KIM_MASKING: Settings = {
@@ -133,11 +142,17 @@ KIM_MASKING: Settings = {
     },
     "PredictMasks": KIM_PREDICTION,
 }  # fmt: skip
+MASKING_WEIGHTS = {"TrainByMasking": "MS COCO"}
 MASKING_OPEN = (
     *KIM_OPEN,
-    "DeepLab begins at weights of ImageNet; the paper's were trained on MS COCO: --TrainByMasking-weights FILE",
+    "DeepLab: the paper begins at weights of MS COCO: --TrainByMasking-weights FILE; those of the hub are of ImageNet",
     "saliency maps: the paper's detector is not part of this project; --LoadSaliency-folder names its maps",
+    "cut of the saliency map: not in the paper, whose map O is 0 or 1 (eq. 2.6); here 0.5",
     "output stride of the classifier: not in the paper; here 16",
+    "dilated blocks: section 2.4.1 has three, but eight rates, 3 to 24; here 3, 6, 9 (table 2.7, D3)",
+    "VGG16 of DeepLab: 'convolutionalized VGG16' in the paper; here without its fully connected layers, and each "
+    "branch is one 3x3 convolution",
+    "saliency loss: eq. 2.7 is for one image; here the pixels of all images of a batch are counted together",
 )
 
 # Jonnarth, Zhang, Felsberg, arXiv 2304.02621: the settings of SEAM to which DEAL was added (arXiv 2509.17702).
@@ -167,7 +182,10 @@ DEAL: Settings = {
 DEAL_OPEN = (
     "backbone: SEAM has a ResNet38, which timm does not have; here ResNet50",
     "weight of the loss, grid, and normalisation of the edges: not in what could be had of arXiv 2509.17702",
-    "segmentation network: here that of chapter 3 of S. Kim, SNU 2022",
+    "ramp of the loss over the second epoch: ours",
+    "optimizer, learning rate of the head, output stride, jitter: not in what could be had of arXiv 2304.02621; here "
+    "as in chapter 3 of S. Kim, SNU 2022",
+    "superpixels, seeds and segmentation network: here those of the same chapter",
 )
 
 # Frames of HOPE have 1920x1080 pixels: a crop of 448 would show a few percent of what the tags name.
@@ -234,10 +252,16 @@ PROFILES: dict[str, Profile] = {
         "masking",
         dataset="voc",
         published={"val": Published(66.5, VOC_VAL), "test": Published(66.9, VOC_TEST)},
+        weights_of_a_file=MASKING_WEIGHTS,
         left_open=MASKING_OPEN,
     ),
     "coco-masking": Profile(
-        KIM_MASKING, "masking", "coco", published={"val2014": Published(30.2, COCO_VAL)}, left_open=MASKING_OPEN
+        KIM_MASKING,
+        "masking",
+        dataset="coco",
+        published={"val2014": Published(30.2, COCO_VAL)},
+        weights_of_a_file=MASKING_WEIGHTS,
+        left_open=MASKING_OPEN,
     ),
     # Schmidt, Belagiannis, Nalpantidis, arXiv 2509.17702. It reports gains over baselines: docs/papers.md has them.
     "voc-deal": Profile({**DEAL, "LoadDepth": {"source": "estimate"}}, dataset="voc", left_open=DEAL_OPEN),

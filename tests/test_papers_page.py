@@ -2,14 +2,22 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+import pipeline
+from pipeline.command_line import check_command_line
+from tests.test_documents import check_flags
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "papers.md").read_text()
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| what")]
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py):(\w+)`", PAGE)))
+
+
+COMMANDS = sorted(set(re.findall(r"`luigi (\w[^`]*)`", PAGE)) - {"--module pipeline"})
 
 
 def cells(row):
@@ -32,6 +40,13 @@ def test_what_it_names_exists(file, name):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef))
     }
     assert name in defined
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_has_a_stage_and_flags_that_exist(command):
+    stage, *flags = shlex.split(command)
+    check_command_line([stage, *flags], pipeline.__all__)
+    check_flags(flags, stage)
 
 
 def test_a_number_that_may_not_be_compared_says_so():

@@ -15,6 +15,9 @@ def saliency_loss(logits: Tensor, saliency: Tensor, tags: Tensor, unlabelled: in
     H is the softmax of the logits, H^b = H_0, and H^f is the sum of H over the present classes. S_b are the pixels of
     the batch that are not salient, S_f those that are. A term without pixels is 0.
 
+    The equation is for one image. Over a batch, the pixels of all images are counted together, which the paper leaves
+    open.
+
     Parameters
     ----------
     logits : Tensor, (B, K+1, H, W)

@@ -15,6 +15,9 @@ def balanced_seed_loss(logits: Tensor, seeds: Tensor, unlabelled: int = UNLABELL
     L_b are the background pixels of the batch, L_f its foreground pixels. Both kinds have the same weight, whatever
     their number. A term without pixels is 0.
 
+    The equation is for one image. Over a batch, the pixels of all images are counted together, which the paper leaves
+    open.
+
     Parameters
     ----------
     logits : Tensor, (B, K+1, H, W)

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from models.label_values import UNLABELLED
-from models.superpixel_metrics import best_labels, superpixel_counts, superpixel_scores
+from models.superpixel_metrics import best_labels, superpixel_counts, superpixel_scores, without_bands
 
 
-def case(seed):
+def case(seed, values=(0, 255, 300, UNLABELLED)):
     rng = np.random.default_rng(seed)
-    truth = np.kron(rng.choice([0, 255, 300, UNLABELLED], (4, 5)), np.ones((3, 4), int)).astype(np.uint16)
+    truth = np.kron(rng.choice(values, (4, 5)), np.ones((3, 4), int)).astype(np.uint16)
     superpixels = np.kron(rng.integers(0, 6, (6, 5)), np.ones((2, 4), int))
     return truth, superpixels
 
 
 def reference_scores(truth, superpixels, tolerance):
-    """Equations 3.9 to 3.12 in loops over superpixels, classes and pixels."""
+    """Equations 3.9 to 3.12 in loops over superpixels, classes and pixels. 3.10, 3.11: all pixels must be labelled."""
     height, width = truth.shape
     pixels = [(i, j) for i in range(height) for j in range(width) if truth[i, j] != UNLABELLED]
     regions = {k: {p for p in pixels if superpixels[p] == k} for k in np.unique(superpixels)}
@@ -59,9 +59,85 @@ def reference_scores(truth, superpixels, tolerance):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("tolerance", [0, 2])
 def test_equals_the_loops(seed, tolerance):
-    truth, superpixels = case(seed)
+    truth, superpixels = case(seed, (0, 255, 300, 7))
     found = superpixel_scores(superpixel_counts(truth, superpixels, tolerance))
     assert found == pytest.approx(reference_scores(truth, superpixels, tolerance))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_unlabelled_pixels_do_not_count_for_ue_and_asa(seed):
+    truth, superpixels = case(seed)
+    assert (truth == UNLABELLED).any()
+    found, wanted = superpixel_scores(superpixel_counts(truth, superpixels)), reference_scores(truth, superpixels, 2)
+    assert (found["ue"], found["asa"]) == pytest.approx((wanted["ue"], wanted["asa"]))
+
+
+BORDERS = ("br", "bp", "border_recall", "border_precision")
+
+
+def banded(width=5):
+    """A square object with an unlabelled band around it, as VOC draws it; and superpixels that end in its middle."""
+    truth, superpixels = np.zeros((50, 60), np.uint16), np.zeros((50, 60), int)
+    truth[10 : 30 + width, 10 : 30 + width] = UNLABELLED
+    truth[10 + width : 30, 10 + width : 30] = 3
+    superpixels[10 + width // 2 : 30 + width // 2, 10 + width // 2 : 30 + width // 2] = 1
+    return truth, superpixels
+
+
+def test_a_border_in_the_middle_of_an_unlabelled_band_is_perfect():
+    """Bands of VOC have 5 pixels; the largest disk of 4 pixels has no room in them."""
+    truth, superpixels = banded()
+    scores = superpixel_scores(superpixel_counts(truth, superpixels))
+    assert [scores[name] for name in BORDERS] == [1, 1, 1, 1]
+    missed = superpixel_scores(superpixel_counts(truth, np.roll(superpixels, 12, 1)))
+    assert 0 < missed["br"] < 0.7
+    assert 0 < missed["bp"] < 0.7
+
+
+@pytest.mark.parametrize(("width", "is_void"), [(1, False), (5, False), (8, False), (9, True)])
+def test_a_band_has_no_room_for_a_disk_of_4_pixels(width, is_void):
+    """The disk is 9 pixels across. Bands that run into the edge of the image are no wider."""
+    truth = np.zeros((40, 40), np.uint16)
+    truth[:, 20 + width :] = 1
+    truth[:, 20 : 20 + width] = UNLABELLED
+    labels, void = without_bands(truth)
+    assert void.any() == is_void
+    assert (labels == UNLABELLED).sum() == 0
+    border = np.flatnonzero(labels[10] == 1)[0]
+    assert abs(border - (20 + width / 2)) <= 1
+    if is_void:
+        assert np.array_equal(void, truth == UNLABELLED)
+
+
+def test_the_edge_of_a_large_unlabelled_area_is_no_contour():
+    truth, plain = np.zeros((50, 60), np.uint16), np.zeros((50, 60), int)
+    truth[:, 40:] = 1
+    area = truth.copy()
+    area[10:30, 10:30] = UNLABELLED
+    border = plain.copy()
+    border[:, 40:] = 1
+    assert (superpixel_counts(area, border)[3:11] == superpixel_counts(truth, border)[3:11]).all()
+    along = border.copy()
+    along[10:30, 10:30] = 2  # a superpixel that ends where the unlabelled area ends
+    found = superpixel_scores(superpixel_counts(area, along))
+    assert [found[name] for name in BORDERS] == [1, 1, 1, 1]
+    assert superpixel_scores(superpixel_counts(truth, along))["bp"] < 0.7  # without the area, its border is wrong
+    inside = border.copy()
+    inside[15:25, 15:25] = 2
+    assert superpixel_scores(superpixel_counts(area, inside))["bp"] == 1
+
+
+def test_two_classes_beside_a_large_unlabelled_area_have_no_known_border_within_it():
+    """The border of the labels goes on to the edge of the area, not through it."""
+    truth = np.zeros((40, 60), np.uint16)
+    truth[:, 30:] = 1
+    truth[20:] = UNLABELLED
+    superpixels = np.zeros((40, 60), int)
+    superpixels[:20, 30:] = 1
+    superpixels[20:] = 2
+    counts = superpixel_counts(truth, superpixels)
+    assert counts[3] == 19  # rows 0 to 18: row 19 is next to the area
+    assert [superpixel_scores(counts)[name] for name in BORDERS] == [1, 1, 1, 1]
 
 
 def test_a_distance_of_exactly_2_matches_in_our_form_alone():

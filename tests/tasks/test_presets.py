@@ -11,6 +11,8 @@ from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.predict_masks import PredictMasks
 from tasks.presets import METHOD_DEFAULTS, PROFILES
+from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.luigi_seam import default_value
 from tasks.train_by_masking import TrainByMasking
 from tasks.train_classifier import TrainClassifier
 from tasks.train_segmenter import TrainSegmenter
@@ -27,15 +29,18 @@ def test_every_entry_is_a_parameter_and_a_legal_value(source, stage, name):
 
 
 CHAPTER_2, CHAPTER_3 = "S. Kim, SNU 2022, section 2.4.1", "S. Kim, SNU 2022, section 3.4.1"
+OURS_OFF = {"mosaic": 0.0, "clip_norm": 0.0, "frozen_stride": 0, "least_steps": 0, "rare_share": 0.0}
 BOTH = {  # of the networks of both chapters
-    "batch_size": 20, "scale_min": 0.5, "scale_max": 1.5, "optimizer": "sgd", "schedule": "poly",
+    "batch_size": 20, "optimizer": "sgd", "schedule": "poly",
     "learning_rate": 1e-3, "weight_decay": 5e-4, "head_factor": 10.0,
-    # not in the paper, so switched off: they are ours
-    "mosaic": 0.0, "clip_norm": 0.0, "frozen_stride": 0, "least_steps": 0, "rare_share": 0.0,
+    **OURS_OFF,  # not in the paper
 }  # fmt: skip
+# Section 2.4.1: of both networks. Section 3.4.1: "to improve the robustness of the segmentation network".
+SCALES = {"scale_min": 0.5, "scale_max": 1.5}
 SEGMENTER = {
-    **BOTH, "input_scales": (1.0, 0.75, 0.5), "freeze_batch_norm": True, "start": "pretrained", "average_decay": 0.0,
-    "rates": (6.0, 12.0, 18.0, 24.0), "output_stride": 8, "least_side": 0,  # DeepLab-ASPP, reference [6]
+    **BOTH, **SCALES, "input_scales": (1.0, 0.75, 0.5), "freeze_batch_norm": True, "start": "pretrained",
+    "average_decay": 0.0, "least_side": 0,
+    "rates": (6.0, 12.0, 18.0, 24.0), "output_stride": 8,  # DeepLab-ASPP, reference [6]
 }  # fmt: skip
 PREDICTION = {"train_scales": (0.5, 0.75, 1.0), "evaluation_scales": (0.5, 0.75, 1.0), "flip": False, "crf": "default"}
 
@@ -71,7 +76,7 @@ PAPERS = {
         "TrainClassifier": (
             f"{CHAPTER_2}; table 2.7 D3: rates",
             {
-                **BOTH, "scale_steps": None, "warmup_epochs": 0.0, "backbone": "vgg16", "head": "dilated",
+                **BOTH, **SCALES, "scale_steps": None, "warmup_epochs": 0.0, "backbone": "vgg16", "head": "dilated",
                 "block_rates": (3.0, 6.0, 9.0), "block_width": 1024, "crop_size": 321, "epochs": 50, "deal_weight": 0.0,
                 "cutouts": 0,
             },
@@ -99,6 +104,8 @@ OPEN = {
         "hue",
         "weights",
         "crop_size",
+        "scale_min",
+        "scale_max",
         "scale_steps",
         "epochs",
         "head",
@@ -128,12 +135,93 @@ def test_the_papers_constants(name, paper):
         assert not_in_paper == OPEN.get((paper, stage), set()), stage
 
 
+ISL_AND_FSL = "Jonnarth, Zhang, Felsberg, arXiv 2304.02621: their settings of SEAM"
+SEAM = "published code of SEAM (Wang et al., CVPR 2020)"
+DEAL_PAPER = "Schmidt, Belagiannis, Nalpantidis, arXiv 2509.17702"
+DEAL = {
+    "TrainClassifier": {
+        "head": ("seam", f"{DEAL_PAPER}: shown on SEAM"),
+        "deal_edges": ("sobel", f"{DEAL_PAPER}: magnitude of the Sobel gradient"),
+        "epochs": (8, ISL_AND_FSL),
+        "batch_size": (8, ISL_AND_FSL),
+        "learning_rate": (1e-2, ISL_AND_FSL),
+        "schedule": ("poly", ISL_AND_FSL),
+        "weight_decay": (5e-4, ISL_AND_FSL),
+        "crop_size": (448, ISL_AND_FSL),
+        "resize_side": ("long", ISL_AND_FSL),
+        "resize_to": ((448.0, 768.0), ISL_AND_FSL),
+        # the resize takes the place of relative scales
+        "scale_min": (1.0, ISL_AND_FSL),
+        "scale_max": (1.0, ISL_AND_FSL),
+        "scale_steps": (0, ISL_AND_FSL),
+        "warmup_epochs": (0.0, "ours, off"),
+        "cutouts": (0, "ours, off"),
+        **{name: (value, "ours, off") for name, value in OURS_OFF.items()},
+    },
+    "ExtractCams": {
+        "scales": ((0.5, 1.0, 1.5, 2.0), SEAM),
+        "flip": (True, SEAM),
+        "least_side": (0, "ours, off"),
+    },
+}
+"""stage -> parameter -> (value, source) of the profiles ``*-deal``. Their other stages are those of chapter 3."""
+
+DEAL_IS_OPEN = {
+    "backbone", "weights", "deal_weight", "deal_floor", "deal_span", "deal_noise_factor", "cam_normalisation",
+    "optimizer", "head_factor", "output_stride", "hue",
+}  # fmt: skip
+"""Parameters of TrainClassifier that no source gives; `Profile.left_open` says so."""
+
+AT_768 = {"resize_side", "resize_to"}
+"""What ``hope-deal`` changes in its other stages, since its frames are large; `Profile.left_open` says so."""
+
+
+@pytest.mark.parametrize("name", ["voc-deal", "coco-deal", "hope-deal"])
+def test_the_constants_of_deal(name):
+    """Every value of TrainClassifier and ExtractCams has a source or is left open, and every source is followed."""
+    settings, is_hope = PROFILES[name].settings, name == "hope-deal"
+    for stage, constants in DEAL.items():
+        for parameter, (value, source) in constants.items():
+            assert settings[stage].get(parameter) == value, f"{stage}.{parameter}: {source}"
+        unknown = settings[stage].keys() - constants.keys()
+        assert unknown == (DEAL_IS_OPEN if stage == "TrainClassifier" else AT_768 if is_hope else set()), stage
+    depth = settings.get("LoadDepth")
+    assert depth == (None if is_hope else {"source": "estimate"}), f"{DEAL_PAPER}: no sensor but in HOPE"
+    for stage in PROFILES["voc-superpixel"].settings.keys() - DEAL.keys():
+        chapter_3 = PROFILES["voc-superpixel"].settings[stage]
+        own = {key: value for key, value in settings[stage].items() if not (is_hope and key in AT_768)}
+        assert own == {key: value for key, value in chapter_3.items() if not (is_hope and key in AT_768)}, stage
+
+
+TOLD = {
+    "voc-superpixel": (
+        "test scales", "best of the sweep in table 3.7 is 0.6", "eq. 3.3 has no ReLU", "tie at a mean of 0",
+        "eq. 3.8 is for one image", "reference [74], IRN (section 3.4.2)",
+    ),
+    "voc-masking": (
+        "test scales", "MS COCO: --TrainByMasking-weights FILE", "section 2.4.1 has three, but eight rates",
+        "convolutionalized VGG16", "cut of the saliency map", "eq. 2.7 is for one image",
+    ),
+    "voc-deal": ("ResNet38", "normalisation of the edges", "ramp of the loss", "optimizer, learning rate of the head"),
+    "hope-deal": ("size of the frames",),
+}  # fmt: skip
+"""profile -> what its open lines must name"""
+
+
 def test_what_a_paper_leaves_open_is_said():
     for name, profile in PROFILES.items():
         assert bool(profile.left_open) == bool(profile.dataset) == (name not in ("small", "large"))
-    told = "\n".join(PROFILES["voc-masking"].left_open)
-    assert "MS COCO: --TrainByMasking-weights FILE" in told
-    assert "best of the sweep in table 3.7 is 0.6" in "\n".join(PROFILES["voc-superpixel"].left_open)
+    for name, wanted in TOLD.items():
+        told = "\n".join(PROFILES[name].left_open)
+        assert [words for words in wanted if words not in told] == [], name
+
+
+def test_what_is_said_of_the_defaults_is_so():
+    """The lines about the ramp of DEAL and the cut of the saliency map tell defaults of the code."""
+    assert (default_value(TrainClassifier.ramp_start), default_value(TrainClassifier.ramp_end)) == (1.0, 2.0)
+    assert default_value(RefineSaliency.threshold) == 0.5
+    for name in ("voc-deal", "coco-deal", "hope-deal"):
+        assert not {"ramp_start", "ramp_end"} & PROFILES[name].settings["TrainClassifier"].keys()
 
 
 def test_no_profile_of_a_paper_limits_gradients_or_sees_mirrored_images():

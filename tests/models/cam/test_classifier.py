@@ -1,10 +1,12 @@
 """The contract of the CAM heads. Every head of the registry is tested; a new one needs no edit here."""
 
+import math
+
 import pytest
 import timm
 import torch
 
-from models.cam import HEADS, CamClassifier, build_classifier
+from models.cam import HEADS, CamClassifier, CamOutput, build_classifier
 from models.losses import MAP_LOSSES
 
 BACKBONE = "test_efficientnet"
@@ -29,6 +31,33 @@ def test_shapes_and_range(head):
     assert output.maps.shape == output.cams.shape == (2, 3, 4, 6)
     assert output.cams.min() >= 0
     assert torch.allclose(output.scores, output.maps.mean((2, 3)), atol=1e-6)
+
+
+def cross_entropy(scores, tags):
+    """Eqs. 1.1 and 3.2 of S. Kim, SNU 2022, for one image: 1/C sum_c -t_c log s(z_c) - (1 - t_c) log(1 - s(z_c))."""
+    total = 0.0
+    for score, tag in zip(scores.tolist(), tags.tolist(), strict=True):
+        probability = 1 / (1 + math.exp(-score))
+        total += -tag * math.log(probability) - (1 - tag) * math.log(1 - probability)
+    return total / len(scores)
+
+
+def test_the_classification_loss_equals_the_loops():
+    """The mean over the images; a head with two kinds of scores takes the mean of their losses."""
+    torch.manual_seed(0)
+    first, second = torch.randn(2, 4, 5)
+    tags = torch.tensor([[1.0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [0, 1, 0, 0, 0]])
+    maps = torch.zeros(4, 5, 1, 1)
+
+    def found(*further):
+        output = CamOutput(first, maps, maps, further)
+        return float(CamClassifier().classification_losses(torch.zeros(4, 3, 8, 8), tags, output)["classification"])
+
+    alone, other = (
+        sum(cross_entropy(z, t) for z, t in zip(scores, tags, strict=True)) / 4 for scores in (first, second)
+    )
+    assert found() == pytest.approx(alone, rel=1e-5)
+    assert found(second) == pytest.approx((alone + other) / 2, rel=1e-5)
 
 
 def test_any_image_size_works(head):

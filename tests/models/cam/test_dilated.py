@@ -73,6 +73,10 @@ def test_all_blocks_learn_the_tags_and_the_standard_one_is_extracted():
     assert all(parameter.grad.any() for block in head.blocks for parameter in block.parameters())
 
 
+def test_the_weight_of_the_cam_loss_is_that_of_section_2_4_1():
+    assert CAM_WEIGHT == 0.1
+
+
 def test_a_block_has_the_layers_of_the_paper():
     """Section 2.4.1: two 3x3 convolutions of 1024 outputs (fc6, fc7), one 1x1 (fc8); section 2.3.1: d in the first."""
     block = convolutional_block(channels=12, num_classes=20, width=1024, rate=6)

@@ -11,6 +11,7 @@ TOTAL, PEAK, PER_EPOCH = 100, 0.01, 20
 
 
 def test_poly_is_the_papers():
+    """S. Kim, SNU 2022, section 2.4.1: power 0.9, without a warm-up."""
     for step in range(TOTAL):
         assert poly(step, TOTAL, PEAK, PER_EPOCH, warmup_epochs=0.0) == PEAK * (1 - step / TOTAL) ** 0.9
 

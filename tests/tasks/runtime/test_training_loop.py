@@ -17,7 +17,7 @@ from models.losses.whole_batch import share_of_mean
 from tasks.runtime.checkpoint import resume, save_checkpoint
 from tasks.runtime.schedules import one_cycle, poly
 from tasks.runtime.trained_model import MODEL
-from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, parameter_groups, train
+from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, optimizer_of, parameter_groups, train
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
@@ -281,7 +281,17 @@ def test_another_seed_gives_another_model(tmp_path):
     assert run(tmp_path / "a") != run(tmp_path / "b", TrainingPlan(**{**PLAN.__dict__, "seed": 1}))
 
 
+def test_sgd_has_the_momentum_of_the_paper():
+    """S. Kim, SNU 2022, sections 2.4.1 and 3.4.1: momentum 0.9, weight decay 0.0005."""
+    plan = TrainingPlan(**{**PLAN.__dict__, "optimizer": "sgd", "weight_decay": 5e-4})
+    optimizer = optimizer_of(Network(), plan, torch.device("cpu"))
+    assert isinstance(optimizer, torch.optim.SGD)
+    for group in optimizer.param_groups:
+        assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.9, False, 5e-4)
+
+
 def test_the_poly_rate_is_the_papers():
+    """S. Kim, SNU 2022, section 3.4.1: 1e-3 (1 - iter / maxiter)^0.9, and before it up from 1e-6."""
     schedule = functools.partial(poly, warmup_epochs=1.0)
     plan = TrainingPlan(**{**PLAN.__dict__, "schedule": schedule, "learning_rate": 1e-3, "epochs": 15})
     total = 15 * 3
