@@ -42,17 +42,27 @@ def until(condition, seconds=300):
     return found
 
 
-@pytest.mark.pipeline
-def test_a_training_that_slurm_warns_goes_on_after_the_queue_with_the_same_bytes(slurm_answers, rendered, tmp_path):
-    alone, cluster = (CommandLine(tmp_path / name, rendered) for name in ("alone", "cluster"))
-    for line in (alone, cluster):
-        line.folder.mkdir()
-        text = tiny_config()
-        first, _, rest = text.partition("[TrainClassifier]\n")
-        (line.folder / "luigi.cfg").write_text(first + SECTIONS + rest[rest.index("[") :])
-    result = alone.luigi("TrainClassifier", "--processes", 1)
+@pytest.fixture
+def on_slurm(slurm_answers, rendered, tmp_path):
+    """A command line whose stages before TrainClassifier are complete."""
+    line = _command_line(tmp_path / "cluster", rendered)
+    result = line.luigi("LoadDepth", "--processes", 1)  # it needs no cluster
     assert result.returncode == 0, result.stderr
-    result = cluster.luigi("LoadDepth", "--processes", 1)  # the rest needs no cluster
+    return line
+
+
+def _command_line(folder: Path, data: Path) -> CommandLine:
+    line = CommandLine(folder, data)
+    line.folder.mkdir()
+    first, _, rest = tiny_config().partition("[TrainClassifier]\n")
+    (line.folder / "luigi.cfg").write_text(first + SECTIONS + rest[rest.index("[") :])
+    return line
+
+
+@pytest.mark.pipeline
+def test_a_training_that_slurm_warns_goes_on_after_the_queue_with_the_same_bytes(on_slurm, rendered, tmp_path):
+    alone, cluster = _command_line(tmp_path / "alone", rendered), on_slurm
+    result = alone.luigi("TrainClassifier", "--processes", 1)
     assert result.returncode == 0, result.stderr
 
     run = cluster.start("TrainClassifier", "--cluster", "slurm")
@@ -74,6 +84,21 @@ def test_a_training_that_slurm_warns_goes_on_after_the_queue_with_the_same_bytes
     )
     assert found.keys() == expected.keys()
     assert found == expected
+
+
+@pytest.mark.pipeline
+def test_what_a_job_has_trained_after_its_command_was_killed_is_taken(on_slurm):
+    run = on_slurm.start("TrainClassifier", "--cluster", "slurm")
+    (log,) = until(lambda: list(on_slurm.folder.glob("slurm-logs/TrainClassifier-*/*.log")))
+    until(lambda: list(on_slurm.artifacts.glob("bop/TrainClassifier/*/checkpoint")))
+    run.kill()
+    run.communicate()
+    until(lambda: slurm("squeue", "-h", "-j", log.stem, "-o", "%T", "--states=all").strip() in ("COMPLETED", ""))
+    result = on_slurm.luigi("TrainClassifier", "--cluster", "slurm")
+    assert result.returncode == 0, result.stderr
+    assert "TrainClassifier: a job of an earlier run has trained it" in result.stderr
+    assert list(on_slurm.folder.glob("slurm-logs/TrainClassifier-*/*.log")) == [log]
+    assert not list((on_slurm.artifacts / "bop" / ".runs").glob("*.ranks"))
 
 
 def test_every_option_of_the_jobs_is_in_the_docs():
