@@ -29,6 +29,7 @@ class MatchObjects(SplitStage):
     On the train split, only the tags of the image are possible.
     """
 
+    version = 2
     autocasts = True
     in_workers = False
 
