@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_json
 from tasks.baseline_masks import BaselineMasks
 from tasks.index_dataset import IndexDataset
+from tasks.load_depth import images_without_depth
 from tasks.match_objects import MatchObjects
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.instance_arrays import read_stored
@@ -92,6 +94,7 @@ class EvaluateInstances(OfSplit, StageTask):
 
         dataset = self.required["dataset"].read_with_truth()
         samples = dataset.split(self.split)
+        self._without_depth(samples)  # before anything is computed
         place = {sample.image_id: index for index, sample in enumerate(samples)}
         counter = CountInstances(self.table, self.scored == "measured")
         totals = total_counts(
@@ -122,6 +125,16 @@ class EvaluateInstances(OfSplit, StageTask):
         write_json(self.artifact.path / SCORES, scores)
         return images
 
+    def _without_depth(self, samples: Sequence[Sample]) -> list[str]:
+        """Ids of the images that do not count since nothing in them is measured; raises as `images_without_depth`."""
+        advice = "to know the measured pixels by; set --EvaluateInstances-scored all"
+        return images_without_depth(samples, advice) if self.scored == "measured" else []
+
+    def findings(self):
+        samples = self.inputs["dataset"].split(self.split)
+        without = len(self._without_depth(samples))
+        return [f"{without} of {len(samples)} images have no depth and do not count"] if without else []
+
     def read(self) -> dict:
         """The scores as written.
 
@@ -150,7 +163,7 @@ def _percent(found: dict | None, class_names) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class CountInstances:
-    """What the scores need of one image; None if it has no ground truth of instances.
+    """What the scores need of one image; None if it has no ground truth of instances, or none of its pixels count.
 
     Attributes
     ----------
@@ -168,6 +181,8 @@ class CountInstances:
         from models.average_precision import run_lengths
         from models.instance_metrics import unseen_scores
 
+        if self.only_measured and sample.depth is None:
+            return None
         sample = dataclasses.replace(sample, size=full_size(sample))  # whatever the size at which the run works
         truth = read_instances(sample, inputs.num_classes, self.table)
         if truth is None:
