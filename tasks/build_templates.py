@@ -107,6 +107,8 @@ class BuildTemplates(StageTask):
 
     def content_identity(self):
         found = {"weights": weights_identity(self.weights, self.backbone), "frames": self._frames_hash()}
+        if self._index.size:  # at full size, everything is what it was before there was a size: the identity stays
+            found["working size"] = str(self._index.size)
         if self.object == "depth":
             if self._depth.source == "estimate":
                 raise SettingError(

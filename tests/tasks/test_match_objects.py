@@ -130,6 +130,18 @@ def test_templates_are_made_of_the_frames_that_a_tuning_split_leaves(common):
     assert changed or len(after) < len(before)
 
 
+def test_templates_of_another_working_size_are_others(common, root):
+    name = next(iter(onboarding_frames(samples_of(root))))
+
+    def built(size):
+        return BuildTemplates(**common, class_name=name, settings={"IndexDataset": {"size": size}})
+
+    full, small = finished(built(0)), finished(built(96))
+    assert full.identity == BuildTemplates(**common, class_name=name).identity
+    assert full.identity != small.identity
+    assert not np.array_equal(full.read(), small.read())
+
+
 def test_templates_hold_the_objects_of_the_class(common, root):
     name, frames = next(iter(onboarding_frames(samples_of(root)).items()))
     keys = finished(BuildTemplates(**common, class_name=name)).read()
