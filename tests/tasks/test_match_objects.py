@@ -216,6 +216,18 @@ def test_scores_are_those_of_the_files_that_are_written(common, root):
     assert sum(len(np.unique(picture.reshape(-1, 3), axis=0)) - 1 for picture in pictures) == len(items)
 
 
+def test_where_nothing_is_named_every_object_is_missed(common, root, tmp_path):
+    for sample in samples_of(root).split("evaluation"):
+        path = tmp_path / f"{sample.image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((144, 192), np.uint8)).save(path)
+    settings = {"MatchObjects": {"proposals": "files"}, "BaselineMasks": {"folder": str(tmp_path)}}
+    scores = finished(EvaluateInstances(**common, instances="match", settings=settings)).read()
+    assert scores["instances"] == 0
+    assert [scores[name] for name in ("ap", "ap50", "ap75")] == [0, 0, 0]
+    assert set(scores["per_class"].values()) == {0}
+
+
 def test_masks_from_files_stand_in_for_the_proposals(common, root, tmp_path):
     """With the true masks as proposals, the instances that come out are the true ones."""
     dataset = samples_of(root)
