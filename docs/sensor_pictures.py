@@ -19,7 +19,7 @@ from data.demo import scenes
 from data.depth import SENSORS
 from data.depth.cleaning import clean_depth
 from data.depth.sensors import sense
-from models.depth_segments import segments_of
+from models.depth_segments import surfaces_of
 from pipeline.report.colours import colour_depth, colour_superpixels, save_sheet
 
 
@@ -30,7 +30,7 @@ def row(image: np.ndarray, depth: np.ndarray, seed: int) -> list[np.ndarray]:
     panels = [image]
     for values in measured.values():
         cleaned, valid = clean_depth(values)
-        segments = segments_of(image, cleaned, valid)
+        segments = surfaces_of(image, cleaned, valid).segments
         panels += [colour_depth(cleaned, valid), colour_superpixels(segments, image)]
     return panels
 

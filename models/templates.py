@@ -96,15 +96,15 @@ def similarity(keys: np.ndarray, templates: np.ndarray) -> np.ndarray:
     return found
 
 
-def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: bool = False) -> np.ndarray:
+def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], own: int | None = None) -> np.ndarray:
     """Mean `similarity` of each view to the `NEAREST` templates of each class.
 
     Parameters
     ----------
     keys : ndarray, (N, P, D), float
     templates : dict of class number -> ndarray, (T, P, D)
-    leave_out : bool
-        The most similar template of each class with a similarity of 1 is left out: the views are templates themselves.
+    own : int, optional
+        The views are the templates of this class, in their order. None is compared with itself.
 
     Returns
     -------
@@ -112,11 +112,11 @@ def similarities(keys: np.ndarray, templates: dict[int, np.ndarray], leave_out: 
         In the order of `templates`. -1 for a class without (other) templates.
     """
     found = np.full((len(keys), len(templates)), -1.0)
-    for place, of_class in enumerate(templates.values()):
-        near = -np.sort(-similarity(keys, of_class), axis=1)
-        if leave_out:
-            itself = near[:, :1] > 1.0 - 1e-6
-            near = np.where(itself, np.roll(near, -1, axis=1), near)[:, : max(near.shape[1] - 1, 0)]
+    for place, (number, of_class) in enumerate(templates.items()):
+        near = similarity(keys, of_class)
+        if number == own:
+            np.fill_diagonal(near, -np.inf)
+        near = -np.sort(-near, axis=1)[:, : len(of_class) - (number == own)]
         if near.shape[1]:
             found[:, place] = near[:, :NEAREST].mean(1)
     return found
@@ -141,12 +141,13 @@ def lifts(similar: np.ndarray) -> np.ndarray:
 def learned_threshold(templates: dict[int, np.ndarray]) -> float:
     """Lift that nearly all templates have in their own class, each compared with the other templates.
 
-    It is the quantile `SURE` of these lifts. 0 if no class has two templates.
+    It is the quantile `SURE` of these lifts. A class with one template has no lift of its own. The others are compared
+    with it all the same, as objects are. 0 if no class has two templates.
     """
     found = []
-    for place, (_, keys) in enumerate(templates.items()):
+    for place, (number, keys) in enumerate(templates.items()):
         if len(keys) > 1:
-            found.append(lifts(similarities(keys, templates, leave_out=True))[:, place])
+            found.append(lifts(similarities(keys, templates, own=number))[:, place])
     return max(float(np.quantile(np.concatenate(found), SURE)), 0.0) if found else 0.0
 
 

@@ -94,7 +94,7 @@ class EvaluateSuperpixels(StageTask):
     kinds = luigi.ChoiceListParameter(
         default=("patches", "cells", "depth-aware", "slic"),
         choices=tuple(KINDS),
-        description="kinds of superpixels to compare; depth-aware is left out if there is no depth",
+        description="kinds of superpixels to compare; depth-aware is left out if no image has depth",
     )
     taus = only(
         NumbersParameter((0.3, 0.5, 0.7), "values of tau for all kinds with features", Range(at_least=-1, at_most=1)),
@@ -179,7 +179,21 @@ class EvaluateSuperpixels(StageTask):
         return found
 
     def _has_depth(self) -> bool:
-        return self.upstream(LoadDepth).source != "sensor" or self.upstream(IndexDataset).has_depth
+        """True if an image of the split has depth."""
+        index = self.upstream(IndexDataset)
+        if index.is_rendered or self.upstream(LoadDepth).source != "sensor":
+            return True
+        return any(sample.depth is not None for sample in index.indexed.split(self.split))
+
+    def findings(self):
+        if "depth-aware" not in self.kinds:
+            return []
+        samples = self.inputs["dataset"].split(self.split)
+        if not self._has_depth():
+            return [f"no image of the {self.split} split has depth, so depth-aware superpixels are left out"]
+        without = 0 if self.upstream(LoadDepth).source != "sensor" else sum(sample.depth is None for sample in samples)
+        found = f"{without} of {len(samples)} images have no depth: their depth-aware superpixels are plain cells"
+        return [found] if without else []
 
     def requires(self):
         variants = {", ".join(variant): stage for variant, stage in self.variants.items()}
@@ -212,6 +226,11 @@ class EvaluateSuperpixels(StageTask):
         dataset = self.required["dataset"].read_with_truth()
         samples = dataset.split(self.split)
         by_instance = self.truth == "instances"
+        if not self.variants:
+            raise DatasetError(
+                f"{self.dataset}: no image of the {self.split} split has depth; add another kind than depth-aware to "
+                "--EvaluateSuperpixels-kinds"
+            )
         if not any(sample.truth or (by_instance and instance_file(sample)) for sample in samples):
             raise DatasetError(
                 f"{self.dataset}: the {self.split} split has no ground truth to measure superpixels with"

@@ -107,6 +107,8 @@ class BuildTemplates(StageTask):
 
     def content_identity(self):
         found = {"weights": weights_identity(self.weights, self.backbone), "frames": self._frames_hash()}
+        if self._index.size:  # at full size, everything is what it was before there was a size: the identity stays
+            found["working size"] = str(self._index.size)
         if self.object == "depth":
             if self._depth.source == "estimate":
                 raise SettingError(
@@ -158,6 +160,7 @@ class BuildTemplates(StageTask):
         dataset = self._index.open()
         samples = self._own(dataset)
         keys, used, empty = [], [], []
+        self._lacking = sum(self.object == "depth" and self._depth_path(sample) is None for sample in samples)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the same sums on any number of cores
         try:
@@ -172,8 +175,8 @@ class BuildTemplates(StageTask):
             torch.set_num_threads(threads)
         if not keys:
             raise QualityError(
-                f"{self.label}: nothing stands on the support plane in its {len(samples)} frames; check their depth, "
-                "or set --BuildTemplates-object frame"
+                f"{self.label}: nothing stands on the support plane in its {len(samples)} frames, {self._lacking} of "
+                "which have no depth; check their depth, or set --BuildTemplates-object frame"
             )
         chosen = k_medoids(np.stack(keys), self.templates)
         file = io.BytesIO()
@@ -184,8 +187,9 @@ class BuildTemplates(StageTask):
         return len(samples)
 
     def findings(self):
-        empty, count = self._empty
-        return [f"nothing stands on the support plane in {len(empty)} of {count} frames"] if empty else []
+        empty, count = len(self._empty[0]) - self._lacking, self._empty[1]
+        found = [f"{self._lacking} of {count} frames have no depth, so they give no template"] if self._lacking else []
+        return [*found, *([f"nothing stands on the support plane in {empty} of {count} frames"] if empty else [])]
 
     def _objects(self, samples: Sequence[Sample], num_classes: int) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
         """Yield each frame with its image and the mask of its object, which may be empty."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_json
 from tasks.baseline_masks import BaselineMasks
 from tasks.index_dataset import IndexDataset
+from tasks.load_depth import images_without_depth
 from tasks.match_objects import MatchObjects
 from tasks.runtime.image_stage import OfSplit
 from tasks.runtime.instance_arrays import read_stored
@@ -47,10 +49,13 @@ class EvaluateInstances(OfSplit, StageTask):
 
     Pixels are counted at the size of the images, whatever the size at which the run works.
 
-    ``ap``, ``ap50``, ``ap75`` and ``per_class`` need classes (`models.average_precision`). ``any_class`` has the same
-    without classes. ``unseen`` has the scores of `models.instance_metrics`, means over the images.
+    ``ap``, ``ap50``, ``ap75`` and ``per_class`` need classes (`models.average_precision`): None if the ground truth or
+    the stage that is scored has none. ``any_class`` has the same without classes. ``unseen`` has the scores of
+    `models.instance_metrics`, means over the images. With ``scored=measured``, images without depth are left out, and
+    in the others the instances without a measured pixel; ``left_out`` is the number of such true instances.
     """
 
+    version = 2
     artifact_type = Artifact
 
     split: Any = one_of((EVALUATION, "train"), EVALUATION, "split whose images are used")
@@ -92,6 +97,7 @@ class EvaluateInstances(OfSplit, StageTask):
 
         dataset = self.required["dataset"].read_with_truth()
         samples = dataset.split(self.split)
+        self._without_depth(samples)  # before anything is computed
         place = {sample.image_id: index for index, sample in enumerate(samples)}
         counter = CountInstances(self.table, self.scored == "measured")
         totals = total_counts(
@@ -102,11 +108,11 @@ class EvaluateInstances(OfSplit, StageTask):
                 f"{self.dataset}: the {self.split} split has no instances to score against: BOP masks, a COCO file, or "
                 "instances/NAME.png beside images/"
             )
-        truth, predicted, unseen, defined, images = totals[INSTANCES]
+        truth, predicted, unseen, defined, images, left_out = totals[INSTANCES]
         for items in (truth, predicted):
             for item in items:
                 item["image"] = place[item["image"]]
-        has_classes = any(item["class"] for item in truth) and any(item["class"] for item in predicted)
+        has_classes = self._has_classes and any(item["class"] for item in truth)
         found = average_precision(truth, predicted) if has_classes else None
         scores = {
             **_percent(found, dataset.class_names),
@@ -118,9 +124,29 @@ class EvaluateInstances(OfSplit, StageTask):
             "images": images,
             "true_instances": sum(not item["ignored"] for item in truth),
             "instances": len(predicted),
+            "left_out": left_out,
         }
+        self._left_out = left_out
         write_json(self.artifact.path / SCORES, scores)
         return images
+
+    @property
+    def _has_classes(self) -> bool:
+        """True if the stage that is scored names classes; where it names nothing, every object is missed."""
+        stage: Any = self.required[INSTANCES]
+        return isinstance(stage, MatchObjects) or (isinstance(stage, SplitInstances) and stage.source == "classes")
+
+    def _without_depth(self, samples: Sequence[Sample]) -> list[str]:
+        """Ids of the images that do not count since nothing in them is measured; raises as `images_without_depth`."""
+        advice = "to know the measured pixels by; set --EvaluateInstances-scored all"
+        return images_without_depth(samples, advice) if self.scored == "measured" else []
+
+    def findings(self):
+        samples = self.inputs["dataset"].split(self.split)
+        without = len(self._without_depth(samples))
+        found = [f"{without} of {len(samples)} images have no depth and do not count"] if without else []
+        left_out = self._left_out
+        return [*found, *([f"{left_out} true instances have no measured pixel and do not count"] if left_out else [])]
 
     def read(self) -> dict:
         """The scores as written.
@@ -150,7 +176,7 @@ def _percent(found: dict | None, class_names) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class CountInstances:
-    """What the scores need of one image; None if it has no ground truth of instances.
+    """What the scores need of one image; None if it has no ground truth of instances, or none of its pixels count.
 
     Attributes
     ----------
@@ -168,6 +194,8 @@ class CountInstances:
         from models.average_precision import run_lengths
         from models.instance_metrics import unseen_scores
 
+        if self.only_measured and sample.depth is None:
+            return None
         sample = dataclasses.replace(sample, size=full_size(sample))  # whatever the size at which the run works
         truth = read_instances(sample, inputs.num_classes, self.table)
         if truth is None:
@@ -175,21 +203,27 @@ class CountInstances:
         instances, table = read_stored(inputs[INSTANCES])
         instances = nearest(instances, sample.size)
         counted = read_depth(sample) > 0 if self.only_measured else np.ones(sample.size, bool)
+        masks = [item.mask & counted for item in truth]
+        kept = [not self.only_measured or bool(mask.any()) for mask in masks]
+        left_out = sum(not item.ignored and not is_kept for item, is_kept in zip(truth, kept, strict=True))
         true = [
             {
                 "image": sample.image_id, "class": item.class_number, "ignored": item.ignored,
-                "mask": run_lengths(item.mask & counted), "area": int((item.mask & counted).sum()),
+                "mask": run_lengths(mask), "area": int(mask.sum()),
             }
-            for item in truth
+            for item, mask, is_kept in zip(truth, masks, kept, strict=True)
+            if is_kept
         ]  # fmt: skip
         predicted = [
             {
                 "image": sample.image_id, "class": int(table.classes[place]), "score": float(table.scores[place]),
-                "mask": run_lengths((instances == place + 1) & counted),
+                "mask": run_lengths(mask),
             }
             for place in range(len(table.classes))
+            for mask in [(instances == place + 1) & counted]
+            if mask.any() or not self.only_measured
         ]  # fmt: skip
         # An ignored object is nobody's fault: its pixels do not count.
         counted = counted & ~np.any([item.mask for item in truth if item.ignored] or [np.zeros(sample.size, bool)], 0)
         scores = np.array(unseen_scores(instances, instance_map(truth, sample.size), counted))
-        return true, predicted, np.nan_to_num(scores), np.isfinite(scores).astype(np.int64), 1
+        return true, predicted, np.nan_to_num(scores), np.isfinite(scores).astype(np.int64), 1, left_out

@@ -15,6 +15,7 @@ from data.files.labels import label_png
 from data.files.mask_files import bop_place
 from data.files.png import png_bytes
 from data.files.working_size import full_size, nearest
+from data.readers.bop import object_ids
 from data.sample import EVALUATION, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.evaluate_instances import INSTANCES, STAGES, instances_of
@@ -44,7 +45,7 @@ class ExportInstances(OfSplit, StageTask):
     - ``cvat.zip``, ``label_studio/``, ``yolo/``: see `data.files.cvat_export`, `.label_studio_export`, `.yolo_export`
     """
 
-    version = 2
+    version = 3
     artifact_type = Artifact
 
     split: Any = one_of((EVALUATION, "train"), EVALUATION, "split whose images are used")
@@ -78,6 +79,11 @@ class ExportInstances(OfSplit, StageTask):
     @property
     def _samples(self) -> Sequence[Sample]:
         return self.inputs["dataset"].split(self.split)
+
+    @property
+    def _object_ids(self) -> list[int]:
+        dataset = self.inputs["dataset"]
+        return object_ids(dataset.root, dataset.class_names)
 
     def _found(self) -> Iterator[tuple[Sample, np.ndarray, list[ExportedInstance]]]:
         from models.instance_table import instance_table
@@ -114,7 +120,8 @@ class ExportInstances(OfSplit, StageTask):
         write_json(self.artifact.path / "coco.json", coco_instances(dataset.class_names, images))
 
     def _bop(self) -> None:
-        """One mask per instance. Its ``obj_id`` is the class number; 0 = any class."""
+        """One mask per instance, with BOP's ``obj_id``; 0 = any class."""
+        ids = self._object_ids
         scenes: dict[str, dict[str, list[dict]]] = {}
         for sample, _, items in self._found():
             bop_place(sample)
@@ -126,10 +133,10 @@ class ExportInstances(OfSplit, StageTask):
                     self.artifact.path / "bop" / place.parent / "mask_visib" / name,
                     png_bytes(item.mask.astype(np.uint8) * 255),
                 )
-                found.append({"obj_id": item.class_number, **item.scored})
+                found.append({"obj_id": ids[item.class_number], **item.scored})
         for scene, frames in scenes.items():
             write_json(self.artifact.path / "bop" / scene / "scene_gt.json", frames)
 
     def _results(self) -> None:
         frames = ((bop_place(sample), items) for sample, _, items in self._found())
-        write_json(self.artifact.path / "bop_results.json", bop_results(frames, self.seconds))
+        write_json(self.artifact.path / "bop_results.json", bop_results(frames, self._object_ids, self.seconds))

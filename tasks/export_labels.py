@@ -13,6 +13,7 @@ from data.files.exported_frames import ExportedFrame, frame_of_labels, image_nam
 from data.files.label_export import class_masks, coco_content, exported_png, voc_submission
 from data.files.png import png_bytes
 from data.files.working_size import full_size
+from data.readers.bop import object_ids
 from data.sample import EVALUATION, UNLABELLED, Sample
 from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
@@ -42,7 +43,7 @@ class ExportLabels(UsesCorrections, OfSplit, StageTask):
     stage before.
     """
 
-    version = 2
+    version = 3
     artifact_type = Artifact
 
     formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")
@@ -114,7 +115,9 @@ class ExportLabels(UsesCorrections, OfSplit, StageTask):
         write_json(self.artifact.path / "coco.json", coco_content(self.inputs["dataset"].class_names, named))
 
     def _bop(self) -> None:
-        """One mask per class and frame, in the order of ``scene_gt.json``. Its ``obj_id`` is the class number."""
+        """One mask per class and frame, in the order of ``scene_gt.json``, with BOP's ``obj_id``."""
+        dataset = self.inputs["dataset"]
+        ids = object_ids(dataset.root, dataset.class_names)
         scenes: dict[str, dict[str, list[dict]]] = {}
         for sample, labels in self._labels():
             place = PurePosixPath(sample.image_id)
@@ -127,6 +130,6 @@ class ExportLabels(UsesCorrections, OfSplit, StageTask):
                 write_bytes(
                     self.artifact.path / "bop" / scene / "mask_visib" / name, png_bytes(mask.astype(np.uint8) * 255)
                 )
-                found.append({"obj_id": number})
+                found.append({"obj_id": ids[number]})
         for scene, frames in scenes.items():
             write_json(self.artifact.path / "bop" / scene / "scene_gt.json", frames)

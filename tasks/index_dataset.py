@@ -126,11 +126,6 @@ class IndexDataset(StageTask):
         """True if this stage renders the data set."""
         return bool(self.spec.renderer) and not self.data_root
 
-    @property
-    def has_depth(self) -> bool:
-        """True if every image has a depth file. This is also true for a data set that will be rendered."""
-        return self.is_rendered or self.scanned.has_depth
-
     def require_training(self) -> None:
         """Raise DatasetError if the data set cannot be learnt from; one that will be rendered can."""
         if not self.is_rendered:

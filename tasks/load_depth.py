@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import luigi
@@ -126,6 +127,10 @@ class LoadDepth(SplitStage):
         file_of = functools.partial(depth_file, Path(self.folder))
         return {"depth files": self.required["dataset"].files_fingerprint(self.split, file_of, self.maps)}
 
+    def images_without(self, samples: Sequence[Sample], advice: str) -> list[str]:
+        """Same as the function `images_without_depth`; the sources besides ``sensor`` have depth for every image."""
+        return images_without_depth(samples, advice) if self.source == "sensor" else []
+
     def arrays(self, samples):
         return {
             "depth": image_map(samples, "float32", float("nan"), "depth, holes filled", "m"),
@@ -171,6 +176,20 @@ class LoadDepth(SplitStage):
         if self.sensor:
             depth = sense(depth, sample_image(sample), self.sensor, self.sensor_scale, rng)
         return degrade(depth, self.degradation, rng)
+
+
+def images_without_depth(samples: Sequence[Sample], advice: str) -> list[str]:
+    """Ids of the images that have no depth file.
+
+    Raises
+    ------
+    ImageError
+        If no image has one. The line names the first image and ends with `advice`.
+    """
+    found = [sample.image_id for sample in samples if sample.depth is None]
+    if found and len(found) == len(samples):
+        raise ImageError(f"{found[0]}: has no depth {advice}")
+    return found
 
 
 def read_surface(stored: StoredImage) -> tuple[np.ndarray, np.ndarray]:

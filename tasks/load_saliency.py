@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import luigi
 import numpy as np
 
-from data.errors import ImageError, SettingError
+from data.errors import SettingError
 from data.files.fingerprint import NAMED_FILES
 from data.files.images import read_saliency
 from data.sample import TRAIN, Sample
@@ -38,20 +38,14 @@ def from_depth(
 ) -> np.ndarray:
     """Saliency from depth, (H, W) float32 in [0, 1]: what stands on the support plane is salient (ours).
 
-    The parameters are those of `LoadSaliency`.
-
-    Raises
-    ------
-    ImageError
-        If the image has no depth.
+    The parameters are those of `LoadSaliency`. In an image without depth, the saliency is not known (NaN); without
+    tags, too, it shows background alone (0).
     """
     from models.depth_saliency import depth_saliency
 
     depth, valid = read_surface(inputs["depth"])
     if not valid.any():
-        raise ImageError(
-            f"{sample.image_id}: has no depth to find salient objects by; choose --LoadSaliency-source files or onnx"
-        )
+        return np.full(sample.size, np.nan if sample.tags else 0.0, np.float32)
     return depth_saliency(depth, valid, height, tolerance, median_size, least_part, seed)
 
 
@@ -107,8 +101,12 @@ The function of ``onnx`` gets only the parameters and returns the network.
 """
 
 
+NO_DEPTH = "to find salient objects by; choose --LoadSaliency-source files or onnx"
+"""End of the error line if no image has depth."""
+
+
 class LoadSaliency(ImageStage):
-    """Class-agnostic saliency maps of the train split, float16 in [0, 1]."""
+    """Class-agnostic saliency maps of the train split, float16 in [0, 1]; NaN where it is not known."""
 
     version = 3
 
@@ -175,6 +173,22 @@ class LoadSaliency(ImageStage):
             file_of = functools.partial(saliency_file, Path(self.folder))
             return {"saliency files": self.required["dataset"].files_fingerprint(TRAIN, file_of, self.maps)}
         return {}
+
+    def work(self) -> int:
+        self._without_depth()  # before anything is computed
+        return super().work()
+
+    def _without_depth(self) -> list[str]:
+        """Ids of the images in which nothing can be found; raises as `images_without_depth`."""
+        if "depth" not in SOURCES[self.source].inputs:
+            return []
+        depth: Any = self.required["depth"]
+        return depth.images_without(self.samples, NO_DEPTH)
+
+    def findings(self):
+        without = len(self._without_depth())
+        found = f"{without} of {len(self.samples)} images have no depth, so what is salient is not known there"
+        return [found] if without else []
 
     def arrays(self, samples):
         return {"saliency": image_map(samples, "float16", float("nan"), "saliency", "1")}

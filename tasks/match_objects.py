@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
-from data.sample import TRAIN
+from data.sample import TRAIN, UNLABELLED
 from tasks.baseline_masks import BaselineMasks
 from tasks.build_templates import BuildTemplates, known_classes
 from tasks.index_dataset import IndexDataset
@@ -17,7 +18,7 @@ from tasks.runtime.numeric import number
 from tasks.runtime.parameters import one_of
 from tasks.runtime.quality import class_pixels, classes_without
 from tasks.runtime.stage import Stages
-from tasks.split_instances import SplitInstances
+from tasks.split_instances import NO_DEPTH, SplitInstances
 
 PROPOSALS = {"depth": SplitInstances, "files": BaselineMasks}
 """proposals -> stage of the instances without class."""
@@ -26,9 +27,11 @@ PROPOSALS = {"depth": SplitInstances, "files": BaselineMasks}
 class MatchObjects(SplitStage):
     """Names the instances of each image by the nearest templates (`models.templates`). The others are left out.
 
-    On the train split, only the tags of the image are possible.
+    On the train split, only the tags of the image are possible. A training image without depth is unlabelled if it has
+    tags, since its objects are somewhere; nothing is found in the others without depth.
     """
 
+    version = 2
     autocasts = True
     in_workers = False
 
@@ -57,14 +60,15 @@ class MatchObjects(SplitStage):
     def requires(self):
         stage = PROPOSALS[self.proposals]
         parameters = {"source": "depth"} if stage is SplitInstances else {}
-        stages: Stages = {
-            "dataset": self.upstream(IndexDataset),
-            "proposals": self.upstream(stage, split=self.split, **parameters),
-        }
+        proposals = self.upstream(stage, split=self.split, **parameters)
+        stages: Stages = {"dataset": self.upstream(IndexDataset), "proposals": proposals}
+        if "depth" in proposals.required:
+            stages["depth"] = proposals.required["depth"]
         return {**stages, **{f"templates of {name}": stage for name, stage in self.templates.items()}}
 
     def arrays(self, samples):
-        return {"label": label_map(samples, "0 background, 1.. class, 65535 padding"), **instance_arrays(samples)}
+        labels = label_map(samples, "0 background, 1.. class, 65535 unlabelled or padding")
+        return {"label": labels, **instance_arrays(samples)}
 
     def network_inputs(self):
         from models.templates import learned_threshold
@@ -115,6 +119,8 @@ class MatchObjects(SplitStage):
         renumbered = np.zeros(len(classes) + 1, np.int64)
         renumbered[kept + 1] = np.arange(1, len(kept) + 1)
         named = np.concatenate([[0], classes])[instances]
+        if "depth" in inputs and self.split == TRAIN and sample.tags and not inputs["depth"].read("valid").any():
+            named = np.full_like(named, UNLABELLED)
         found = instance_table(renumbered[instances], classes[kept], scores[kept] * table.scores[kept])
         return {"label": named.astype(np.uint16), **stored_instances(sample, renumbered[instances], found)}
 
@@ -122,4 +128,7 @@ class MatchObjects(SplitStage):
         return class_pixels(image.read("label"), num_classes)
 
     def findings(self):
-        return classes_without(self, self.counts(), "object")
+        depth: Any = self.required.get("depth")
+        without = len(depth.images_without(self.samples, NO_DEPTH)) if depth else 0
+        found = [f"{without} of {len(self.samples)} images have no depth, so no object is named there"]
+        return [*(found if without else []), *classes_without(self, self.counts(), "object")]

@@ -23,6 +23,8 @@ DOUBTFUL_VALUES = {"unlabelled": UNLABELLED, "background": BACKGROUND}
 class RefineSaliency(ImageStage):
     """Saliency as 0, 1 or unlabelled (uint16), refined by CAMs (S. Kim, SNU 2022, eqs. 2.5, 2.6).
 
+    Where the saliency is not known (NaN), pixels are unlabelled.
+
     With ``ground_truth=true``, this stage reads the ground truth of the train split: models C1 to C4 of table 2.3, an
     upper bound. Its warning says so.
     """
@@ -100,11 +102,12 @@ class RefineSaliency(ImageStage):
 
         if self.ground_truth:
             return {"salient": true_saliency(sample, inputs.num_classes)}
-        salient = torch.from_numpy(inputs["saliency"].read("saliency") > self.threshold)
+        saliency = inputs["saliency"].read("saliency")
+        salient = torch.from_numpy(saliency > self.threshold)
         if self.refine:
             cam, _ = read_cam(inputs["cams"])
             salient = refine_saliency(salient, cam, self.sure, self.doubtful, DOUBTFUL_VALUES[self.doubtful_is])
-        return {"salient": salient.numpy().astype(np.uint16)}
+        return {"salient": np.where(np.isnan(saliency), UNLABELLED, salient.numpy()).astype(np.uint16)}
 
 
 def true_saliency(sample: Sample, num_classes: int) -> np.ndarray:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data.errors import ImageError
 from data.files.working_size import sample_image
 from data.sample import UNLABELLED, Sample
 from tasks.index_dataset import IndexDataset
@@ -38,20 +37,9 @@ def by_classes(
 def by_depth(
     sample: Sample, inputs: ImageInputs, seed: int, angle: float, height: float, certainty: float, smallest: float
 ) -> tuple[np.ndarray, InstanceTable]:
-    """Instances of any class: what stands on the support plane.
-
-    Raises
-    ------
-    ImageError
-        If the image has no depth.
-    """
+    """Instances of any class: what stands on the support plane. An image without depth has none."""
     from models.instances import SplitSettings
 
-    if not inputs["depth"].read("valid").any():
-        raise ImageError(
-            f"{sample.image_id}: has no depth to find instances by; choose --SplitInstances-source classes, or masks "
-            "from files (BaselineMasks)"
-        )
     return _found(sample, inputs, None, SplitSettings(angle, height, certainty, smallest), seed)
 
 
@@ -63,6 +51,9 @@ def _found(
     depth, valid = read_surface(inputs["depth"])
     return found_instances(sample_image(sample), depth, valid, labels, settings, seed)
 
+
+NO_DEPTH = "to find instances by; choose --SplitInstances-source classes, or masks from files (BaselineMasks)"
+"""End of the error line if no image has depth."""
 
 CONSTANTS = ("angle", "height", "certainty", "smallest")
 
@@ -104,14 +95,24 @@ class SplitInstances(SplitStage):
     def arrays(self, samples):
         return instance_arrays(samples)
 
+    def work(self) -> int:
+        self._without_depth()  # before anything is computed
+        return super().work()
+
+    def _without_depth(self) -> list[str]:
+        """Ids of the images in which no instance can be found; raises as `images_without_depth`."""
+        depth: Any = self.required["depth"]
+        return depth.images_without(self.samples, NO_DEPTH) if self.source == "depth" else []
+
     def count(self, sample, image, num_classes):
         return np.array([not (image.read("area") >= 0).any()], np.int64)
 
     def findings(self):
-        (empty,) = self.counts()
-        if empty == len(self.samples):
-            return ["no image has an instance: check the depth, or lower --SplitInstances-height"]
-        return [f"{empty} of {len(self.samples)} images have no instance"] if empty else []
+        (empty,), count, without = self.counts(), len(self.samples), len(self._without_depth())
+        found = [f"{without} of {count} images have no depth, so they have no instance"] if without else []
+        if empty == count:
+            return [*found, "no image has an instance: check the depth, or lower --SplitInstances-height"]
+        return [*found, *([f"{empty - without} of {count} images have no instance"] if empty > without else [])]
 
     def compute(self, sample, inputs):
         source = SOURCES[self.source]

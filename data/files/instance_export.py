@@ -77,13 +77,17 @@ def coco_instances(
 
 
 def bop_results(
-    frames: Iterable[tuple[tuple[int, int], Sequence[ExportedInstance]]], seconds: float = NO_TIME
+    frames: Iterable[tuple[tuple[int, int], Sequence[ExportedInstance]]],
+    object_ids: Sequence[int],
+    seconds: float = NO_TIME,
 ) -> list[dict[str, Any]]:
     """Content of a results file of the BOP challenge's 2D segmentation.
 
     Parameters
     ----------
     frames : iterable of ((scene, frame), instances)
+    object_ids : sequence of int
+        BOP's ``obj_id`` of each class number, 0 first (`data.readers.bop.object_ids`).
     seconds : float
         Time of an image. All instances of an image must have the same one.
     """
@@ -91,7 +95,7 @@ def bop_results(
         {
             "scene_id": scene,
             "image_id": frame,
-            "category_id": item.class_number,
+            "category_id": object_ids[item.class_number],
             **item.scored,
             "bbox": [int(side) for side in item.box],
             "segmentation": run_lengths(item.mask),

@@ -2,7 +2,8 @@
 
 ::
 
-    root/instances/NAME.png     instance of each pixel (8 or 16 bits), 0 = none; beside images/NAME.jpg
+    root/instances/NAME.png           instance of each pixel (8 or 16 bits), 0 = none; beside images/NAME.jpg
+    root/instances/CLASS/NAME.png     the same beside images/CLASS/NAME.jpg, if there is one folder for each class
 
 Only scores and pictures may open them.
 """
@@ -43,10 +44,16 @@ class TrueInstance(NamedTuple):
 
 
 def instance_file(sample: Sample) -> Path | None:
-    """The file of instance numbers of an image of a folder set; None if there is none."""
+    """The file of instance numbers of an image of a folder set; None if there is none.
+
+    It has the name that a label map in ``masks/`` has: with one folder for each class, the path below ``images/``, as
+    the image id has it; otherwise the last part of this path.
+    """
     for folder in sample.image.parents:
         if folder.name == "images":
-            path = folder.parent / "instances" / f"{sample.image.stem}.png"
+            below = sample.image.relative_to(folder).with_suffix("").as_posix()
+            name = below if f"/{sample.image_id}".endswith(f"/{below}") else sample.image.stem
+            path = folder.parent / "instances" / f"{name}.png"
             return path if path.is_file() else None
     return None
 

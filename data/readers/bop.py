@@ -15,7 +15,8 @@ truth, for scoring only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ DEPTH_SCALES = (1e-4, 1e3)
 
 IMAGE_FOLDERS = ("rgb", "gray")
 """Folders of images; the first that exists is read."""
+
+UNNAMED = re.compile(r"obj_(\d{6,})")
+"""Name of a class that ``models_info.json`` does not name; its group is the ``obj_id``."""
 
 MODEL_FILES = ("models_info.json", "models/models_info.json", "models_eval/models_info.json")
 
@@ -86,7 +90,49 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
                 truth=tuple(LabelLayer(mask, class_number) for mask, class_number in masks if mask is not None),
             )
         )
-    return sorted_index(root, ("background", *(names.get(i, f"obj_{i:06d}") for i in ids)), samples, splits)
+    return sorted_index(root, _class_names(ids, names), samples, splits)
+
+
+def object_ids(root: Path, class_names: Sequence[str]) -> list[int]:
+    """BOP's ``obj_id`` of each class, in the order of the class numbers; 0 for class 0.
+
+    The ids of a set may have gaps (LM-O has 1, 5, 6, 8, ...); class numbers have none. Of a set in another layout, the
+    class numbers are returned.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the data set.
+    class_names : sequence of str
+        As `read_bop` gave them.
+
+    Raises
+    ------
+    DatasetError
+        If ``models_info.json`` has other classes now, or as `read_bop`.
+
+    Examples
+    --------
+    >>> object_ids(Path("no/models"), ["background", "obj_000001", "obj_000005"])
+    [0, 1, 5]
+    """
+    names = _object_names(root)
+    if names:
+        ids = sorted(names)
+        if _class_names(ids, names) != tuple(class_names):
+            raise DatasetError(
+                f"{root}: models_info.json has other classes than were indexed; run the same command again"
+            )
+        return [0, *ids]
+    found = [UNNAMED.fullmatch(name) for name in class_names[1:]]
+    if not all(found):
+        return list(range(len(class_names)))
+    return [0, *(int(match[1]) for match in found if match)]
+
+
+def _class_names(ids: Sequence[int], names: Mapping[int, str]) -> tuple[str, ...]:
+    """Names of the classes, number 0 first; `UNNAMED` ones for ids without a name."""
+    return ("background", *(names.get(obj_id, f"obj_{obj_id:06d}") for obj_id in ids))
 
 
 @dataclass(frozen=True)

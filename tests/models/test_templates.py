@@ -36,7 +36,7 @@ def test_each_cell_takes_the_most_similar_cell_of_the_other_view():
 
 def test_a_template_with_cells_is_not_compared_with_itself():
     keys = views(5, 0).astype(np.float32)
-    found, all_of_them = similarities(keys, {1: keys}, leave_out=True), similarity(keys, keys)
+    found, all_of_them = similarities(keys, {1: keys}, own=1), similarity(keys, keys)
     for row in range(5):
         others = sorted(np.delete(all_of_them[row], row), reverse=True)
         assert found[row, 0] == pytest.approx(np.mean(others[:NEAREST]))
@@ -67,11 +67,11 @@ def test_similarities_are_means_over_the_nearest():
 
 def test_a_template_is_not_compared_with_itself():
     keys = around([1, 0, 0], 5, 0.3, 1)
-    found = similarities(keys, {1: keys}, leave_out=True)
+    found = similarities(keys, {1: keys}, own=1)
     for row in range(5):
         others = sorted((float(keys[row, 0] @ keys[other, 0]) for other in range(5) if other != row), reverse=True)
         assert found[row, 0] == pytest.approx(np.mean(others[:NEAREST]))
-    assert similarities(keys[:1], {1: keys[:1]}, leave_out=True).tolist() == [[-1.0]]
+    assert similarities(keys[:1], {1: keys[:1]}, own=1).tolist() == [[-1.0]]
 
 
 def test_objects_get_the_class_of_their_templates_and_others_are_unknown():
@@ -104,8 +104,43 @@ def test_the_threshold_is_passed_by_nearly_all_templates():
     templates = {n + 1: around(np.eye(3)[n], 30, 0.3, n) for n in range(3)}
     threshold = learned_threshold(templates)
     passed = [
-        (lifts(similarities(keys, templates, leave_out=True))[:, place] >= threshold).mean()
-        for place, keys in enumerate(templates.values())
+        (lifts(similarities(keys, templates, own=number))[:, place] >= threshold).mean()
+        for place, (number, keys) in enumerate(templates.items())
     ]
     assert np.mean(passed) >= 0.98
     assert threshold > 0
+
+
+def plain_threshold(templates):
+    """The same in the words of the docstring, view by view."""
+    found = []
+    for number, keys in templates.items():
+        for row, key in enumerate(keys if len(keys) > 1 else []):
+            near = {}
+            for other, values in templates.items():
+                values = np.delete(values, row, 0) if other == number else values
+                near[other] = np.mean(sorted((key[0] @ value[0] for value in values), reverse=True)[:NEAREST])
+            found.append(near[number] - np.mean([value for other, value in near.items() if other != number]))
+    return max(np.quantile(found, 0.01), 0)
+
+
+@pytest.mark.parametrize("counts", [(8, 8, 8), (8, 8, 1), (8, 1, 1), (8, 1), (2, 3, 2), (1, 2, 8)])
+def test_a_template_is_left_out_of_its_own_class_alone(counts):
+    templates = {n + 1: around(np.eye(4)[n] + 0.5, count, 0.2, n) for n, count in enumerate(counts)}
+    assert learned_threshold(templates) == pytest.approx(plain_threshold(templates))
+
+
+@pytest.mark.parametrize("count", [2, 13])
+def test_a_class_with_one_template_leaves_the_others_known(count):
+    """One template was once no template for the lifts of the others, so nothing was similar enough to be known."""
+    templates = {n + 1: around(np.eye(count)[n] + 0.4, 40, 0.02, n) for n in range(count)}
+    few = {**templates, count: templates[count][:1]}
+    assert learned_threshold(few) == pytest.approx(learned_threshold(templates), rel=0.1)
+    objects = around(np.eye(count)[0] + 0.4, 20, 0.02, 99)
+    assert match_templates(objects, few, 0.75 * learned_threshold(few))[0].tolist() == [1] * 20
+
+
+def test_the_same_view_in_two_classes_counts_in_both():
+    templates = {1: around([1, 0], 4, 0.2, 0), 2: around([0, 1], 4, 0.2, 1)}
+    templates[2][0] = templates[1][0]
+    assert learned_threshold(templates) == pytest.approx(plain_threshold(templates))

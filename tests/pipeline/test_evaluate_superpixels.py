@@ -5,9 +5,11 @@ import luigi
 import numpy as np
 import pytest
 
-from data.errors import SettingError
+from data.errors import DatasetError, SettingError
 from pipeline import DiscoverSuperpixels, EvaluateSuperpixels, ExtractKeys, LoadDepth
 from pipeline.evaluate_superpixels import CSV, CURVE, MARKDOWN, PLOT, lines_of, markdown, summary
+from tasks.runtime.luigi_seam import forget_instances
+from tasks.runtime.quality import warnings_of
 
 
 @pytest.fixture
@@ -86,6 +88,31 @@ def test_depth_that_is_not_the_sensors_is_used_too(common, bop_root):
         shutil.rmtree(path)
     assert "depth-aware" not in kinds(**common)
     assert "depth-aware" in kinds(**common, settings={"LoadDepth": {"source": "estimate"}})
+
+
+def test_images_without_depth_have_plain_cells_and_are_counted(common, bop_root):
+    """Depth-aware superpixels were once left out without a word if one image had no depth."""
+    shutil.copytree(bop_root / "test/000001", bop_root / "test/000002")
+    shutil.rmtree(bop_root / "test/000002/depth")
+    parameters = {**common, "taus": (0.3,), "counts": (20.0,)}
+    task = EvaluateSuperpixels(kinds=("cells", "depth-aware"), **parameters)
+    assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+    assert warnings_of(task.artifact) == ["5 of 10 images have no depth: their depth-aware superpixels are plain cells"]
+    cells, aware = (stage.open() for stage in task.variants.values())
+    same = [np.array_equal(*(store.read_image("superpixel", at) for store in (cells, aware))) for at in range(10)]
+    assert not any(same[:5])
+    assert all(same[5:])
+    shutil.rmtree(bop_root / "test/000001/depth")
+    forget_instances()
+    alone, both = (
+        EvaluateSuperpixels(kinds=kinds, **parameters) for kinds in (("depth-aware",), ("slic", "depth-aware"))
+    )
+    assert luigi.build([both], local_scheduler=True, log_level="ERROR")
+    assert warnings_of(both.artifact) == [
+        "no image of the evaluation split has depth, so depth-aware superpixels are left out"
+    ]
+    with pytest.raises(DatasetError, match="no image of the evaluation split has depth; add another kind"):
+        alone.run()
 
 
 def test_the_superpixels_of_table_3_5_stand_beside_ours(common):

@@ -69,6 +69,43 @@ def test_images_and_tags_alone_run_to_the_end_and_say_what_is_missing(own):
     assert "everything is complete already" in again.stderr
 
 
+def add_without_depth(own, name, tag, split):
+    add(own, name, tag, split=split, mask=tag != "-" and split == "evaluation")
+    (own.data_root / "depth" / f"{name}.png").unlink()
+
+
+def test_images_without_depth_are_matched_where_others_have_depth(own):
+    """A photograph of one object in labels.csv, an image of background alone, and a frame of another camera."""
+    for number in range(6):
+        add(own, f"i{number}", ("red", "green")[number % 2], split="evaluation" if number > 3 else "train", mask=True)
+    for name, tag, split in (("crop", "red", "train"), ("empty", "-", "train"), ("seen", "green", "evaluation")):
+        add_without_depth(own, name, tag, split)
+    scored = ("EvaluateInstances", "--processes", 1, "--method", "match", "--scored", "measured")
+    (own.data_root / "instances").mkdir()
+    for path in (own.data_root / "masks").iterdir():
+        mask = np.asarray(Image.open(path)) > 0
+        Image.fromarray(mask.astype(np.uint8)).save(own.data_root / "instances" / path.name)
+    results = own.luigi("RunAll", "--processes", 1, "--method", "match"), own.luigi(*scored)
+    assert [result.returncode for result in results] == [0, 0], results
+    for line in (
+        "SplitInstances: WARNING: 2 of 6 images have no depth, so they have no instance",
+        "MatchObjects-evaluation: WARNING: 1 of 3 images have no depth, so no object is named there",
+        "BuildTemplates red: WARNING: 1 of 3 frames have no depth, so they give no template",
+        "EvaluateInstances-evaluation: WARNING: 1 of 3 images have no depth and do not count",
+    ):
+        assert line in results[0].stderr + results[1].stderr, line
+    wanted = {"train/crop": {65535}, "train/empty": {0}, "evaluation/seen": {0}, "evaluation/i4": {0, 2}}
+    for store in map(ShardedStore, own.artifacts.glob("folder/MatchObjects/*.zarr")):
+        for image_id in wanted.keys() & set(store.image_ids):
+            labels = store.read_image("label", store.image_ids.index(image_id), (48, 64))
+            assert set(np.unique(labels).tolist()) == wanted.pop(image_id), image_id
+    assert not wanted
+    (path,) = own.artifacts.glob("folder/EvaluateInstances/*/scores.json")
+    assert json.loads(path.read_text())["images"] == 2
+    seeds = own.luigi("GenerateSeeds", "--processes", 1, "--source", "match")
+    assert seeds.returncode == 0, seeds.stderr
+
+
 def test_evaluation_images_alone_can_be_measured_and_not_learnt_from(own, finished):
     for number in range(4):
         add(own, f"i{number}", ("red", "green")[number % 2], split="evaluation", mask=True)

@@ -1,5 +1,8 @@
 """Saliency sources of the stage: a folder, a network, depth; and what is said when one is missing."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,6 +73,33 @@ def test_depth_finds_what_stands_on_the_table(common):
         salient, truth = stage.artifact.read_image("saliency", index) > 0.5, read_truth(sample, 99) > 0
         overlaps.append((salient & truth).sum() / max((salient | truth).sum(), 1))
     assert np.median(overlaps) > 0.7
+
+
+def test_without_depth_nothing_is_learned_but_of_background_alone(in_process, bop_root, tmp_path, log_lines):
+    scene = bop_root / "train_pbr/000002"
+    shutil.rmtree(scene / "depth")
+    for name in ("scene_gt.json", "scene_gt_info.json"):
+        frames = json.loads((scene / name).read_text())
+        (scene / name).write_text(json.dumps({**frames, "0": []}))
+    common = {
+        "dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts"), "processes": 1,
+        "settings": {"RefineSaliency": {"refine": "false"}},
+    }  # fmt: skip
+    for stage in (IndexDataset(**common), LoadDepth(**common), LoadSaliency(**common), RefineSaliency(**common)):
+        stage.run()
+    for index, sample in enumerate(stage.samples):
+        found = np.unique(stage.artifact.image(index, sample.size).read("salient")).tolist()
+        if "000002/" not in sample.image_id:
+            assert found == [0, 1]
+        else:
+            assert found == ([65535] if sample.tags else [0])
+    assert "LoadSaliency: WARNING: 5 of 10 images have no depth, so what is salient is not known there" in log_lines
+    shutil.rmtree(bop_root / "train_pbr/000001/depth")
+    forget_instances()
+    IndexDataset(**common).run()
+    LoadDepth(**common).run()
+    with pytest.raises(ImageError, match="train_pbr/000001/000000: has no depth to find salient objects by; choose"):
+        LoadSaliency(**common).run()
 
 
 @pytest.mark.parametrize(

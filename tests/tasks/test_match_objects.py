@@ -33,7 +33,23 @@ def place(rendered, tmp_path_factory):
     folder = tmp_path_factory.mktemp("matching")
     shutil.copytree(rendered, folder / "tiny")
     show_single_objects(folder / "tiny/train_pbr")
+    raise_object_ids(folder / "tiny")
     return folder
+
+
+FIRST_ID = 11
+"""The ``obj_id`` of class 1 in the set of these tests."""
+
+
+def raise_object_ids(root):
+    for path in root.glob("*/*/scene_gt.json"):
+        frames = json.loads(path.read_text())
+        for item in sum(frames.values(), []):
+            item["obj_id"] += FIRST_ID - 1
+        path.write_text(json.dumps(frames))
+    path = root / "models_info.json"
+    infos = json.loads(path.read_text())
+    path.write_text(json.dumps({int(number) + FIRST_ID - 1: info for number, info in infos.items()}))
 
 
 @pytest.fixture
@@ -97,7 +113,7 @@ def test_tags_restrict_the_classes_of_the_train_split(common):
 
 def test_a_new_class_touches_only_its_own_frames(spoiled, tmp_path):
     common, root = spoiled, tmp_path / "tiny"
-    new = samples_of(root).split("train")[0].tags[0]
+    new = samples_of(root).split("train")[0].tags[0] + FIRST_ID - 1
     whole = {path: path.read_text() for path in root.glob("train_pbr/*/scene_gt.json")}
     for path, text in whole.items():  # the set before the class was there
         frames = {frame: objects for frame, objects in json.loads(text).items() if objects[0]["obj_id"] != new}
@@ -128,6 +144,18 @@ def test_templates_are_made_of_the_frames_that_a_tuning_split_leaves(common):
     whole = onboarding_frames(IndexDataset(**{name: common[name] for name in ("dataset", "data_root")}).indexed)
     assert changed == {name for name in left if len(left[name]) < len(whole[name])}
     assert changed or len(after) < len(before)
+
+
+def test_templates_of_another_working_size_are_others(common, root):
+    name = next(iter(onboarding_frames(samples_of(root))))
+
+    def built(size):
+        return BuildTemplates(**common, class_name=name, settings={"IndexDataset": {"size": size}})
+
+    full, small = finished(built(0)), finished(built(96))
+    assert full.identity == BuildTemplates(**common, class_name=name).identity
+    assert full.identity != small.identity
+    assert not np.array_equal(full.read(), small.read())
 
 
 def test_templates_hold_the_objects_of_the_class(common, root):
@@ -175,6 +203,8 @@ def test_scores_are_those_of_the_files_that_are_written(common, root):
     assert {item["time"] for item in items} == {0.5}
     frames = json.loads(task.artifact.read("bop/test/000001/scene_gt.json"))
     assert sum(map(len, frames.values())) == len(items)
+    ids = [annotation["category_id"] + FIRST_ID - 1 for annotation in coco["annotations"]]
+    assert ids == [item["category_id"] for item in items] == [item["obj_id"] for item in sum(frames.values(), [])]
     assert len(list((task.artifact.path / "bop").rglob("*.png"))) == len(items)
     tasks = json.loads(task.artifact.read("label_studio/tasks_0001.json"))
     assert sum(len(entry["predictions"][0]["result"]) for entry in tasks) == len(items)
@@ -184,6 +214,18 @@ def test_scores_are_those_of_the_files_that_are_written(common, root):
         names = [name for name in archive.namelist() if name.startswith("SegmentationObject/")]
         pictures = [np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in names]
     assert sum(len(np.unique(picture.reshape(-1, 3), axis=0)) - 1 for picture in pictures) == len(items)
+
+
+def test_where_nothing_is_named_every_object_is_missed(common, root, tmp_path):
+    for sample in samples_of(root).split("evaluation"):
+        path = tmp_path / f"{sample.image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((144, 192), np.uint8)).save(path)
+    settings = {"MatchObjects": {"proposals": "files"}, "BaselineMasks": {"folder": str(tmp_path)}}
+    scores = finished(EvaluateInstances(**common, instances="match", settings=settings)).read()
+    assert scores["instances"] == 0
+    assert [scores[name] for name in ("ap", "ap50", "ap75")] == [0, 0, 0]
+    assert set(scores["per_class"].values()) == {0}
 
 
 def test_masks_from_files_stand_in_for_the_proposals(common, root, tmp_path):

@@ -27,8 +27,9 @@ def test_instances_without_class_are_of_the_category_object():
 
 
 def test_results_of_the_challenge_have_its_keys_and_one_time_per_image():
-    found = bop_results([((3, 12), [instance(1, 1)]), ((3, 13), [instance(2, 6)])], seconds=0.25)
+    found = bop_results([((3, 12), [instance(1, 1)]), ((3, 13), [instance(2, 6)])], [0, 1, 5], seconds=0.25)
     keys = {"scene_id", "image_id", "category_id", "score", "bbox", "segmentation", "time"}
     assert [set(item) for item in found] == [keys, keys]
     assert [(item["scene_id"], item["image_id"], item["time"]) for item in found] == [(3, 12, 0.25), (3, 13, 0.25)]
-    assert bop_results([((3, 12), [instance(1, 1)])])[0]["time"] == NO_TIME == -1
+    assert [item["category_id"] for item in found] == [1, 5]
+    assert bop_results([((3, 12), [instance(1, 1)])], [0, 1])[0]["time"] == NO_TIME == -1

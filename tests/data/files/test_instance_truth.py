@@ -40,6 +40,20 @@ def test_numbers_beside_a_folder_set_take_their_class_from_the_mask(folder):
     assert np.unique(instance_map(found, (20, 30))).tolist() == [0, 1, 2]
 
 
+def test_images_of_one_name_in_two_class_folders_have_their_own_files(tmp_path):
+    """As masks/ and depth/ have them; both once had the file of the last part of the name."""
+    for folder, values in (("images/mug", 9), ("images/plate", 9), ("instances/mug", 1), ("instances/plate", 2)):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(np.full((20, 30), values, np.uint8)).save(tmp_path / folder / "0001.png")
+    samples = read_folder(tmp_path).samples
+    assert [instance_file(sample) for sample in samples] == [
+        tmp_path / "instances/mug/0001.png", tmp_path / "instances/plate/0001.png",
+    ]  # fmt: skip
+    (tmp_path / "labels.csv").write_text("image,tags,split\nmug/0001.png,mug,evaluation\n")
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "instances/0001.png")
+    assert instance_file(first(tmp_path)) == tmp_path / "instances/0001.png"
+
+
 def test_without_instances_there_is_no_such_truth(folder):
     (folder / "instances/a.png").unlink()
     assert instance_file(first(folder)) is None

@@ -12,7 +12,7 @@ from data.errors import DatasetError
 from data.files.images import read_depth
 from data.files.labels import read_truth
 from data.readers import DATASETS
-from data.readers.bop import read_bop
+from data.readers.bop import object_ids, read_bop
 from data.sample import EVALUATION, TRAIN
 
 SPLITS = {TRAIN: "train_pbr", EVALUATION: "test"}
@@ -65,6 +65,22 @@ def test_nested_onboarding_folders_and_png_images(bop_root, tmp_path):
     index = read_bop(root, {TRAIN: "onboarding_static"})
     assert {sample.image.suffix for sample in index.samples} == {".jpg", ".png"}
     assert index.class_names[1].startswith("obj_0000")  # no models_info.json
+
+
+def test_class_numbers_have_no_gaps_and_lead_back_to_the_ids_of_the_objects(bop_root):
+    assert object_ids(bop_root, read_bop(bop_root, SPLITS).class_names) == [0, 1, 2, 3, 4, 5]
+    known = {1: "ape", 5: "can", 6: "cat", 8: "drill", 9: "duck"}
+    (bop_root / "models_info.json").write_text(json.dumps({number: {"name": name} for number, name in known.items()}))
+    for path in bop_root.glob("*/*/scene_gt.json"):
+        edit(path, lambda c: [i.update(obj_id=[*known][i["obj_id"] - 1]) for frame in c.values() for i in frame])
+    names = read_bop(bop_root, SPLITS).class_names
+    assert names == ("background", *known.values())
+    assert object_ids(bop_root, names) == [0, *known]
+    with pytest.raises(DatasetError, match=r"models_info.json has other classes than were indexed"):
+        object_ids(bop_root, names[:-1])
+    (bop_root / "models_info.json").unlink()
+    index = read_bop(bop_root, SPLITS)
+    assert object_ids(bop_root, index.class_names) == [0, *known]
 
 
 def test_hardly_visible_objects_are_not_tags(bop_root):
