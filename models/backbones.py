@@ -169,15 +169,13 @@ def freeze_early_layers(backbone: nn.Module, stride: int) -> nn.Module:
     last = [info["module"] for info in network.feature_info if info["reduction"] <= stride]
     if not last:
         return backbone
-    names = [name for name, _ in backbone.named_parameters()]
-    end = max(index for index, name in enumerate(names) if name.startswith(f"{last[-1]}."))
-    frozen = set(names[: end + 1])
-    for prefix, module in backbone.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if f"{prefix}.{name}".lstrip(".") in frozen:
-                parameter.requires_grad_(False)
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+    modules = list(backbone.named_modules())  # in the order of the parameters; that of a VGG has none: a pooling layer
+    end = max(place for place, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{last[-1]}."))
+    for _, module in modules[: end + 1]:
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(False)
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
     return backbone
 
 

@@ -24,6 +24,14 @@ def round_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
     return height, width
 
 
+def resized_up(images: Tensor, patch: int) -> Tensor:
+    """Images (B, 3, H, W), resized up to whole patches of so many pixels (bicubic), as a ViT needs them."""
+    size = round_up((images.shape[-2], images.shape[-1]), patch)
+    if size == tuple(images.shape[-2:]):
+        return images
+    return F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+
+
 class PatchFeatures(nn.Module):
     """Base of the extractors: one vector of `dim` numbers per square of `patch` x `patch` pixels."""
 
@@ -37,11 +45,8 @@ class PatchFeatures(nn.Module):
         return height // self.patch, width // self.patch
 
     def whole_patches(self, images: Tensor) -> Tensor:
-        """Resize images (B, 3, H, W) up to whole patches (bicubic)."""
-        size = round_up((images.shape[-2], images.shape[-1]), self.patch)
-        if size == tuple(images.shape[-2:]):
-            return images
-        return F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+        """As `resized_up` to whole patches."""
+        return resized_up(images, self.patch)
 
 
 class VitKeys(PatchFeatures):

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from models.label_values import UNLABELLED
+from models.unlabelled_bands import nearer_than_2, without_bands
 
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
@@ -299,7 +300,8 @@ def border_counts(truth: np.ndarray, prediction: np.ndarray, tolerance: int = 2)
     Parameters
     ----------
     truth, prediction : ndarray, (H, W), integer
-        Borders where truth is 65535 do not count.
+        Of 65535 in the truth, thin bands are borders in their middle; nothing counts in larger areas and at their
+        rims (`models.unlabelled_bands`).
     tolerance : int
         Largest Euclidean distance in pixels.
 
@@ -313,7 +315,8 @@ def border_counts(truth: np.ndarray, prediction: np.ndarray, tolerance: int = 2)
     >>> border_counts(np.array([[0, 0, 1, 1, 1, 2]]), np.array([[0, 1, 1, 1, 1, 1]]), tolerance=1).tolist()
     [4, 2]
     """
-    border = region_boundary(truth) & (truth != UNLABELLED)
+    labels, void = without_bands(truth)
+    border = region_boundary(labels) & ~nearer_than_2(void)
     near = grow_disk(region_boundary(prediction), tolerance)
     return np.array([border.sum(), (border & near).sum()], np.int64)
 

@@ -23,7 +23,8 @@ def initial_seed(
     A pixel with max_c M_c > alpha is foreground of class argmax_c M_c. Background is the superpixel with the lowest
     mean of F = max_c M_c over its pixels, except for its foreground pixels. With `gamma` (ours), every superpixel with
     a mean F below it is background, too. All other pixels are unlabelled. An image without a present class is
-    background everywhere.
+    background everywhere. If the CAM of a present class is 0 everywhere, its object may be at any faint place: the
+    CAMs then say nothing of the background.
 
     Parameters
     ----------
@@ -57,10 +58,11 @@ def initial_seed(
     strongest, slot = cam.max(0)
     seed = torch.full(superpixels.shape, UNLABELLED, dtype=torch.int32)
     foreground = strongest > alpha
-    if background is None:
-        background = faint_superpixels(strongest, superpixels, gamma) & ~foreground
     seed[foreground] = classes[slot][foreground].to(seed.dtype)
-    seed[background] = BACKGROUND
+    if background is not None:
+        seed[background] = BACKGROUND
+    elif cam.flatten(1).any(1).all():
+        seed[faint_superpixels(strongest, superpixels, gamma) & ~foreground] = BACKGROUND
     return seed
 
 
@@ -68,7 +70,8 @@ def threshold_seed(cam: Tensor, classes: Tensor, alpha: float, faint: float) -> 
     """Seed of one image by two thresholds alone, the plain baseline (eqs. 1.12, 1.13).
 
     A pixel with max_c M_c > alpha is foreground of class argmax_c M_c. A pixel with max_c M_c < faint is background.
-    All other pixels are unlabelled. An image without a present class is background everywhere.
+    All other pixels are unlabelled. An image without a present class is background everywhere. If the CAM of a present
+    class is 0 everywhere, there is no background, as in `initial_seed`.
 
     Parameters
     ----------
@@ -95,7 +98,8 @@ def threshold_seed(cam: Tensor, classes: Tensor, alpha: float, faint: float) -> 
         strongest, slot = cam.max(0)
         foreground = strongest > alpha
         seed[foreground] = classes[slot][foreground].to(seed.dtype)
-        seed[strongest < faint] = BACKGROUND
+        if cam.flatten(1).any(1).all():
+            seed[strongest < faint] = BACKGROUND
     return seed
 
 

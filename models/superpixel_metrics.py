@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from models.label_values import UNLABELLED
 from models.metrics import grow_disk, region_boundary
 from models.superpixel_contours import contours
+from models.unlabelled_bands import nearer_than_2, without_bands
 
 COUNTS = (
     "pixels", "undersegmented", "achievable",
@@ -16,13 +16,6 @@ COUNTS = (
     "superpixels",
 )  # fmt: skip
 """Names of what `superpixel_counts` returns, in order."""
-
-BAND_RADIUS = 4
-"""An unlabelled area in which a disk of this radius (pixels) has room is void. The bands that PASCAL VOC draws around
-objects are 5 pixels wide: no such disk has room in them."""
-
-CORNER_REACH = 6
-"""Void reaches as far as this (pixels) from the centre of such a disk, so that right-angled corners belong to it."""
 
 
 def overlap(truth: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
@@ -98,46 +91,6 @@ def superpixel_counts(truth: np.ndarray, superpixels: np.ndarray, tolerance: int
         ],
         np.int64,
     )
-
-
-def without_bands(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels without unlabelled pixels, whose borders stand in the middle of unlabelled bands; and what is void.
-
-    Parameters
-    ----------
-    truth : ndarray, (H, W), integer
-        65535 = unlabelled; some pixel is labelled.
-
-    Returns
-    -------
-    labels : ndarray, (H, W), integer
-        Each unlabelled pixel has the label of the nearest labelled one.
-    void : ndarray, (H, W), bool
-        Unlabelled areas that are wider than a band (`BAND_RADIUS`). Nobody knows which borders they contain. The edge
-        of the image does not make an area narrower.
-
-    Examples
-    --------
-    >>> labels, void = without_bands(np.array([[1, 65535, 65535, 65535, 65535, 2]] * 2))
-    >>> labels.tolist(), bool(void.any())
-    ([[1, 1, 1, 2, 2, 2], [1, 1, 1, 2, 2, 2]], False)
-    """
-    missing = truth == UNLABELLED
-    if not missing.any():
-        return truth, missing
-    distance, (rows, columns) = distance_transform_edt(missing, return_indices=True)
-    return truth[rows, columns], missing & grow_disk(distance > BAND_RADIUS, CORNER_REACH)
-
-
-def nearer_than_2(mask: np.ndarray) -> np.ndarray:
-    """Pixels with a pixel of the mask at a distance below epsilon = 2: itself and its 8 neighbours, (H, W), bool.
-
-    Examples
-    --------
-    >>> nearer_than_2(np.array([[False, False, True]])).tolist()
-    [[False, True, True]]
-    """
-    return binary_dilation(mask, np.ones((3, 3), bool))
 
 
 def superpixel_scores(counts: np.ndarray) -> dict[str, float]:

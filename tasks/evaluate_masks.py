@@ -91,7 +91,7 @@ class EvaluateMasks(StageTask):
     class has at most one cluster. The pixels of the others are without a label.
     """
 
-    version = 6
+    version = 7
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(

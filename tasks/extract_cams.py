@@ -71,7 +71,10 @@ class ExtractCams(ResizesImages, ImageStage):
                 f"ExtractCams: all {total} CAMs have one value everywhere, so the classifier has found nothing; train "
                 "it longer (--TrainClassifier-epochs), or check that the tags fit the images"
             )
-        return [f"{flat} of {total} CAMs have one value everywhere: their objects get no seed"] if flat else []
+        if not flat:
+            return []
+        told = f"{flat} of {total} CAMs have one value everywhere"
+        return [f"{told}: their objects get no seed, and their images no background"]
 
     def network_inputs(self):
         return {"classifier": self.required["classifier"].artifact, "num_classes": self.num_classes}

@@ -33,7 +33,7 @@ class GenerateSeeds(UsesCorrections, ImageStage):
     An image with a corrected label map has this map as its seed (`UsesCorrections`; ours).
     """
 
-    version = 2
+    version = 3
     in_workers = False  # a shard takes a fraction of a second
 
     source = one_of(("cams", "match"), "cams", "where seeds come from: CAMs, or objects that templates have named")

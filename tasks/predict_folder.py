@@ -76,7 +76,7 @@ class PredictFolder(luigi.Task):
     model = luigi.Parameter(description="folder of the artifact of TrainSegmenter, TrainByMasking or TrainCoarse")
     images = luigi.Parameter(description="folder of images")
     output: Any = luigi.Parameter(default="predictions", description="folder for the results")
-    scales = scales_parameter((1.0,), "scales of the image, relative to its size; probabilities are averaged")
+    scales = scales_parameter((2.0,), "scales of the image, relative to its size; probabilities are averaged")
     flip = flag(True, "also use the mirrored image")
     resize_side = resize_side_parameter()
     resize_to = resize_to_parameter()

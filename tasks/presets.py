@@ -226,7 +226,8 @@ CONVNEXT = {
     "weight_decay": 0.05,
 }
 LARGE: Settings = {
-    "TrainClassifier": {**CONVNEXT, "weights": "hub", "scale_min": 0.7, "scale_max": 1.5},
+    # A larger scale would cut off objects whose tags stay.
+    "TrainClassifier": {**CONVNEXT, "weights": "hub", "scale_min": 0.7, "scale_max": 1.0},
     "ExtractKeys": {"backbone": "vit_base_patch14_reg4_dinov2.lvd142m", "weights": "hub", "image_scale": 1.5},
     "TrainSegmenter": {**CONVNEXT, "start": "classifier", "average_decay": 0.999},
     "PredictMasks": {"train_scales": (1.0, 1.5), "evaluation_scales": (1.0, 1.5)},

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.backbones import build_backbone, check_backbone, is_vit
 from models.cam.classifier import CamClassifier, CamOutput
+from models.features import resized_up
 from models.hooks import of_this_thread
 
 HYBRID: dict[str, Any] = {"embed_dim": 192, "depth": 2, "num_heads": 3, "init_values": 0.1}
@@ -82,7 +83,7 @@ class VitClassifier(CamClassifier):
 
     def forward(self, images: Tensor) -> CamOutput:
         vit: Any = self.backbone
-        tokens, (height, width) = self._tokens(images)
+        tokens, (height, width) = self._tokens(resized_up(images, vit.patch_embed.patch_size[0]))
         tokens, to_patches, among_patches = self._attended(vit.norm_pre(tokens))
         classes, patches = vit.norm(tokens).split([self.num_classes, height * width], dim=1)
         maps = self.head(patches.transpose(1, 2).unflatten(2, (height, width)))

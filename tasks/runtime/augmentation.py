@@ -58,16 +58,16 @@ class Augmentation:
     resize_to: tuple[float, ...] = ()
     least_side: int = 0
 
-    def draw_scale(self, size: Sequence[int], rng: np.random.Generator) -> float:
-        """A random scale of an image of `size` (height, width)."""
+    def draw_scale(self, size: Sequence[int], rng: np.random.Generator) -> tuple[float, float]:
+        """A random scale of an image of `size` (height, width), and the part of it that brings a side to a length."""
         if self.scale_steps:
             scale = float(rng.choice(np.linspace(self.scale_min, self.scale_max, self.scale_steps)))
         else:
             scale = float(np.exp(rng.uniform(np.log(self.scale_min), np.log(self.scale_max))))
         if self.resize_side == "none":
-            return scale * enlargement(size, self.least_side)
-        length = float(rng.uniform(min(self.resize_to), max(self.resize_to)))
-        return scale * length / side_of(size, self.resize_side)
+            return scale * enlargement(size, self.least_side), 1.0
+        resized = float(rng.uniform(min(self.resize_to), max(self.resize_to))) / side_of(size, self.resize_side)
+        return scale * resized, resized
 
 
 def side_of(size: Sequence[int], side: str) -> int:

@@ -65,8 +65,9 @@ class Cutouts:
         """Paste objects into an image in place.
 
         An object stands on a measured pixel. There, the depth Z gives its scale, ``distance / Z``: so it is as large as
-        the object would be. Without depth, the scale is 1. In the maps, the pasted pixels become padding, as depth
-        was measured of what lies beneath; maps of classes get the class where the object surely is.
+        the object would be. Without depth, the scale is 1. In the maps, the pasted pixels become padding, so depth,
+        which was measured of what lies beneath, is not ``valid``; maps of classes get the class where the object
+        surely is.
 
         Parameters
         ----------
@@ -97,6 +98,8 @@ class Cutouts:
             colours, opacity, sure = (values[..., seen[0], seen[1]] for values in (colours, opacity, sure))
             target.copy_(opacity * colours + (1 - opacity) * target)
             for name, values in layers.items():
+                if values.is_floating_point():  # depth: `valid` says that it no longer holds. Padding would be a step
+                    continue  # that grows into the surroundings when the map is enlarged
                 part = values[inside]
                 part[opacity > 0] = sources[name].padding
                 if sources[name].holds_classes:

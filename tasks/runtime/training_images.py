@@ -168,9 +168,11 @@ class TrainingImages(Dataset):
     def _augment(self, image: Tensor, layers: dict[str, Tensor], crop, zoom: float, rng: np.random.Generator):
         settings = self.augmentation
         # Draw the random numbers first, in a fixed order: the geometry does not depend on the change of colours.
-        scale = zoom * settings.draw_scale(image.shape[1:], rng)
+        scale, resized = settings.draw_scale(image.shape[1:], rng)
+        scale *= zoom
         if settings.fit:
-            scale *= min(1.0, *(side / have for side, have in zip(settings.crop, image.shape[1:], strict=True)))
+            have = [resized * side for side in image.shape[1:]]
+            scale *= min(1.0, *(side / of_image for side, of_image in zip(settings.crop, have, strict=True)))
         mirrored = bool(rng.random() < 0.5) and settings.flip
         place = rng.random(2)
         brightness, contrast, saturation = 1 + settings.jitter * rng.uniform(-1, 1, 3)

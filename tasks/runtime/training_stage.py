@@ -42,6 +42,7 @@ class TrainingStage(StageTask):
     IndexDataset as ``dataset``.
     """
 
+    version = 2
     autocasts = True
 
     artifact_type = TrainedArtifact

@@ -141,3 +141,14 @@ def test_a_release_of_timm_that_cannot_give_stages_is_named():
         require_stages(nn.Identity(), "vgg11")
     for name in WITH_STAGES.split(" or "):
         require_stages(build_backbone(name, 32), name)
+
+
+@pytest.mark.parametrize(("name", "stride"), [("vgg16", 2), ("vgg16", 4), ("vgg16_bn", 4), ("resnet18", 2)])
+def test_early_layers_are_frozen_where_the_last_of_them_has_no_weights(name, stride):
+    """timm names the pooling layers of a VGG, and the activation of a ResNet's stem."""
+    with torch.device("meta"):
+        network = build_backbone(name, 16)
+    freeze_early_layers(network, stride)
+    are_frozen = [not parameter.requires_grad for parameter in network.parameters()]
+    assert are_frozen == sorted(are_frozen, reverse=True)
+    assert 0 < sum(are_frozen) < len(are_frozen)

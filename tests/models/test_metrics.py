@@ -178,7 +178,7 @@ def test_boundary_of_a_1_pixel_object():
 
 def test_boundary_recall_counts_equal_the_loops():
     rng = np.random.default_rng(0)
-    truth = np.kron(rng.choice([0, 1, 2, UNLABELLED], (4, 5)), np.ones((6, 6))).astype(np.uint16)
+    truth = np.kron(rng.choice([0, 1, 2], (4, 5)), np.ones((6, 6))).astype(np.uint16)
     prediction = np.kron(rng.integers(0, 3, (5, 6)), np.ones((5, 5))).astype(np.uint16)[:24, :30]
     prediction = np.pad(prediction, ((0, 24 - prediction.shape[0]), (0, 30 - prediction.shape[1])), mode="edge")
 
@@ -192,11 +192,24 @@ def test_boundary_recall_counts_equal_the_loops():
             if 0 <= v < height and 0 <= u < width and labels[v, u] != labels[y, x]
         }
 
-    true = {place for place in border(truth) if truth[place] != UNLABELLED}
+    true = border(truth)
     predicted = border(prediction)
     recalled = {p for p in true if any((p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 <= 4 for q in predicted)}
     assert border_counts(truth, prediction).tolist() == [len(true), len(recalled)]
     assert 0 < len(recalled) < len(true)
+
+
+def test_unlabelled_bands_are_borders_and_the_rims_of_unlabelled_areas_are_none():
+    truth = np.zeros((40, 60), np.uint16)
+    assert border_counts(truth, truth).tolist() == [0, 0]
+    area = truth.copy()
+    area[10:30, 10:30] = UNLABELLED
+    assert border_counts(area, truth).tolist() == [0, 0]
+    prediction, band = truth.copy(), truth.copy()
+    prediction[:, 30:] = band[:, 30:] = 1
+    band[:, 28:33] = UNLABELLED  # 5 pixels, as VOC has them
+    assert border_counts(band, prediction).tolist() == [80, 80]
+    assert border_counts(band, truth).tolist() == [80, 0]
 
 
 def test_pixel_accuracy():

@@ -135,3 +135,17 @@ def test_the_plain_baseline_equals_eqs_1_12_and_1_13_in_loops(faint):
 
 def test_the_plain_baseline_of_an_image_without_a_class_is_background():
     assert threshold_seed(torch.zeros(0, 2, 3), torch.tensor([]), 0.5, 0.1).tolist() == [[BACKGROUND] * 3] * 2
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_where_a_class_has_no_cam_nothing_is_background(others):
+    """Its object may stand at any faint place: a seed of background there could never be corrected."""
+    cam = torch.zeros(1 + others, 4, 4)
+    cam[:others, 0, 0] = 1.0
+    classes, superpixels = torch.tensor([3, 5])[: 1 + others], torch.arange(16).view(4, 4)
+    for seed in (initial_seed(cam, classes, superpixels, 0.4, gamma=0.02), threshold_seed(cam, classes, 0.4, 0.2)):
+        assert (seed == 3).sum() == others
+        assert (seed == UNLABELLED).sum() == 16 - others
+    plane = torch.zeros(4, 4, dtype=torch.bool)
+    plane[3] = True  # what is known without CAMs stays known
+    assert (initial_seed(cam, classes, superpixels, 0.4, 0.02, plane) == 0).sum() == 4

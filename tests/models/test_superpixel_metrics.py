@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.label_values import UNLABELLED
-from models.superpixel_metrics import best_labels, superpixel_counts, superpixel_scores, without_bands
+from models.superpixel_metrics import best_labels, superpixel_counts, superpixel_scores
 
 
 def case(seed, values=(0, 255, 300, UNLABELLED)):
@@ -92,21 +92,6 @@ def test_a_border_in_the_middle_of_an_unlabelled_band_is_perfect():
     missed = superpixel_scores(superpixel_counts(truth, np.roll(superpixels, 12, 1)))
     assert 0 < missed["br"] < 0.7
     assert 0 < missed["bp"] < 0.7
-
-
-@pytest.mark.parametrize(("width", "is_void"), [(1, False), (5, False), (8, False), (9, True)])
-def test_a_band_has_no_room_for_a_disk_of_4_pixels(width, is_void):
-    """The disk is 9 pixels across. Bands that run into the edge of the image are no wider."""
-    truth = np.zeros((40, 40), np.uint16)
-    truth[:, 20 + width :] = 1
-    truth[:, 20 : 20 + width] = UNLABELLED
-    labels, void = without_bands(truth)
-    assert void.any() == is_void
-    assert (labels == UNLABELLED).sum() == 0
-    border = np.flatnonzero(labels[10] == 1)[0]
-    assert abs(border - (20 + width / 2)) <= 1
-    if is_void:
-        assert np.array_equal(void, truth == UNLABELLED)
 
 
 def test_the_edge_of_a_large_unlabelled_area_is_no_contour():

@@ -25,7 +25,7 @@ def run_elsewhere(folder, pictures, output, *flags):
     code = ast.parse((folder / "predict.py").read_text())
     used = {name for node in ast.walk(code) if isinstance(node, ast.Import) for name in (a.name for a in node.names)}
     used |= {node.module for node in ast.walk(code) if isinstance(node, ast.ImportFrom)}
-    assert used == {"argparse", "json", "pathlib", "numpy", "onnxruntime", "PIL"}
+    assert used == {"argparse", "json", "sys", "collections", "pathlib", "numpy", "onnxruntime", "PIL"}
     output.mkdir()
     command = [sys.executable, "-I", folder / "predict.py", *pictures, "--output", output, *flags]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

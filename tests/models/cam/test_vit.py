@@ -84,3 +84,12 @@ def test_attention_that_is_exactly_zero_gives_no_infinite_gradient():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="timm has no backbone"):
         VitClassifier("deit_tiny_patch17", 16, 3)
+
+
+def test_a_vit_takes_images_of_any_size():
+    """Images at several scales are seldom multiples of the patches."""
+    torch.manual_seed(0)
+    head = VitClassifier("test_vit", 16, 3).eval()
+    with torch.no_grad():
+        output = head(torch.randn(1, 3, 90, 130))
+    assert output.maps.shape == (1, 3, 6, 9)

@@ -56,7 +56,7 @@ def test_hue_is_a_turn_of_the_colour_circle(hue):
 
 def drawn(augmentation, size, count=400):
     rng = np.random.default_rng(0)
-    return [augmentation.draw_scale(size, rng) for _ in range(count)]
+    return [augmentation.draw_scale(size, rng)[0] for _ in range(count)]
 
 
 def test_scales_are_any_between_two_or_some_of_equal_distance():

@@ -186,3 +186,15 @@ def test_a_whole_item_is_the_image_as_it_is(samples):
     assert item["image"].shape == (3, 24, 16)
     assert (item["label"] != UNLABELLED).all()
     assert torch.equal((item["image"][0] * 255 / 20).round().long(), item["label"].long())
+
+
+@pytest.mark.parametrize("length", [10.0, 20.0, 60.0])
+def test_an_image_that_is_brought_to_a_length_is_scaled_down_to_the_crop_once(samples, length):
+    """The crop of the usual images is found at that length: an image of this size fills it."""
+    images = images_of(samples, Augmentation((16, 24), fit=True, resize_side="long", resize_to=(length,)))
+    for index, size in enumerate([(20, 30), (20, 30), (24, 16)]):
+        item = images[0, index]
+        shown = item["label"] != UNLABELLED
+        longest = max(int(shown.any(0).sum()), int(shown.any(1).sum()))
+        scale = min(length / max(size), 16 / size[0], 24 / size[1])
+        assert longest == pytest.approx(scale * max(size), abs=1)
