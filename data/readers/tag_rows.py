@@ -39,6 +39,8 @@ class Tagged(NamedTuple):
         Its depth is ``depth/<stem>.png``; the other files that belong to it have the same name.
     name : str
         The image id is ``<split>/<name>``.
+    flat : str
+        Where there is no file with the name `stem`, the files of the image may have this name; empty: they may not.
     """
 
     image: str
@@ -46,6 +48,7 @@ class Tagged(NamedTuple):
     split: str
     stem: str
     name: str
+    flat: str = ""
 
 
 class Tags(NamedTuple):
@@ -66,9 +69,10 @@ class Tags(NamedTuple):
 
 
 def row_of(image: str, tags: str, split: str) -> Tagged:
-    """The row of an image in ``images/`` whose other files have the last part of its name."""
-    stem = os.path.splitext(os.path.basename(image))[0]
-    return Tagged(image, "" if tags.strip() == NO_TAGS else tags, split, stem, stem)
+    """The row of an image in ``images/``. Its other files have this name, too, or else the last part of it."""
+    stem = os.path.splitext(os.path.normpath(image) if "/" in image else image)[0]
+    name = os.path.basename(stem)
+    return Tagged(image, "" if tags.strip() == NO_TAGS else tags, split, stem, name, name)
 
 
 def class_folders(root: Path) -> Tags | None:
