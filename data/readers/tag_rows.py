@@ -19,6 +19,9 @@ BACKGROUND_NAME = "background"
 NO_TAGS = "-"
 """The tags of an image that shows no class. An empty cell may have been forgotten."""
 
+TAGS_APART = (",", ";")
+"""What other programs write between tags; here it would make two tags one class."""
+
 OTHER_FOLDERS = frozenset(
     ("images", "depth", "masks", "coarse", "crops", "corrections", "instances", "intrinsics", "train", "val", "test")
 )
@@ -156,6 +159,11 @@ def read_table(table: Path) -> Tags:
                 raise DatasetError(
                     f"{place} has {'more' if len(row) > len(header) else 'fewer'} values than the header "
                     f"{','.join(header)}; separate values by a comma and tags by a space"
+                )
+            separator = next((sign for sign in TAGS_APART if sign in row[tags]), "")
+            if separator:
+                raise DatasetError(
+                    f"{place} has a '{separator}' in its tags '{row[tags]:.40}'; separate tags by a space"
                 )
             if BACKGROUND_NAME in row[tags].split():
                 raise DatasetError(
