@@ -260,7 +260,8 @@ def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
 
 def _scale(image: Image.Image) -> int:
     """By what Pillow multiplies grey values of 2 and 4 bits, so that they fill 8 bits; known until it decodes them."""
-    arguments = image.tile[0][3] if image.mode == "L" and image.tile else ""
+    tiles = getattr(image, "tile", None) if image.mode == "L" else None
+    arguments = tiles[0][3] if tiles else ""
     stored = arguments[0] if isinstance(arguments, tuple) else arguments
     return SCALES.get(str(stored).partition(";")[2][:1], 1)
 
