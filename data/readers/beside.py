@@ -34,6 +34,7 @@ class Beside:
 
     def __init__(self, folder: Path, endings: Sequence[str], shared: frozenset[str] = frozenset()):
         self.folder, self.endings, self.shared = folder, tuple(endings), shared
+        self._name = folder.name
         self._listed: dict[str, dict[str, str]] = {}
         self._owner: dict[str, Tagged] = {}
 
@@ -45,7 +46,9 @@ class Beside:
         DatasetError
             If two images would have the same file.
         """
-        found = self.named(row.stem) or (self.named(row.flat) if row.flat else "")
+        found = self.named(row.stem)
+        if not found and row.flat and row.flat != row.stem:
+            found = self.named(row.flat)
         if found and row.flat in self.shared:
             owner = self._owner.setdefault(found, row)
             if owner.image != row.image:
@@ -69,7 +72,7 @@ class Beside:
         for ending in self.endings:
             file = listed.get(name + ending)
             if file is not None:
-                return "/".join(filter(None, (self.folder.name, below, file)))
+                return f"{self._name}/{below}/{file}" if below else f"{self._name}/{file}"
         return ""
 
     def _list(self, below: str) -> dict[str, str]:

@@ -111,7 +111,8 @@ def _samples(root: Path, names: tuple[str, ...], tags: Tags) -> Iterator[dict[st
         if row.split not in (TRAIN, EVALUATION):
             raise DatasetError(f"{tags.source}: {row.image} has the split '{row.split}'; use {TRAIN} or {EVALUATION}")
         mask = mask_of(row)
-        instances_of(row)  # scores find this file; here it is checked that no other image has it
+        if row.flat in shared:
+            instances_of(row)  # scores find this file; here it is checked that no other image has it
         sample = {
             "image_id": f"{row.split}/{row.name}",
             "split": row.split,
