@@ -45,7 +45,7 @@ class ExportInstances(OfSplit, StageTask):
     - ``cvat.zip``, ``label_studio/``, ``yolo/``: see `data.files.cvat_export`, `.label_studio_export`, `.yolo_export`
     """
 
-    version = 3
+    version = 4
     artifact_type = Artifact
 
     split: Any = one_of((EVALUATION, "train"), EVALUATION, "split whose images are used")

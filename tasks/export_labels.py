@@ -43,7 +43,7 @@ class ExportLabels(UsesCorrections, OfSplit, StageTask):
     stage before.
     """
 
-    version = 3
+    version = 4
     artifact_type = Artifact
 
     formats = luigi.ChoiceListParameter(default=("png", "coco"), choices=FORMATS, description="formats of the files")

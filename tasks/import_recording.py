@@ -15,6 +15,7 @@ import numpy as np
 
 from data.errors import DatasetError, ImageError, SettingError
 from data.readers.folder import BACKGROUND_NAME
+from data.readers.tag_rows import TAGS_APART
 from data.recordings.bags import NO_TOPIC, is_bag, open_bag
 from data.recordings.folders import is_open3d, is_tum, read_open3d, read_tum
 from data.recordings.frames import COLOUR, DEPTH, NANOSECONDS, Packed, Recording
@@ -132,6 +133,8 @@ class ImportRecording(luigi.Task):
 
     def _checked_tags(self) -> str:
         tags = self.tags.split()
+        if any(sign in self.tags for sign in TAGS_APART):
+            raise SettingError(f"--tags '{self.tags}': separate tags by a space, as in --tags \"mug plate\"")
         if any("|" in tag or tag == BACKGROUND_NAME for tag in tags) or ("-" in tags and len(tags) > 1):
             raise SettingError(
                 f"--tags '{self.tags}': '|' and '{BACKGROUND_NAME}' are no tags; '-' alone means that no class is shown"

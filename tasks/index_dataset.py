@@ -287,6 +287,7 @@ class IndexDataset(StageTask):
             *_unusual_frames(index.samples),
             *_without_depth(index.samples),
             *_untagged_classes(index),
+            *self.spec.notes(self.root, self.scanned),
             *told_apart(Cooccurrence.of(index.split(TRAIN)), index.class_names),
         ]
 

@@ -22,6 +22,8 @@ from data.files.exported_frames import ANY_CLASS, ExportedFrame
 from data.files.label_export import voc_palette
 from data.files.png import png_bytes
 
+LABEL_MAP = "labelmap.txt"
+
 MOST_OBJECTS = 255
 """Objects of an image: as many colours has the reader of CVAT for them."""
 
@@ -72,18 +74,29 @@ def cvat_files(
     if has_unlabelled:
         labels[UNLABELLED_NAME] = np.array(UNLABELLED_COLOUR)
     lines = [f"{name}:{','.join(str(value) for value in colour.tolist())}::" for name, colour in labels.items()]
-    yield "labelmap.txt", ("# label:color_rgb:parts:actions\n" + "\n".join(lines) + "\n").encode()
+    yield LABEL_MAP, ("# label:color_rgb:parts:actions\n" + "\n".join(lines) + "\n").encode()
     yield "ImageSets/Segmentation/default.txt", "".join(f"{name}\n" for name in names).encode()
 
 
-def cvat_labels(class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """The labels of a CVAT task, for the field "Raw" of its form: the classes in the colours of the masks.
+def cvat_labels(label_map: bytes) -> list[dict[str, Any]]:
+    """The labels of a CVAT task, for the field "Raw" of its form, in the colours of the masks.
 
-    CVAT refuses masks of labels that the task does not have. Number 0 is the background of CVAT and no label.
+    CVAT refuses masks of labels that the task does not have. So these are all labels of the archive: the classes, and
+    those of objects without class and of unlabelled pixels where there are such. Number 0 is the background of CVAT and
+    no label.
+
+    Parameters
+    ----------
+    label_map : bytes
+        Content of `LABEL_MAP`, as `cvat_files` yields it.
+
+    Examples
+    --------
+    >>> [label["color"] for label in cvat_labels(b"# comment\\nbackground:0,0,0::\\nmug:128,0,0::\\n")]
+    ['#800000']
     """
-    colours = voc_palette(len(class_names))
+    lines = [line.split(":") for line in label_map.decode().splitlines() if not line.startswith("#")]
     return [
-        {"name": name, "color": "#" + bytes(colours[number]).hex(), "type": "mask", "attributes": []}
-        for number, name in enumerate(class_names)
-        if number
+        {"name": name, "color": "#" + bytes(map(int, colour.split(","))).hex(), "type": "mask", "attributes": []}
+        for name, colour, *_ in lines[1:]
     ]

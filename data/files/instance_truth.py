@@ -3,7 +3,7 @@
 ::
 
     root/instances/NAME.png           instance of each pixel (8 or 16 bits), 0 = none; beside images/NAME.jpg
-    root/instances/CLASS/NAME.png     the same beside images/CLASS/NAME.jpg, if there is one folder for each class
+    root/instances/PART/NAME.png      the same beside images/PART/NAME.jpg
 
 Only scores and pictures may open them.
 """
@@ -46,15 +46,19 @@ class TrueInstance(NamedTuple):
 def instance_file(sample: Sample) -> Path | None:
     """The file of instance numbers of an image of a folder set; None if there is none.
 
-    It has the name that a label map in ``masks/`` has: with one folder for each class, the path below ``images/``, as
-    the image id has it; otherwise the last part of this path.
+    It has the name that a label map in ``masks/`` has: the path of the image below ``images/``, or else the last part
+    of this path. With one folder for each class, which the image id has, too, the last part alone names no image.
     """
     for folder in sample.image.parents:
         if folder.name == "images":
             below = sample.image.relative_to(folder).with_suffix("").as_posix()
-            name = below if f"/{sample.image_id}".endswith(f"/{below}") else sample.image.stem
-            path = folder.parent / "instances" / f"{name}.png"
-            return path if path.is_file() else None
+            names = (below, sample.image.stem) if sample.image_id.count("/") == 1 else (below,)
+            for name in names:
+                for ending in (".png", ".PNG"):
+                    path = folder.parent / "instances" / f"{name}{ending}"
+                    if path.is_file():
+                        return path
+            return None
     return None
 
 

@@ -41,6 +41,9 @@ TURNS = {
 SIDEWAYS = tuple(TURNS.values())[3:]
 
 GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
+SCALES = {"2": 85, "4": 17}
+"""Bits of a grey value in a file -> by what Pillow multiplies it."""
+
 MODES = {
     "1": "1-bit pixels",
     "L": "8-bit grey values",
@@ -225,6 +228,8 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
     """Values of a file with one channel as they are stored, (H, W); the indices of a palette image.
 
+    Grey values of 2 and 4 bits are those of the file, too, though Pillow makes 255 of the largest.
+
     Parameters
     ----------
     path : Path
@@ -246,10 +251,19 @@ def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
             raise ImageError(f"{path}: is a {image.format} file, which changes values; {advice}")
         if image.mode not in modes:
             raise ImageError(f"{path}: has {MODES.get(image.mode, f'pixels of mode {image.mode}')}; {advice}")
+        scale = _scale(image)
         _decode(image, path)
         if _turn(image) is not None:
             raise ImageError(f"{path}: has an EXIF orientation; turn its pixels as the image is shown, without EXIF")
-        return np.asarray(image)
+        return np.asarray(image) if scale == 1 else np.asarray(image) // np.uint8(scale)
+
+
+def _scale(image: Image.Image) -> int:
+    """By what Pillow multiplies grey values of 2 and 4 bits, so that they fill 8 bits; known until it decodes them."""
+    tiles = getattr(image, "tile", None) if image.mode == "L" else None
+    arguments = tiles[0][3] if tiles else ""
+    stored = arguments[0] if isinstance(arguments, tuple) else arguments
+    return SCALES.get(str(stored).partition(";")[2][:1], 1)
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -39,6 +39,8 @@ class DatasetSpec:
         Regular expression whose first group is the sequence or scene in an image id; empty: images are independent.
     options : dict
         Further keywords of the reader.
+    remarks : str
+        What else the user should know of a set, as ``module:function`` in this package; empty: nothing.
     """
 
     reader: str
@@ -49,6 +51,11 @@ class DatasetSpec:
     renderer: str = ""
     sequence: str = ""
     options: dict[str, object] = field(default_factory=dict)
+    remarks: str = ""
+
+    def notes(self, root: Path, index: DatasetIndex) -> list[str]:
+        """Lines about what the reader left out, for the warnings of a run."""
+        return resolve_name(f"{__name__}.{self.remarks}")(root, index) if self.remarks else []
 
     @property
     def read(self) -> Callable[..., DatasetIndex]:
@@ -102,7 +109,9 @@ DATASETS: dict[str, DatasetSpec] = {
         renderer=RENDERER,
         sequence=FOLDER,
     ),
-    "folder": DatasetSpec("folder:read_folder", files=("merge", "tags"), sequence=RECORDING),
+    "folder": DatasetSpec(
+        "folder:read_folder", files=("merge", "tags"), sequence=RECORDING, remarks="unread:unread_files"
+    ),
     # BOP layout, https://bop.felk.cvut.cz
     "hope": DatasetSpec(
         "bop:read_bop", folder="hope", splits={TRAIN: "onboarding_static", EVALUATION: "val"}, sequence=FOLDER
@@ -128,7 +137,12 @@ DATASETS: dict[str, DatasetSpec] = {
         options={"names": CAMVID},
     ),
     "voc": DatasetSpec("voc:read_voc", folder="VOCdevkit/VOC2012", splits={TRAIN: "train_aug", EVALUATION: "val"}),
-    "coco": DatasetSpec("coco:read_coco", folder="coco", splits={TRAIN: "train2014", EVALUATION: "val2014"}),
+    "coco": DatasetSpec(
+        "coco:read_coco",
+        folder="coco",
+        splits={TRAIN: "train2014", EVALUATION: "val2014"},
+        remarks="coco:coco_notes",
+    ),
     "cityscapes": DatasetSpec(
         "cityscapes:read_cityscapes",
         folder="cityscapes",

@@ -56,8 +56,8 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
     ------
     DatasetError
         If a folder or JSON file is missing, unreadable or not as the format says, a listed frame has no image, or no
-        depth file or ``depth_scale`` (in a scene that has a depth folder), or an object id is not in
-        ``models_info.json``.
+        depth file or ``depth_scale`` (in a scene that has a depth folder), a frame has the masks of some of its visible
+        objects alone, or an object id is not in ``models_info.json``.
     """
     names = _object_names(root)
     frames: list[tuple[str, Path, _Frame]] = []
@@ -218,19 +218,28 @@ def _read_scene(scene: Path) -> list[_Frame]:
             )
         obj_ids = _obj_ids(scene, frame_id, truth[frame_id])
         visible = _visible(scene, frame_id, infos.get(frame_id), len(obj_ids)) if has_infos else [1.0] * len(obj_ids)
+        drawn = [masks.get(f"{stem}_{index:06d}") for index in range(len(obj_ids))]
+        _check_masks(scene, frame_id, drawn, visible)
         frames.append(
             _Frame(
                 frame_id=frame_id,
                 image=images[stem],
                 depth=depths.get(stem),
                 depth_scale=_depth_scale(scene, frame_id, cameras.get(frame_id)) if depths else 1.0,
-                objects=tuple(
-                    _Object(obj_id, visible[index], masks.get(f"{stem}_{index:06d}"))
-                    for index, obj_id in enumerate(obj_ids)
-                ),
+                objects=tuple(_Object(*described) for described in zip(obj_ids, visible, drawn, strict=True)),
             )
         )
     return frames
+
+
+def _check_masks(scene: Path, frame_id: int, masks: Sequence[Path | None], visible: Sequence[float]) -> None:
+    """Check that a frame with masks has those of all visible objects: the others would be background of the truth."""
+    missing = [index for index, mask in enumerate(masks) if mask is None and visible[index] > 0]
+    if missing and any(masks):
+        raise DatasetError(
+            f"{scene}/mask_visib/{frame_id:06d}_{missing[0]:06d}.png: mask is missing, though others of the "
+            "frame exist; restore it, or remove all masks of the frame"
+        )
 
 
 def _obj_ids(scene: Path, frame_id: int, objects: Any) -> list[int]:

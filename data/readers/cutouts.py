@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import DatasetError
+from data.files.pixels import IMAGE_SUFFIXES
 from data.readers.common import Listing
 
 CROPS = "crops"
 """Name of the folder in that of the data set."""
+
+
+ENDINGS = (*IMAGE_SUFFIXES, ".webp", ".jp2", ".ppm", ".pgm", ".gif")
+"""What is a photograph, in lower case: all formats of images. Systems put files of their own into folders."""
 
 
 class Cutout(NamedTuple):
@@ -49,7 +54,8 @@ def list_cutouts(root: Path, class_of: Mapping[str, int]) -> list[Cutout]:
                 f"{folder / name}: '{name}' is no class of the set; rename the folder to one of: "
                 f"{', '.join(sorted(class_of)[:10])}"
             )
-        found += [Cutout(folder / name / file, class_of[name]) for file in sorted(Listing(folder / name).names)]
+        files = sorted(Listing(folder / name).names)
+        found += [Cutout(folder / name / file, class_of[name]) for file in files if file.lower().endswith(ENDINGS)]
     if not found:
         raise DatasetError(f"{folder}: has no photographs; put them there as CLASS/NAME.png, or set the cutouts to 0")
     return found

@@ -14,6 +14,9 @@
     root/coarse.json           or polygons of all images in one COCO file
     root/crops/CLASS/NAME.png  (optional) photographs of one object each (`data.readers.cutouts`)
 
+Files of ``images/train/NAME.jpg`` are ``depth/train/NAME.png`` and so on, or else ``depth/NAME.png``; no two images may
+have the same file (`data.readers.beside`). A depth file may be TIFF.
+
 Rows without a split are in the train split. If no row is in the evaluation split, every image with a mask is in both.
 If there is no mask either, the set has no evaluation split. The tags ``-`` say that an image shows background alone; a
 training image must have tags or this.
@@ -33,11 +36,14 @@ from typing import Any
 
 from data.errors import DatasetError
 from data.files.text_file import read_text
+from data.readers.beside import Beside, shared_names
 from data.readers.common import Listing, is_inside, sorted_index
 from data.readers.merging import Merging, read_merging
 from data.readers.tag_exports import read_tags
 from data.readers.tag_rows import BACKGROUND_NAME, NO_TAGS, Tagged, Tags, class_folders, read_table
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Samples
+
+DEPTH_ENDINGS, MASK_ENDINGS = (".png", ".tif", ".tiff"), (".png",)
 
 MILLIMETRE = 0.001
 """Metres per count of the depth files."""
@@ -61,7 +67,8 @@ def read_folder(
     ------
     DatasetError
         If the file of the tags or ``classes.txt`` is missing, unreadable or malformed, names a missing file, an unknown
-        or impossible class or an unknown split, or if classes cannot be merged.
+        or impossible class or an unknown split, two images would have the same depth, mask or annotation, or if classes
+        cannot be merged.
     """
     table = root / "labels.csv"
     found = read_tags(root, tags) if tags else (None if table.exists() else class_folders(root)) or read_table(table)
@@ -87,8 +94,10 @@ def _merged(row: dict[str, Any], merging: Merging) -> dict[str, Any]:
 def _samples(root: Path, names: tuple[str, ...], tags: Tags) -> Iterator[dict[str, Any]]:
     """Yield the row of each sample (`data.sample.COLUMNS`), in the order of the tags."""
     class_of = {name: class_number for class_number, name in enumerate(names)}
-    images, depths, masks = (Listing(root / folder) for folder in (tags.folder, "depth", "masks"))
-    coarse_of = CoarseAnnotation(root, names)
+    images, shared = Listing(root / tags.folder), shared_names(tags.rows)
+    depth_of, mask_of = Beside(root / "depth", DEPTH_ENDINGS, shared), Beside(root / "masks", MASK_ENDINGS, shared)
+    instances_of = Beside(root / "instances", MASK_ENDINGS, shared)
+    coarse_of = CoarseAnnotation(root, names, shared)
     has_evaluation = any(row.split == EVALUATION for row in tags.rows)
     for row in tags.rows:
         if row.image not in images.names:
@@ -101,17 +110,19 @@ def _samples(root: Path, names: tuple[str, ...], tags: Tags) -> Iterator[dict[st
             )
         if row.split not in (TRAIN, EVALUATION):
             raise DatasetError(f"{tags.source}: {row.image} has the split '{row.split}'; use {TRAIN} or {EVALUATION}")
-        png = f"{row.stem}.png"
+        mask = mask_of(row)
+        if row.flat in shared:
+            instances_of(row)  # scores find this file; here it is checked that no other image has it
         sample = {
             "image_id": f"{row.split}/{row.name}",
             "split": row.split,
             "image": os.path.join(tags.folder, row.image),
             "tags": sorted({class_of[tag] for tag in row.tags.split()}),
-            "depth": f"depth/{png}" if png in depths else "",
+            "depth": depth_of(row),
             "depth_unit": MILLIMETRE,
             "size": (0, 0),
-            "truth": [[f"masks/{png}", None, "", ""]] if png in masks else [],
-            "coarse": coarse_of(os.path.basename(row.image), row.stem),
+            "truth": [[mask, None, "", ""]] if mask else [],
+            "coarse": coarse_of(row),
         }
         yield sample
         if sample["truth"] and not has_evaluation:
@@ -152,16 +163,18 @@ def _class_names(root: Path, tags: Tags) -> tuple[str, ...]:
 class CoarseAnnotation:
     """Finds the coarse annotation of an image: a label map, polygons of its own, or polygons in one file for all."""
 
-    def __init__(self, root: Path, names: tuple[str, ...]):
-        self.listing, self.names = Listing(root / "coarse"), names
+    def __init__(self, root: Path, names: tuple[str, ...], shared: frozenset[str]):
+        self.file_of, self.names, self.shared = Beside(root / "coarse", (".png", ".json"), shared), names, shared
         self.polygons_of_all = root / "coarse.json"
         self.has_polygons_of_all = self.polygons_of_all.exists()
 
-    def __call__(self, name: str, stem: str) -> list[list]:
-        """The layers of the image of this name, as rows have them (`data.sample.COLUMNS`)."""
-        for ending, encoding, member in ((".png", "", ""), (".json", "labelme", "|".join(self.names))):
-            if stem + ending in self.listing:
-                return [[f"coarse/{stem}{ending}", None, encoding, member]]
+    def __call__(self, row: Tagged) -> list[list]:
+        """The layers of an image, as rows have them (`data.sample.COLUMNS`)."""
+        file = self.file_of(row)
+        if file:
+            is_map = file.lower().endswith(".png")
+            return [[file, None, "", ""] if is_map else [file, None, "labelme", "|".join(self.names)]]
         if self.has_polygons_of_all:
+            name = row.image if row.flat in self.shared else os.path.basename(row.image)
             return [[self.polygons_of_all.name, None, "coco_polygons", "|".join([name, *self.names])]]
         return []

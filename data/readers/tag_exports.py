@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 
 from data.errors import DatasetError
+from data.files.pixels import IMAGE_SUFFIXES
 from data.files.regular_file import read_bytes
 from data.readers.common import Listing, is_inside
 from data.readers.tag_rows import BACKGROUND_NAME, NO_TAGS, Tagged, Tags, one_word, read_table, row_of
@@ -23,6 +24,9 @@ UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 EVALUATION_NAMES = ("val", "validation", "valid", "test", "testing", "evaluation")
 """Names of subsets, in lower case, that are the evaluation split. All others are the train split."""
 
+SHAPES = ("rectangle", "polygon", "brush", "ellipse", "keypoint", "bitmask", "vector")
+"""Types of results of Label Studio that outline something without saying what."""
+
 Found = Iterator[tuple[str, set[str], str]]
 """Name of an image as the tool knows it, its tags, and its subset (empty: none)."""
 
@@ -31,8 +35,8 @@ def read_tags(root: Path, source: Path) -> Tags:
     """The tags in a file: a table (``.csv``), an export of CVAT (``.xml``), or one of COCO or Label Studio (``.json``).
 
     An image without a tag is left out: nobody may have looked at it yet. The tag ``background`` alone says that an
-    image shows none of the classes. A task of Label Studio that was annotated with no choice says so, too. Spaces in
-    the names of classes become ``_``.
+    image shows none of the classes. A task of Label Studio that was annotated with no choice and no shape says so, too.
+    Spaces in the names of classes become ``_``.
 
     Parameters
     ----------
@@ -80,8 +84,10 @@ def _file(source: Path, images: Listing, name: str) -> str:
     parts = urlsplit(name)
     named = parse_qs(parts.query).get("d", [unquote(parts.path)])[0] if "?" in name or "://" in name else name
     base = os.path.basename(named.replace("\\", "/"))
-    for candidate in (named, base, UPLOAD.sub("", base)):
-        if is_inside(candidate) and candidate in images:
+    whole = (named, base, UPLOAD.sub("", base))
+    frames = (f"{name}{ending}" for name in whole for ending in IMAGE_SUFFIXES)  # CVAT names frames of a video without
+    for candidate in (*whole, *frames):
+        if is_inside(candidate) and candidate in images and not (images.folder / candidate).is_dir():
             return candidate
     raise DatasetError(f"{source}: names the image '{name}', but {images.folder / base} is missing; put it there")
 
@@ -106,17 +112,30 @@ def _coco(content: dict[str, Any]) -> Found:
 
 
 def _label_studio(content: list[Any]) -> Found:
-    """The choices of all annotators of a task together; a task that nobody has annotated has no tags."""
+    """The choices and labels of shapes of all annotators of a task together; one without annotators has no tags."""
+    controls: set[str] = set()
     for task in content:
         given = [found for found in task["annotations"] if not found.get("was_cancelled")]
-        tags = {
-            str(choice)
-            for annotation in given
-            for result in annotation["result"]
-            if result["type"] == "choices"
-            for choice in result["value"]["choices"]
-        }
-        yield _image_of(task["data"].values()), tags or ({NO_TAGS} if given else set()), ""
+        results = [result for annotation in given for result in annotation["result"]]
+        controls |= {str(result.get("from_name")) for result in results if result["type"] == "choices"}
+        if len(controls) > 1:
+            raise ValueError(
+                f"it has choices of several questions ({', '.join(sorted(controls))}), and only one can name the "
+                "classes; take the results of the others out"
+            )
+        tags = {str(tag) for result in results for tag in _named(result)}
+        image = _image_of(task["data"].values())
+        if not tags and any(result["type"] in SHAPES or result["type"].endswith("labels") for result in results):
+            raise ValueError(f"'{image}' has shapes without a label; give them one")
+        yield image, tags or ({NO_TAGS} if given else set()), ""
+
+
+def _named(result: dict[str, Any]) -> list[Any]:
+    """What a result of Label Studio calls the image, or a shape in it: ``choices``, ``rectanglelabels``, ``labels``."""
+    kind = result["type"]
+    if kind == "choices":
+        return result["value"][kind]
+    return result["value"].get(kind, []) if kind.endswith("labels") else []
 
 
 def _image_of(values: Iterable[Any]) -> str:

@@ -19,6 +19,9 @@ BACKGROUND_NAME = "background"
 NO_TAGS = "-"
 """The tags of an image that shows no class. An empty cell may have been forgotten."""
 
+TAGS_APART = (",", ";")
+"""What other programs write between tags; here it would make two tags one class."""
+
 OTHER_FOLDERS = frozenset(
     ("images", "depth", "masks", "coarse", "crops", "corrections", "instances", "intrinsics", "train", "val", "test")
 )
@@ -39,6 +42,8 @@ class Tagged(NamedTuple):
         Its depth is ``depth/<stem>.png``; the other files that belong to it have the same name.
     name : str
         The image id is ``<split>/<name>``.
+    flat : str
+        Where there is no file with the name `stem`, the files of the image may have this name; empty: they may not.
     """
 
     image: str
@@ -46,6 +51,7 @@ class Tagged(NamedTuple):
     split: str
     stem: str
     name: str
+    flat: str = ""
 
 
 class Tags(NamedTuple):
@@ -66,9 +72,10 @@ class Tags(NamedTuple):
 
 
 def row_of(image: str, tags: str, split: str) -> Tagged:
-    """The row of an image in ``images/`` whose other files have the last part of its name."""
-    stem = os.path.splitext(os.path.basename(image))[0]
-    return Tagged(image, "" if tags.strip() == NO_TAGS else tags, split, stem, stem)
+    """The row of an image in ``images/``. Its other files have this name, too, or else the last part of it."""
+    stem = os.path.splitext(os.path.normpath(image) if "/" in image else image)[0]
+    name = os.path.basename(stem)
+    return Tagged(image, "" if tags.strip() == NO_TAGS else tags, split, stem, name, name)
 
 
 def class_folders(root: Path) -> Tags | None:
@@ -152,6 +159,11 @@ def read_table(table: Path) -> Tags:
                 raise DatasetError(
                     f"{place} has {'more' if len(row) > len(header) else 'fewer'} values than the header "
                     f"{','.join(header)}; separate values by a comma and tags by a space"
+                )
+            separator = next((sign for sign in TAGS_APART if sign in row[tags]), "")
+            if separator:
+                raise DatasetError(
+                    f"{place} has a '{separator}' in its tags '{row[tags]:.40}'; separate tags by a space"
                 )
             if BACKGROUND_NAME in row[tags].split():
                 raise DatasetError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import luigi
 
 from data.errors import SettingError
-from data.files.cvat_export import cvat_files, cvat_labels
+from data.files.cvat_export import LABEL_MAP, cvat_files, cvat_labels
 from data.files.exported_frames import ExportedFrame, image_name, stems
 from data.files.label_studio_export import label_studio_files
 from data.files.yolo_export import yolo_files
@@ -83,7 +84,8 @@ class ToolFormats:
 
     def _cvat(self) -> None:
         write_zip(self.folder / CVAT_ARCHIVE, cvat_files(self.frames(), stems(self.files), self.class_names))
-        write_json(self.folder / CVAT_LABELS, cvat_labels(self.class_names))
+        with zipfile.ZipFile(self.folder / CVAT_ARCHIVE) as archive:
+            write_json(self.folder / CVAT_LABELS, cvat_labels(archive.read(LABEL_MAP)))
 
     def _label_studio(self) -> None:
         stage = self.stage

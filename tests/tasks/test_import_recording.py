@@ -329,6 +329,8 @@ def test_open3d(root, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"tags": "mug,plate"}, "separate tags by a space"),
+        ({"tags": "mug; plate"}, "separate tags by a space"),
         ({"tags": "mug|cup"}, "are no tags"),
         ({"tags": "- mug"}, "are no tags"),
         ({"name": "a/b"}, "cannot be the name of a recording"),

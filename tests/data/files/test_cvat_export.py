@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from data.errors import DatasetError
-from data.files.cvat_export import MOST_OBJECTS, cvat_files, cvat_labels
+from data.files.cvat_export import LABEL_MAP, MOST_OBJECTS, cvat_files, cvat_labels
 from data.files.exported_frames import ExportedFrame
 from data.files.instance_export import ExportedInstance
 
@@ -75,11 +75,20 @@ def test_objects_without_class_and_pixels_without_label_have_labels_of_their_own
 
 
 def test_labels_of_a_task_have_the_colours_of_the_archive():
-    _, colours = read_back(cvat_files([frame(1)], ["a"], CLASSES))
+    files = dict(cvat_files([frame(1)], ["a"], CLASSES))
+    _, colours = read_back(files)
     hexes = {"#%02x%02x%02x" % colour: name for colour, name in colours.items()}  # noqa: UP031
-    labels = cvat_labels(CLASSES)
+    labels = cvat_labels(files[LABEL_MAP])
     assert [label["name"] for label in labels] == ["mug", "plate"]
     assert all(hexes[label["color"]] == label["name"] for label in labels)
+
+
+def test_labels_of_a_task_are_all_labels_of_the_archive():
+    """CVAT refuses an archive with a label that the task does not have; `object` was once not listed."""
+    files = dict(cvat_files([frame(0, 1, unlabelled=[5])], ["a"], CLASSES))
+    labels = cvat_labels(files[LABEL_MAP])
+    assert [label["name"] for label in labels] == ["mug", "plate", "object", "unlabelled"]
+    assert labels[-1]["color"] == "#ffffff"
 
 
 def test_what_the_format_cannot_hold_is_refused():

@@ -1,6 +1,8 @@
 """Label files of every encoding, each written here as its data set writes it."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from faults.outcomes import refusal
 from PIL import Image
 
 from data.errors import ImageError
-from data.files.encodings import CITYSCAPES_IDS, ENCODINGS, SUIM_COLOURS
+from data.files.encodings import CITYSCAPES_IDS, ENCODINGS, SUIM_COLOURS, plain
 from data.sample import UNLABELLED
 
 
@@ -225,3 +227,26 @@ def test_damaged_annotation_files_give_labels_or_one_line(tmp_path):
             assert line.startswith(f"{path}: ")
             lines.append(line)
     assert 100 < len(lines) < 300
+
+
+def grey_png(values, bits):
+    """A grey PNG file whose values have 1, 2, 4 or 8 bits, as the PNG specification (W3C, section 7.2) packs them."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b""
+    for row in values.tolist():
+        text = "".join(format(value, f"0{bits}b") for value in row)
+        text += "0" * (-len(text) % 8)
+        rows += b"\0" + int(text, 2).to_bytes(len(text) // 8)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_label_maps_of_few_bits_have_the_values_of_the_file(tmp_path, bits):
+    """Pillow makes 85 of 1 with 2 bits, and 17 with 4."""
+    values = np.arange(min(2**bits, 200)).reshape(2, -1)
+    (tmp_path / "a.png").write_bytes(grey_png(values, bits))
+    assert (plain(tmp_path / "a.png") == values).all()

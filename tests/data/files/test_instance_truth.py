@@ -51,6 +51,8 @@ def test_images_of_one_name_in_two_class_folders_have_their_own_files(tmp_path):
     ]  # fmt: skip
     (tmp_path / "labels.csv").write_text("image,tags,split\nmug/0001.png,mug,evaluation\n")
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "instances/0001.png")
+    assert instance_file(first(tmp_path)) == tmp_path / "instances/mug/0001.png"
+    (tmp_path / "instances/mug/0001.png").unlink()
     assert instance_file(first(tmp_path)) == tmp_path / "instances/0001.png"
 
 

@@ -103,6 +103,26 @@ def test_missing_depth_file_is_named(bop_root):
         read_bop(bop_root, SPLITS)
 
 
+def test_a_missing_mask_among_others_is_named(bop_root):
+    """Its object was once background of the ground truth."""
+    scene = bop_root / "test" / sorted(path.name for path in (bop_root / "test").iterdir())[0]
+    truth = json.loads((scene / "scene_gt.json").read_text())
+    frame = next(int(number) for number, objects in truth.items() if len(objects) > 1)
+    masks = sorted((scene / "mask_visib").glob(f"{frame:06d}_*.png"))
+    masks[0].unlink()
+    with pytest.raises(DatasetError, match=f"mask_visib/{masks[0].name}: mask is missing, though others of the frame"):
+        read_bop(bop_root, SPLITS)
+    if (scene / "scene_gt_info.json").exists():
+        hide = lambda infos: infos[str(frame)][0].update(visib_fract=0.0)  # noqa: E731
+        edit(scene / "scene_gt_info.json", hide)
+        read_bop(bop_root, SPLITS)  # what nobody sees needs no mask
+        edit(scene / "scene_gt_info.json", lambda infos: infos[str(frame)][0].update(visib_fract=0.5))
+    for path in masks[1:]:
+        path.unlink()
+    sample = next(s for s in read_bop(bop_root, SPLITS).samples if s.image_id == f"test/{scene.name}/{frame:06d}")
+    assert sample.truth == ()
+
+
 def test_missing_image_is_named(bop_root):
     (bop_root / "train_pbr/000002/rgb/000003.jpg").unlink()
     with pytest.raises(DatasetError, match="rgb/000003: image file is missing"):

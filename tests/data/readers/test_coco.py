@@ -8,6 +8,7 @@ from reader_contract import check_layout, picture, read, save
 
 from data.errors import DatasetError
 from data.files.coco_file import annotations_of, read_coco_file
+from data.readers import DATASETS
 
 
 def make_coco(root):
@@ -70,3 +71,41 @@ def test_damaged_annotation_files_give_an_index_or_one_line(tmp_path):
     refused = list(filter(None, lines))
     assert all(line.startswith(str(tmp_path)) for line in refused)
     assert 100 < len(refused) < 200
+
+
+def changed(root, split, *annotations):
+    path = root / f"coco/annotations/instances_{split}.json"
+    content = json.loads(path.read_text())
+    first = content["annotations"][0]
+    content["annotations"] = [{**first, "id": n, **values} for n, values in enumerate(annotations, start=1)]
+    path.write_text(json.dumps(content))
+    for cached in (read_coco_file, annotations_of):
+        cached.cache_clear()
+    index = read("coco", root)
+    return index, DATASETS["coco"].notes(root / "coco", index)
+
+
+def test_boxes_without_an_outline_are_tags_and_no_ground_truth(tmp_path):
+    """What they surround was once background of the ground truth."""
+    make_coco(tmp_path)
+    index, notes = changed(tmp_path, "val2014", {"segmentation": []}, {"category_id": 1})
+    train, evaluation = index.samples
+    assert evaluation.tags == (1, 2)
+    assert (len(train.truth), evaluation.truth) == (1, ())
+    assert notes == [
+        "instances_val2014.json: 1 of 1 images have annotations without a segmentation, such as 1, so these images "
+        "have tags but no ground truth; add outlines if scores are wanted"
+    ]
+
+
+def test_a_class_that_only_crowds_show_is_named(tmp_path):
+    make_coco(tmp_path)
+    assert DATASETS["coco"].notes(tmp_path / "coco", read("coco", tmp_path)) == []
+    crowd = {"iscrowd": 1, "category_id": 1}
+    index, notes = changed(tmp_path, "train2014", crowd, crowd, {})
+    assert index.samples[0].tags == (2,)
+    assert len(notes) == 1
+    assert "instances_train2014.json: 1 times, an image shows a class as a crowd" in notes[0]
+    assert "no tag: person (1); CVAT exports brush masks" in notes[0]
+    _, notes = changed(tmp_path, "train2014", crowd, {"iscrowd": 0, "category_id": 1})
+    assert notes == []

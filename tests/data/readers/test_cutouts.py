@@ -21,6 +21,13 @@ def test_photographs_have_the_class_of_their_folder(root):
     ]  # fmt: skip
 
 
+def test_what_is_no_photograph_is_left_out(root):
+    for name in (".DS_Store", "Thumbs.db", "notes.txt", "3.PNG", "4.webp"):
+        (root / "crops/mug" / name).write_bytes(b"")
+    found = list_cutouts(root, {"mug": 1, "plate_wide": 2})
+    assert [cutout.path.name for cutout in found] == ["1.png", "2.png", "3.PNG", "4.webp", "a.jpg"]
+
+
 def test_a_folder_of_another_name_is_an_error(root):
     with pytest.raises(DatasetError, match="crops/plate_wide: 'plate_wide' is no class of the set"):
         list_cutouts(root, {"mug": 1, "plate": 2})

@@ -137,6 +137,8 @@ def classes(content):
         (table("image,tags\n../images/0.jpg,mug\n"), "labels.csv: the image '../images/0.jpg' is not below"),
         (table("image,tags\n/etc/hostname,mug\n"), "labels.csv: the image '/etc/hostname' is not below"),
         (table("image,tags\n,mug\n"), "labels.csv: the image '' is not below"),
+        (table('image,tags\n0.jpg,"mug,plate"\n'), "labels.csv: line 2 has a ',' in its tags 'mug,plate'; separate"),
+        (table("image,tags\n0.jpg,mug;plate\n"), "labels.csv: line 2 has a ';' in its tags 'mug;plate'; separate"),
         (table("image,tags\n0.jpg,mug background\n"), "labels.csv: line 2 has the tag 'background', which is class 0"),
         (
             table("image,tags\n0.jpg,mug\n1.jpg,\n"),

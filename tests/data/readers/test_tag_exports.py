@@ -82,6 +82,49 @@ def test_each_tool_gives_the_same_tags(root, content, name):
     assert index.samples[2].image == root / "images/more/3.jpg"
 
 
+def shape(kind, *labels):
+    return {"type": kind, "from_name": "shapes", "to_name": "image", "value": {"x": 1, kind: list(labels)}}
+
+
+def annotated(address, *results):
+    return {"id": 1, "data": {"image": address}, "annotations": [{"was_cancelled": False, "result": list(results)}]}
+
+
+def choice(control, *names):
+    return {"type": "choices", "from_name": control, "to_name": "image", "value": {"choices": list(names)}}
+
+
+@pytest.mark.parametrize("kind", ["rectanglelabels", "polygonlabels", "brushlabels", "labels"])
+def test_labels_of_shapes_of_label_studio_are_tags(root, kind):
+    """An image with shapes and no choice was once one that shows background alone."""
+    content = [annotated("0.jpg", shape(kind, "mug"), shape(kind, "plate")), annotated("1.jpg", shape(kind, "mug"))]
+    content[1]["annotations"][0]["result"].append(choice("more", "cup"))
+    rows = read_tags(root, export(root, content)).rows
+    assert [(row.image, row.tags) for row in rows] == [("0.jpg", "mug plate"), ("1.jpg", "cup mug")]
+
+
+@pytest.mark.parametrize("result", [shape("rectanglelabels"), {"type": "brush", "value": {"rle": [1]}}])
+def test_shapes_without_a_label_say_nothing(root, result):
+    with pytest.raises(DatasetError, match="'0.jpg' has shapes without a label; give them one"):
+        read_tags(root, export(root, [annotated("0.jpg", result)]))
+
+
+def test_only_one_question_of_label_studio_can_name_the_classes(root):
+    content = [annotated("0.jpg", choice("objects", "mug")), annotated("1.jpg", choice("weather", "sunny"))]
+    with pytest.raises(DatasetError, match=r"choices of several questions \(objects, weather\), and only one"):
+        read_tags(root, export(root, content))
+
+
+def test_frames_of_a_video_of_cvat_have_no_ending(root):
+    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(root / "images/frame_000000.png")
+    (root / "images/frame_000001").mkdir()
+    content = '<annotations><image name="frame_00000{}"><tag label="mug"/></image></annotations>'
+    assert read_tags(root, export(root, content.format(0), "a.xml")).rows[0].image == "frame_000000.png"
+    for missing in (1, 2):
+        with pytest.raises(DatasetError, match=f"names the image 'frame_00000{missing}', but .* is missing"):
+            read_tags(root, export(root, content.format(missing), "a.xml"))
+
+
 def test_a_subset_of_cvat_is_a_split_and_a_relative_path_is_found_in_the_data_set(root):
     export(root, CVAT.replace('"Train"', '"Validation"'), "annotations.xml")
     index = read_folder(root, tags=type(root)("annotations.xml"))
