@@ -7,7 +7,7 @@ import hashlib
 import io
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -224,9 +224,9 @@ class IndexDataset(StageTask):
             class_of |= {name: class_of[category] for name, category in category_table(Path(self.merge)).items()}
         return list_cutouts(self.root, class_of)
 
-    def cutouts_fingerprint(self, files: WatchedFiles) -> str:
-        """Content hash of the photographs of `cutouts`, which are watched in `files`."""
-        found = [(cutout.class_number, files(cutout.path)) for cutout in self.cutouts()]
+    def cutouts_fingerprint(self, cutouts: Iterable[Cutout], files: WatchedFiles) -> str:
+        """Content hash of some of the photographs of `cutouts`, which are watched in `files`."""
+        found = [(cutout.class_number, files(cutout.path)) for cutout in cutouts]
         self._hashes.save()
         return hash_text(repr(found))
 

@@ -244,6 +244,7 @@ class ViewedRun:
         if self.seeds is None:
             raise SettingError("the seeds of this run do not come from CAMs that are shown")
         stage = self.seeds.clone(**parameters)
+        stage.corrected = self.seeds.corrected  # what the stages of the run above a clone are is not known here
         stores = {name: self.stages[TRAIN][name].artifact for name in self.seeds.required if name != "dataset"}
         inputs = ImageInputs(stores, image.place, image.sample.size, self.dataset.num_classes)
         return stage.compute(image.sample, inputs)["seed"]
