@@ -18,6 +18,7 @@ from data.store.artifact import Artifact, write_bytes
 from pipeline.grid import merged
 from pipeline.report.tables import csv_text, markdown_text
 from tasks.discover_superpixels import MAX_CELLS, DiscoverSuperpixels
+from tasks.evaluate_instances import instance_numbers
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.presets import Settings
@@ -208,8 +209,7 @@ class EvaluateSuperpixels(StageTask):
         index = self.required["dataset"]
         content = {"ground truth": index.fingerprint(truth=True)}
         if self.truth == "instances" and not index.is_rendered:
-            files = [instance_file(sample) for sample in index.indexed.split(self.split)]
-            content["instances"] = repr([self.numbered(path) for path in files if path is not None])
+            content["instances"] = instance_numbers(index.indexed.split(self.split), self.numbered)
         return content
 
     def watched(self):
