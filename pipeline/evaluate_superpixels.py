@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -170,12 +171,14 @@ class EvaluateSuperpixels(StageTask):
         if kind in (*BY_COUNT, *BY_SIZE):
             return {kind: {}}
         found: dict[str, Settings] = {}
-        for feature in self.features.split(","):
-            backbone, _, weights = feature.strip().partition("=")
+        features = [feature.strip().partition("=") for feature in self.features.split(",")]
+        named = Counter(backbone for backbone, _, _ in features)
+        for backbone, separator, weights in features:
+            title = f"{backbone}{separator}{weights}" if named[backbone] > 1 else backbone
             keys = {**({"backbone": backbone} if backbone else {}), **({"weights": weights} if weights else {})}
             for rule in self.rules.split(","):
                 chosen = {"seed_rule": _rule(rule.strip())} if rule else {}
-                name = ", ".join(filter(None, [kind, backbone, rule.strip()]))
+                name = ", ".join(filter(None, [kind, title, rule.strip()]))
                 found[name] = {"ExtractKeys": keys, "DiscoverSuperpixels": chosen}
         return found
 

@@ -130,6 +130,16 @@ def test_the_superpixels_of_table_3_5_stand_beside_ours(common):
     assert "BP against BR" in task.artifact.read(PLOT).decode()
 
 
+def test_the_same_network_with_other_weights_is_a_line_of_its_own(common):
+    """The rows had the name of the network alone, so the second one replaced the first."""
+    features = "rgb,test_resnet=hub,test_resnet=random,test_resnet"
+    task = EvaluateSuperpixels(kinds=("cells",), taus=(0.3,), features=features, **common)
+    titles = ["cells, rgb", *(f"cells, {name}" for name in features.split(",")[1:])]
+    assert [kind for kind, _ in task.variants] == titles
+    keys = [stage.required["keys"].weights for stage in task.variants.values()]
+    assert keys[1:3] == ["hub", "random"]
+
+
 def test_features_and_rules_are_axes_of_kinds_with_features(common, tmp_path):
     weights = tmp_path / "moco.pth"
     task = EvaluateSuperpixels(

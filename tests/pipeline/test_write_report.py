@@ -1,5 +1,7 @@
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
 from pipeline.write_report import LISTED_CLASSES, WriteReport, listed_classes
+from tasks.predict_masks import PredictMasks
+from tasks.runtime.dag import stages
 
 
 def dataset(tmp_path, count, tags):
@@ -29,3 +31,14 @@ def test_the_confusion_matrix_shows_the_listed_classes_in_percent_of_all_pixels(
     found = WriteReport._confusion({"predictions": {"confusion": confusion}}, ["a", "b", "c"], [0, 2])
     assert found["rows"] == [{"name": "a", "shares": [50.0, 25.0]}, {"name": "c", "shares": [25.0, 50.0]}]
     assert WriteReport._confusion({"predictions": {"confusion": None}}, ["a", "b", "c"], [0, 2]) is None
+
+
+def test_a_model_from_elsewhere_needs_no_training(in_process, bop_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(PredictMasks, "content_identity", lambda stage: {})  # the folder has no model
+    monkeypatch.setattr(PredictMasks, "learns_superpixels", False)
+    common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
+    assert "TrainSegmenter" in {type(stage).__name__ for stage in stages(WriteReport(**common))}
+    foreign = WriteReport(**common, settings={"PredictMasks": {"model": str(tmp_path)}})
+    names = {type(stage).__name__ for stage in stages(foreign)}
+    assert "TrainSegmenter" not in names
+    assert {"PredictMasks", "EvaluateMasks", "GenerateSeeds"} <= names
