@@ -53,15 +53,18 @@ class WriteReport(StageTask):
     def requires(self):
         method = METHODS[self.method]
         learns_tags = "classifier" in method.stages
+        labels = self.upstream(labels_stage(self.method), split=TRAIN)
+        proposals = labels.required.get("proposals")  # those that were named, whichever stage has found them
         predictions = self.upstream(labels_stage(self.method), split=EVALUATION)
         trains = bool(method.trainer) and not predictions.model  # a model from elsewhere needs no training
         return {
             "dataset": self.upstream(IndexDataset),
             **({"tags": self.upstream(PredictTags, split=EVALUATION)} if learns_tags else {}),
             **{name: self.upstream(stage) for name, stage in method.stage_classes().items()},
+            **({"proposals": proposals} if proposals else {}),
             **({"model": self.upstream(method.trainer_stage())} if trains else {}),
             "scores": self.upstream(EvaluateMasks),
-            "pseudo_labels": self.upstream(labels_stage(self.method), split=TRAIN),
+            "pseudo_labels": labels,
             "predictions": predictions,
             **self._instances(),
         }

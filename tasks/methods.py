@@ -82,7 +82,7 @@ METHODS: dict[str, Method] = {
     ),
     "match": Method(
         "",
-        {**DEPTH, "proposals": "tasks.split_instances:SplitInstances"},
+        DEPTH,
         ("pseudo_labels", "predictions"),
         "tasks.match_objects:MatchObjects",
     ),

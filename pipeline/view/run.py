@@ -259,6 +259,8 @@ def _wanted(report: Any) -> dict[str, dict[str, ImageStage]]:
         train["tags"] = report.upstream(PredictTags, split=TRAIN)
     if "depth" in train:
         evaluation["depth"] = report.upstream(LoadDepth, split=EVALUATION)
+    if "proposals" in train:
+        evaluation["proposals"] = report.required["predictions"].required["proposals"]
     return {TRAIN: train, EVALUATION: evaluation}
 
 
