@@ -87,6 +87,24 @@ def test_a_forced_stage_is_computed_again_and_nothing_else(finished):
 
 
 @pytest.mark.pipeline
+def test_the_flags_of_force_are_those_of_the_named_stage(finished):
+    def shown(*arguments):
+        result = finished.inspect("force", *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    assert "LoadDepth: there is no artifact of this run" in shown("LoadDepth", "--split", "evaluation")
+    assert str(only_artifact(finished, "LoadDepth")) in shown("LoadDepth")
+    assert shown("PredictMasks").count("/PredictMasks/") == 2
+    for split in ("train", "evaluation"):
+        own = shown("PredictMasks", "--split", split)
+        assert own == shown(f"PredictMasks-{split}")
+        assert own.count("/PredictMasks/") == 1
+    assert "there is no artifact of this run" in shown("GenerateSeeds", "--alpha", "0.6")
+    assert str(only_artifact(finished, "GenerateSeeds")) in shown("GenerateSeeds", "--alpha", "0.4")
+
+
+@pytest.mark.pipeline
 def test_clean_shows_and_deletes_what_no_parameters_lead_to(finished):
     before = contents(finished.artifacts)
     assert finished.luigi("GenerateSeeds", "--processes", 1, *ALPHA).returncode == 0
