@@ -46,7 +46,7 @@ def reachable(flags: list[str]) -> Reachable:
         If the data set cannot be read.
     """
     identities: set[str] = set()
-    unplanned = {}
+    unplanned: dict[str, str] = {}
     with parsed("RunAll", flags) as run_all:
         common = {name: getattr(run_all, name) for name in COMMON}
         chosen = any(flag.partition("=")[0] == "--method" for flag in flags)

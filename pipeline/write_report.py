@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 from data.sample import EVALUATION, TRAIN, DatasetIndex, spread
 from data.store.artifact import Artifact, write_bytes
@@ -55,7 +56,7 @@ class WriteReport(StageTask):
         learns_tags = "classifier" in method.stages
         labels = self.upstream(labels_stage(self.method), split=TRAIN)
         proposals = labels.required.get("proposals")  # those that were named, whichever stage has found them
-        predictions = self.upstream(labels_stage(self.method), split=EVALUATION)
+        predictions: Any = self.upstream(labels_stage(self.method), split=EVALUATION)
         trains = bool(method.trainer) and not predictions.model  # a model from elsewhere needs no training
         return {
             "dataset": self.upstream(IndexDataset),

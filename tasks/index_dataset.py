@@ -18,7 +18,7 @@ import numpy as np
 
 from data.cooccurrence import Cooccurrence, told_apart
 from data.demo import scenes
-from data.errors import DatasetError, ImageError, SettingError
+from data.errors import DamagedArtifactError, DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
@@ -237,9 +237,32 @@ class IndexDataset(StageTask):
         return {"dataset": self.fingerprint()}
 
     def is_current(self, known):
-        """As of the base; the folder of the data set must also exist, and a rendered data set must be as rendered."""
-        is_there = self._is_as_rendered() if self.is_rendered else self.root.is_dir()
-        return is_there and super().is_current(known)
+        """As of the base; the folder of the data set must also exist, with the files that the index names.
+
+        A rendered data set must be as rendered.
+        """
+        if self.is_rendered:
+            return self._is_as_rendered() and super().is_current(known)
+        return self.root.is_dir() and super().is_current(known) and self._names_present_files()
+
+    _compared: str | None = None
+    """Digest of the artifact when its paths were those of the data set."""
+
+    def _names_present_files(self) -> bool:
+        """True if the index has the paths that were found now: they are not in the identity, which knows contents."""
+        digest = self.artifact.digest()
+        if digest != self._compared:
+            self.__dict__.pop("_written", None)  # another process may have written it anew
+            try:
+                written = self._written.samples.table.values
+            except DamagedArtifactError:
+                return True  # whoever reads it says so, and has it computed again
+            found = self.indexed.samples.table.values
+            if not all(np.array_equal(written[name], found[name]) for name in ("image", "depth", "coarse")):
+                del self._written
+                return False
+            self._compared = digest
+        return True
 
     def _is_as_rendered(self) -> bool:
         """True if no file of the rendered data set has changed: `_render` keeps the hash of all files beside it."""

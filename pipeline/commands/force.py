@@ -10,6 +10,7 @@ from data.errors import SettingError, StoreError
 from pipeline.asked import parsed, stage_and_flags, task_of
 from pipeline.command_line import stage_names
 from pipeline.removal import consumers, on_disk, remove
+from pipeline.run_all import RunAll
 from tasks.runtime.dag import stages
 from tasks.runtime.lock import is_locked
 from tasks.runtime.stage import COMMON, StageTask
@@ -72,7 +73,7 @@ def _stages_called(name: str, flags: list[str]) -> list[StageTask]:
             raise SettingError(f"{name} writes nothing; name a stage that status lists")
         if any(flag.partition("=")[0] == "--split" for flag in flags):
             return [task]
-        run_all = pipeline.RunAll(**{common: getattr(task, common) for common in COMMON})
+        run_all = RunAll(**{common: getattr(task, common) for common in COMMON})
         called = _called(name, stages(run_all))
         return called if task.identity in {stage.identity for stage in called} else [task]
 
