@@ -33,10 +33,9 @@ from data.store.artifact import Artifact, hash_text, write_bytes
 from data.tuning import TUNING, with_tuning_split
 from tasks.runtime.data_place import data_places
 from tasks.runtime.devices import usable_cores
-from tasks.runtime.layout import unusual
+from tasks.runtime.index_findings import untagged_classes, unusual_frames, without_depth
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import number, whole
-from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
 log = logging.getLogger("depthseed")
@@ -307,9 +306,9 @@ class IndexDataset(StageTask):
         }
         return [
             *(f"there are no {split} images: {meaning}" for split, meaning in empty.items() if not index.split(split)),
-            *_unusual_frames(index.samples),
-            *_without_depth(index.samples),
-            *_untagged_classes(index),
+            *unusual_frames(index.samples),
+            *without_depth(index.samples),
+            *untagged_classes(index),
             *told_apart(Cooccurrence.of(index.split(TRAIN)), index.class_names),
         ]
 
@@ -364,34 +363,6 @@ def folder_of(stage: StageTask) -> Path:
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
-
-
-def _unusual_frames(samples: Samples) -> list[str]:
-    """Findings that name the frames whose size is far from that of most others."""
-    found = []
-    for kind, frames in zip(("larger", "smaller"), unusual(samples), strict=True):
-        if frames:
-            named = listed(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames)
-            found.append(f"{len(frames)} of {len(samples)} images are much {kind} than the others: {named}")
-    return found
-
-
-def _without_depth(samples: Samples) -> list[str]:
-    """A finding about the images without depth in a set where others have it."""
-    places = np.flatnonzero(samples.table.values["depth"] == "")
-    if len(places) in (0, len(samples)):
-        return []
-    named = listed(samples[place].image_id for place in places[: NAMED + 1].tolist())
-    return [f"{len(places)} of {len(samples)} images have no depth, so depth is not used there: {named}"]
-
-
-def _untagged_classes(index: DatasetIndex) -> list[str]:
-    """A finding about the classes that no training image shows."""
-    tagged = set().union(*index.split(TRAIN).tag_sets)
-    missing = [name for number, name in enumerate(index.class_names) if number and number not in tagged]
-    if not tagged or not missing:
-        return []
-    return [f"{len(missing)} of {index.num_classes} classes are no tag of any training image: {listed(missing)}"]
 
 
 def _checked_sizes(samples: Samples, longest: int) -> Iterator[tuple[int, int]]:
