@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from data.errors import DamagedArtifactError
+from pipeline.planning import stale_reasons
 from tasks.index_dataset import INDEX, IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.runtime.luigi_seam import forget_instances
@@ -50,6 +51,7 @@ def test_a_renamed_image_is_indexed_again(common, tmp_path):
     assert second.identity == first.identity
     assert not second.complete()
     assert not depth.complete()
+    assert stale_reasons(second) == ["the files of the data set are not as when this was made"]
     again(common).run()  # in another process
     assert second.complete()
     assert second.open().samples[0].image.name == "a.PNG"
