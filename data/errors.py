@@ -17,6 +17,10 @@ class SettingError(DepthseedError, ValueError):
     """A parameter has a value that cannot be used."""
 
 
+class MethodError(SettingError):
+    """A stage is asked for that the method does not have, whatever the other settings."""
+
+
 class ImageError(DepthseedError, ValueError):
     """One file of the data set cannot be used: unreadable, wrong size, no depth in it."""
 

@@ -19,6 +19,7 @@ from tasks.evaluate_masks import RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.runtime.numeric import whole
+from tasks.runtime.quality import listed
 from tasks.runtime.stage import Stages, StageTask
 
 log = logging.getLogger("depthseed")
@@ -136,12 +137,24 @@ class Comparison(StageTask):
         content = {
             "title": name, "dataset": self.dataset, "profile": self.profile, "seeds": self.seed_list(),
             "columns": columns, "rows": rows, "charts": charts,
-            "pictures_title": self.pictures_title, "strips": self._strips(),
+            "pictures_title": self.pictures_title, "strips": self._strips(), "notes": self.findings(),
             "settings": [(variant.name, json.dumps(variant.settings)) for variant in self.variants],
         }  # fmt: skip
         write_bytes(self.artifact.path / REPORT, render_page(content, "comparison.html").encode())
         log.info("%s:\n%s", name, text)
         return len(table) * len(self.seed_list())
+
+    def findings(self):
+        without = [variant.name for variant in self.variants if variant not in self._shown]
+        reason = "their data set is not that of the comparison: it has other images, sizes, tags or classes"
+        return [f"no pictures of {listed(without)}: {reason}"] if without else []
+
+    @property
+    def _shown(self) -> list[Variant]:
+        """The variants with pictures: those that see the images of the comparison, so that they stand side by side."""
+        own = self.required["dataset"].identity
+        stages = {variant.name: self.required[shown_name(variant)] for variant in self.variants}
+        return [v for v in self.variants if stages[v.name].required["dataset"].identity == own]
 
     def _csv(self, table: dict[str, list[dict]]) -> str:
         """One line per variant, seed and result, in percent."""
@@ -161,10 +174,10 @@ class Comparison(StageTask):
 
         dataset, inputs = self.required["dataset"].read_with_truth(), self.inputs
         samples = dataset.split(self.shown_split)
-        stores = {variant.name: inputs[shown_name(variant)] for variant in self.variants}
-        first = {v.name: self.required[scores_name(v, self.seed_list()[0])].read() for v in self.variants}
+        stores = {variant.name: inputs[shown_name(variant)] for variant in self._shown}
+        first = {v.name: self.required[scores_name(v, self.seed_list()[0])].read() for v in self._shown}
         strips = []
-        for index in spread(samples, self.images):
+        for index in spread(samples, self.images if stores else 0):
             sample = samples[index]
             stored = {
                 name: named(store.image(index, sample.size), first[name].get("predictions"), dataset.class_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from data.store.artifact import Artifact, write_bytes
 from pipeline.grid import merged
 from pipeline.report.tables import csv_text, markdown_text
 from tasks.discover_superpixels import MAX_CELLS, DiscoverSuperpixels
+from tasks.evaluate_instances import instance_numbers
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth
 from tasks.presets import Settings
@@ -169,12 +171,14 @@ class EvaluateSuperpixels(StageTask):
         if kind in (*BY_COUNT, *BY_SIZE):
             return {kind: {}}
         found: dict[str, Settings] = {}
-        for feature in self.features.split(","):
-            backbone, _, weights = feature.strip().partition("=")
+        features = [feature.strip().partition("=") for feature in self.features.split(",")]
+        named = Counter(backbone for backbone, _, _ in features)
+        for backbone, separator, weights in features:
+            title = f"{backbone}{separator}{weights}" if named[backbone] > 1 else backbone
             keys = {**({"backbone": backbone} if backbone else {}), **({"weights": weights} if weights else {})}
             for rule in self.rules.split(","):
                 chosen = {"seed_rule": _rule(rule.strip())} if rule else {}
-                name = ", ".join(filter(None, [kind, backbone, rule.strip()]))
+                name = ", ".join(filter(None, [kind, title, rule.strip()]))
                 found[name] = {"ExtractKeys": keys, "DiscoverSuperpixels": chosen}
         return found
 
@@ -208,8 +212,7 @@ class EvaluateSuperpixels(StageTask):
         index = self.required["dataset"]
         content = {"ground truth": index.fingerprint(truth=True)}
         if self.truth == "instances" and not index.is_rendered:
-            files = [instance_file(sample) for sample in index.indexed.split(self.split)]
-            content["instances"] = repr([self.numbered(path) for path in files if path is not None])
+            content["instances"] = instance_numbers(index.indexed.split(self.split), self.numbered)
         return content
 
     def watched(self):

@@ -189,6 +189,8 @@ def stale_reasons(stage: StageTask) -> list[str]:
     marker = stage.artifact.marker
     if marker is None or marker.identity != stage.identity:
         return ["the artifact was copied from another one"]
+    if not stage.required:
+        return ["the files of the data set are not as when this was made"]
     reasons = []
     for name, digest in stage.description()["parents"].items():
         source = name.rsplit(" ", 1)[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from data.sample import EVALUATION, TRAIN
 from tasks.index_dataset import IndexDataset
 from tasks.load_saliency import LoadSaliency
+from tasks.predict_masks import PredictMasks
 from tasks.presets import PROFILES, Profile, preset_of
 from tasks.runtime.dag import stages
 from tasks.runtime.luigi_seam import default_value
@@ -88,6 +89,8 @@ def _differences(profile: Profile, task: StageTask, stage: StageTask) -> Iterato
         chosen, usual = stage.folders().get(TRAIN, ""), stage.spec.splits.get(TRAIN, "")
         if chosen != usual:
             yield f"{flag_of(kind, 'train_folder')} is {chosen or 'none'}, the paper learns from {usual}"
+    if isinstance(stage, PredictMasks) and stage.model:
+        yield f"{flag_of(kind, 'model')} is {stage.model}, a model from elsewhere; the paper's is trained by the run"
     if getattr(stage, "corrected", None):
         yield f"the paper corrects no label by hand; {flag_of(kind, 'corrections')} false leaves the corrections out"
     preset = preset_of(kind.__name__, task.profile, task.method)

@@ -6,7 +6,7 @@ import itertools
 from typing import NamedTuple
 
 import pipeline
-from data.errors import DepthseedError
+from data.errors import DepthseedError, MethodError
 from data.sample import EVALUATION, TRAIN
 from pipeline.asked import parsed
 from pipeline.command_line import stage_names
@@ -24,7 +24,8 @@ class Reachable(NamedTuple):
     identities : set of str
         Of all artifacts.
     unplanned : dict of stage -> reason
-        Stages that could not be planned in any way, so that nothing is known about their artifacts.
+        Stages that a method or split has and that could not be planned with it now, such as those below a folder that
+        is missing. Their artifacts may belong to it.
     """
 
     identities: set[str]
@@ -45,7 +46,7 @@ def reachable(flags: list[str]) -> Reachable:
         If the data set cannot be read.
     """
     identities: set[str] = set()
-    unplanned = {}
+    unplanned: dict[str, str] = {}
     with parsed("RunAll", flags) as run_all:
         common = {name: getattr(run_all, name) for name in COMMON}
         chosen = any(flag.partition("=")[0] == "--method" for flag in flags)
@@ -54,13 +55,11 @@ def reachable(flags: list[str]) -> Reachable:
         for name in stage_names(pipeline.__all__):
             stage = getattr(pipeline, name)
             splits = [{"split": TRAIN}, {"split": EVALUATION}] if "split" in dict(stage.get_params()) else [{}]
-            reasons, planned = [], False
             for method, split in itertools.product(methods, splits):
                 try:
                     identities |= {one.identity for one in stages(stage(**{**common, "method": method, **split}))}
-                    planned = True
+                except MethodError:  # nothing of this stage can have been written with this method
+                    continue
                 except DepthseedError as error:
-                    reasons.append(str(error))
-            if not planned:
-                unplanned[name] = reasons[0]
+                    unplanned.setdefault(name, f"--method {method}: {error}")
     return Reachable(identities, unplanned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 from data.sample import EVALUATION, TRAIN, DatasetIndex, spread
 from data.store.artifact import Artifact, write_bytes
@@ -53,14 +54,19 @@ class WriteReport(StageTask):
     def requires(self):
         method = METHODS[self.method]
         learns_tags = "classifier" in method.stages
+        labels = self.upstream(labels_stage(self.method), split=TRAIN)
+        proposals = labels.required.get("proposals")  # those that were named, whichever stage has found them
+        predictions: Any = self.upstream(labels_stage(self.method), split=EVALUATION)
+        trains = bool(method.trainer) and not predictions.model  # a model from elsewhere needs no training
         return {
             "dataset": self.upstream(IndexDataset),
             **({"tags": self.upstream(PredictTags, split=EVALUATION)} if learns_tags else {}),
             **{name: self.upstream(stage) for name, stage in method.stage_classes().items()},
-            **({"model": self.upstream(method.trainer_stage())} if method.trainer else {}),
+            **({"proposals": proposals} if proposals else {}),
+            **({"model": self.upstream(method.trainer_stage())} if trains else {}),
             "scores": self.upstream(EvaluateMasks),
-            "pseudo_labels": self.upstream(labels_stage(self.method), split=TRAIN),
-            "predictions": self.upstream(labels_stage(self.method), split=EVALUATION),
+            "pseudo_labels": labels,
+            "predictions": predictions,
             **self._instances(),
         }
 

@@ -122,7 +122,11 @@ class BuildTemplates(StageTask):
 
     def _frames_hash(self) -> str:
         if self._index.is_rendered:
-            return repr((self._index.fingerprint(), self._index.tuning))
+            known: tuple = (self._index.fingerprint(), self._index.tuning)
+            if self.object == "depth" and self._depth.source == "files":  # these are not rendered
+                folder, frames = Path(self._depth.folder), self._own(self._index.indexed)
+                known += ([self.files(depth_file(folder, sample)) for sample in frames],)
+            return repr(known)
         digest = hashlib.blake2b(digest_size=16)
         for sample in self._own(self._index.indexed):
             depth = self._depth_path(sample)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from data.errors import DatasetError
+from data.files.fingerprint import WatchedFiles
 from data.files.images import read_depth
 from data.files.instance_truth import instance_file, instance_map, read_instances
 from data.files.working_size import full_size, nearest
@@ -42,6 +43,12 @@ def instances_of(stage: StageTask, name: str, split: str) -> StageTask:
     """The stage of instances of this name. ``method``: MatchObjects for the method ``match``, else SplitInstances."""
     chosen = ("match" if stage.method == "match" else "split") if name == "method" else name
     return stage.upstream(STAGES[chosen], split=split)
+
+
+def instance_numbers(samples: Iterable[Sample], files: WatchedFiles) -> str:
+    """What the files of instance numbers hold, as text: pairs of image id and hash. They are watched in `files`."""
+    found = ((sample.image_id, instance_file(sample)) for sample in samples)
+    return repr([(image_id, files(path)) for image_id, path in found if path is not None])
 
 
 class EvaluateInstances(OfSplit, StageTask):
@@ -87,9 +94,8 @@ class EvaluateInstances(OfSplit, StageTask):
 
     def content_identity(self):
         index = self.required["dataset"]
-        files = [] if index.is_rendered else [instance_file(sample) for sample in index.indexed.split(self.split)]
-        numbers = [self.numbered(path) for path in files if path is not None]
-        return {"ground truth": index.fingerprint(truth=True), "instances": repr(numbers)}
+        numbers = "[]" if index.is_rendered else instance_numbers(index.indexed.split(self.split), self.numbered)
+        return {"ground truth": index.fingerprint(truth=True), "instances": numbers}
 
     def work(self) -> int:
         from models.average_precision import average_precision

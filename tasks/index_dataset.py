@@ -7,7 +7,7 @@ import hashlib
 import io
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from data.cooccurrence import Cooccurrence, told_apart
 from data.demo import scenes
-from data.errors import DatasetError, ImageError, SettingError
+from data.errors import DamagedArtifactError, DatasetError, ImageError, SettingError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
@@ -33,10 +33,9 @@ from data.store.artifact import Artifact, hash_text, write_bytes
 from data.tuning import TUNING, with_tuning_split
 from tasks.runtime.data_place import data_places
 from tasks.runtime.devices import usable_cores
-from tasks.runtime.layout import unusual
+from tasks.runtime.index_findings import untagged_classes, unusual_frames, without_depth
 from tasks.runtime.luigi_seam import default_value
 from tasks.runtime.numeric import number, whole
-from tasks.runtime.quality import NAMED, listed
 from tasks.runtime.stage import COMMON, StageTask
 
 log = logging.getLogger("depthseed")
@@ -224,9 +223,9 @@ class IndexDataset(StageTask):
             class_of |= {name: class_of[category] for name, category in category_table(Path(self.merge)).items()}
         return list_cutouts(self.root, class_of)
 
-    def cutouts_fingerprint(self, files: WatchedFiles) -> str:
-        """Content hash of the photographs of `cutouts`, which are watched in `files`."""
-        found = [(cutout.class_number, files(cutout.path)) for cutout in self.cutouts()]
+    def cutouts_fingerprint(self, cutouts: Iterable[Cutout], files: WatchedFiles) -> str:
+        """Content hash of some of the photographs of `cutouts`, which are watched in `files`."""
+        found = [(cutout.class_number, files(cutout.path)) for cutout in cutouts]
         self._hashes.save()
         return hash_text(repr(found))
 
@@ -237,9 +236,32 @@ class IndexDataset(StageTask):
         return {"dataset": self.fingerprint()}
 
     def is_current(self, known):
-        """As of the base; the folder of the data set must also exist, and a rendered data set must be as rendered."""
-        is_there = self._is_as_rendered() if self.is_rendered else self.root.is_dir()
-        return is_there and super().is_current(known)
+        """As of the base; the folder of the data set must also exist, with the files that the index names.
+
+        A rendered data set must be as rendered.
+        """
+        if self.is_rendered:
+            return self._is_as_rendered() and super().is_current(known)
+        return self.root.is_dir() and super().is_current(known) and self._names_present_files()
+
+    _compared: str | None = None
+    """Digest of the artifact when its paths were those of the data set."""
+
+    def _names_present_files(self) -> bool:
+        """True if the index has the paths that were found now: they are not in the identity, which knows contents."""
+        digest = self.artifact.digest()
+        if digest != self._compared:
+            self.__dict__.pop("_written", None)  # another process may have written it anew
+            try:
+                written = self._written.samples.table.values
+            except DamagedArtifactError:
+                return True  # whoever reads it says so, and has it computed again
+            found = self.indexed.samples.table.values
+            if not all(np.array_equal(written[name], found[name]) for name in ("image", "depth", "coarse")):
+                del self._written
+                return False
+            self._compared = digest
+        return True
 
     def _is_as_rendered(self) -> bool:
         """True if no file of the rendered data set has changed: `_render` keeps the hash of all files beside it."""
@@ -284,9 +306,9 @@ class IndexDataset(StageTask):
         }
         return [
             *(f"there are no {split} images: {meaning}" for split, meaning in empty.items() if not index.split(split)),
-            *_unusual_frames(index.samples),
-            *_without_depth(index.samples),
-            *_untagged_classes(index),
+            *unusual_frames(index.samples),
+            *without_depth(index.samples),
+            *untagged_classes(index),
             *self.spec.notes(self.root, self.scanned),
             *told_apart(Cooccurrence.of(index.split(TRAIN)), index.class_names),
         ]
@@ -342,34 +364,6 @@ def folder_of(stage: StageTask) -> Path:
 
 PLACE = {"dataset", "data_root", "artifacts"}
 """The common parameters that name the data set, its folder, and the folder of the artifacts."""
-
-
-def _unusual_frames(samples: Samples) -> list[str]:
-    """Findings that name the frames whose size is far from that of most others."""
-    found = []
-    for kind, frames in zip(("larger", "smaller"), unusual(samples), strict=True):
-        if frames:
-            named = listed(f"{frame.image_id} ({frame.size[1]}x{frame.size[0]})" for frame in frames)
-            found.append(f"{len(frames)} of {len(samples)} images are much {kind} than the others: {named}")
-    return found
-
-
-def _without_depth(samples: Samples) -> list[str]:
-    """A finding about the images without depth in a set where others have it."""
-    places = np.flatnonzero(samples.table.values["depth"] == "")
-    if len(places) in (0, len(samples)):
-        return []
-    named = listed(samples[place].image_id for place in places[: NAMED + 1].tolist())
-    return [f"{len(places)} of {len(samples)} images have no depth, so depth is not used there: {named}"]
-
-
-def _untagged_classes(index: DatasetIndex) -> list[str]:
-    """A finding about the classes that no training image shows."""
-    tagged = set().union(*index.split(TRAIN).tag_sets)
-    missing = [name for number, name in enumerate(index.class_names) if number and number not in tagged]
-    if not tagged or not missing:
-        return []
-    return [f"{len(missing)} of {index.num_classes} classes are no tag of any training image: {listed(missing)}"]
 
 
 def _checked_sizes(samples: Samples, longest: int) -> Iterator[tuple[int, int]]:

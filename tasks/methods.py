@@ -9,7 +9,7 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, NamedTuple
 
-from data.errors import SettingError
+from data.errors import MethodError
 
 if TYPE_CHECKING:
     from tasks.runtime.stage import StageTask
@@ -40,10 +40,10 @@ class Method(NamedTuple):
     named: bool = True
 
     def trainer_stage(self) -> type[StageTask]:
-        """The class of `trainer`; SettingError if the method trains no network."""
+        """The class of `trainer`; MethodError if the method trains no network."""
         if not self.trainer:
             trained = ", ".join(name for name, method in METHODS.items() if method.trainer)
-            raise SettingError(f"this method trains no network, so there is none to use; choose --method {trained}")
+            raise MethodError(f"this method trains no network, so there is none to use; choose --method {trained}")
         return resolve_name(self.trainer)
 
     def stage_classes(self) -> dict[str, type[StageTask]]:
@@ -82,7 +82,7 @@ METHODS: dict[str, Method] = {
     ),
     "match": Method(
         "",
-        {**DEPTH, "proposals": "tasks.split_instances:SplitInstances"},
+        DEPTH,
         ("pseudo_labels", "predictions"),
         "tasks.match_objects:MatchObjects",
     ),
@@ -107,8 +107,8 @@ def labels_stage(method: str) -> type[StageTask]:
 
 
 def named_labels_stage(method: str) -> type[StageTask]:
-    """Same as `labels_stage`; SettingError for a method whose maps are of clusters without names."""
+    """Same as `labels_stage`; MethodError for a method whose maps are of clusters without names."""
     if not METHODS[method].named:
         named = ", ".join(name for name, found in METHODS.items() if found.named)
-        raise SettingError(f"--method {method} finds groups without class names, which are needed here; choose {named}")
+        raise MethodError(f"--method {method} finds groups without class names, which are needed here; choose {named}")
     return labels_stage(method)

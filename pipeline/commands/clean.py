@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from data.errors import SettingError
 from pipeline.asked import task_of
 from pipeline.reachable import reachable
-from pipeline.removal import in_use, on_disk, remove
+from pipeline.removal import in_use, on_disk, remove, sources
 
 HELP = "show artifacts that no present parameters lead to, with their sizes; --yes deletes them"
 
@@ -34,9 +35,16 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     used = in_use(folder, found)
     stale = [one for one in found if one.identity not in present.identities | used]
     unknown = [one for one in stale if one.stage in present.unplanned]
-    chosen = [one for one in stale if one.stage not in present.unplanned]
-    for stage in dict.fromkeys(one.stage for one in unknown):
-        print(f"kept: all of {stage}, which cannot be planned now: {present.unplanned[stage]}", file=sys.stderr)
+    needed = sources({one.identity for one in unknown}, found)
+    chosen = [one for one in stale if one.identity not in needed]
+    for stage, count in Counter(one.stage for one in unknown).items():
+        print(
+            f"kept: {count} artifacts of {stage}, which cannot be planned now with {present.unplanned[stage]}",
+            file=sys.stderr,
+        )
+    for one in stale:
+        if one.identity in needed and one not in unknown:
+            print(f"kept: {one.path}, from which a kept artifact is made", file=sys.stderr)
     for one in found:
         if one.identity in used and one.identity not in present.identities:
             print(f"kept: {one.path}, which a running command writes or reads", file=sys.stderr)

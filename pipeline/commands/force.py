@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
+import pipeline
 from data.errors import SettingError, StoreError
-from pipeline.asked import stage_and_flags, task_of
+from pipeline.asked import parsed, stage_and_flags, task_of
+from pipeline.command_line import stage_names
 from pipeline.removal import consumers, on_disk, remove
+from pipeline.run_all import RunAll
 from tasks.runtime.dag import stages
 from tasks.runtime.lock import is_locked
-from tasks.runtime.stage import StageTask
+from tasks.runtime.stage import COMMON, StageTask
 
 HELP = "let the next run compute a stage again: show its artifact of this run, and remove it with --yes"
 
@@ -56,12 +60,23 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
 
 
 def _stages_called(name: str, flags: list[str]) -> list[StageTask]:
-    """The stages of a whole run that have this label or are of this kind; else the stage of this name."""
-    found = stages(task_of("RunAll", flags))
-    called = [stage for stage in found if stage.output() and name in (stage.label, type(stage).__name__)]
-    if called:
-        return called
-    task = task_of(name, flags)
-    if not task.output():
-        raise SettingError(f"{name} writes nothing; name a stage that status lists")
-    return [task]
+    """The stages of a whole run that have this label or are of this kind; else the stage of this name.
+
+    The flags are those of the named stage, as for `plan`: ``--split`` and others of its own choose one artifact.
+    """
+    if name not in stage_names(pipeline.__all__):
+        called = _called(name, stages(task_of("RunAll", flags)))
+        return called or [task_of(name, flags)]  # the latter says that there is no such stage
+    with parsed(name, flags) as task:
+        stages(task)  # as of `task_of`
+        if not task.output():
+            raise SettingError(f"{name} writes nothing; name a stage that status lists")
+        if any(flag.partition("=")[0] == "--split" for flag in flags):
+            return [task]
+        run_all = RunAll(**{common: getattr(task, common) for common in COMMON})
+        called = _called(name, stages(run_all))
+        return called if task.identity in {stage.identity for stage in called} else [task]
+
+
+def _called(name: str, found: Iterable[StageTask]) -> list[StageTask]:
+    return [stage for stage in found if stage.output() and name in (stage.label, type(stage).__name__)]

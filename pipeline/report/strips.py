@@ -10,7 +10,7 @@ import numpy as np
 from data.files.labels import read_truth
 from data.files.working_size import sample_image
 from data.sample import UNLABELLED, DatasetIndex, Sample
-from data.store.sharded import StoredImage
+from data.store.sharded import ShardedStore, StoredImage
 from pipeline.report.colours import colour_depth, colour_heat, colour_instances, colour_labels, colour_superpixels
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.evaluate_masks import MATCHED
@@ -41,12 +41,17 @@ class NamedClusters(StoredImage):
         return self.classes[super().read("cluster")] if name == "label" else super().read(name, **cells)
 
 
+def has_groups(store: ShardedStore) -> bool:
+    """True if a store has groups without names, such as those of AssignClusters, in place of classes."""
+    return "cluster" in store.array_names()
+
+
 def named(stored: StoredImage, score: Mapping | None, class_names: Sequence[str]) -> StoredImage:
     """What reads as a label map: a map of clusters with the classes that its evaluation has matched, or as it is.
 
     Without ground truth, no cluster has a class.
     """
-    if "cluster" not in stored.store.array_names():
+    if not has_groups(stored.store):
         return stored
     numbers: dict[str | None, int] = {name: number for number, name in enumerate(class_names)}
     found = score[MATCHED] if score else [None] * NO_SUPERPIXEL
@@ -145,7 +150,7 @@ def _cam(stored: StoredImage, image: np.ndarray) -> np.ndarray:
 
 
 def _clusters(stored: StoredImage, image: np.ndarray) -> Panels:
-    if "cluster" not in stored.store.array_names():
+    if not has_groups(stored.store):
         return {}
     return {"clusters": colour_superpixels(stored.read("cluster").astype(np.int64), image)}
 

@@ -146,7 +146,7 @@ def _layout(run: ViewedRun) -> Any:
     return html.Div(
         [
             *(html.Div(elements, className="controls") for elements in (choices, sliders, pages)),
-            html.Div(f"not shown, since not complete: {left_out}" if left_out else "", className="note"),
+            html.Div(f"not shown: {left_out}" if left_out else "", className="note"),
             html.Div(id="rows"),
             dcc.Interval("clock", interval=1000 * SECONDS, disabled=True),
         ]

@@ -91,6 +91,10 @@ def _array(source: str, name: str) -> Read:
     return lambda image, identity, changes: image.stored(source, identity).read(name)
 
 
+def _classes(source: str) -> Read:
+    return lambda image, identity, changes: image.class_map(source, identity)
+
+
 def _depth(image: ViewedImage, identity: str, changes: Changes) -> Values:
     depth, valid = read_surface(image.stored("depth", identity))
     return np.where(valid, depth, np.nan)
@@ -131,8 +135,8 @@ PANELS: dict[str, Panel] = {
     "seed, changed": Panel("seeds", "labels", _new_seed, False),
     "coarse label": Panel("coarse_labels", "labels", _array("coarse_labels", "label")),
     "proposals": Panel("proposals", "instances", _array("proposals", "instance")),
-    "pseudo-label": Panel("pseudo_labels", "labels", _array("pseudo_labels", "label")),
-    "prediction": Panel("predictions", "labels", _array("predictions", "label")),
+    "pseudo-label": Panel("pseudo_labels", "labels", _classes("pseudo_labels")),
+    "prediction": Panel("predictions", "labels", _classes("predictions")),
     "instances": Panel("instances", "instances", _array("instances", "instance")),
     "ground truth": Panel("", "labels", _truth, False),
 }

@@ -14,6 +14,7 @@ from data.errors import SettingError, StoreError
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore, StoredImage
+from pipeline.report.strips import has_groups, named
 from pipeline.view.ranking import TagSets, tag_sets
 from tasks.generate_seeds import GenerateSeeds
 from tasks.load_depth import LoadDepth
@@ -42,7 +43,7 @@ class LeftOut(NamedTuple):
     title : str
         The stage, as it is run.
     state : str
-        As of `pipeline.dag.state`.
+        As of `tasks.runtime.dag.state`, or why it is not shown though it is complete.
     """
 
     split: str
@@ -74,6 +75,11 @@ class ViewedImage:
         """The part of the image in a store; `identity` names another artifact of the same stage."""
         return self.run.store(self.split, name, identity).image(self.place, self.sample.size)
 
+    def class_map(self, name: str, identity: str = "") -> np.ndarray:
+        """A map of classes, (H, W) uint16; groups have the classes that EvaluateMasks has matched in this run."""
+        stored = self.stored(name, identity)
+        return named(stored, self.run.scores.get(name), self.run.dataset.class_names).read("label")
+
     def has(self, name: str) -> bool:
         """True if the run has a complete artifact of this name."""
         return name in self.run.stages[self.split]
@@ -97,6 +103,8 @@ class ViewedRun:
         The stages whose artifacts are complete and current.
     left_out : list of LeftOut
         The stages that are not shown.
+    scores : dict of name -> dict or None
+        As EvaluateMasks wrote them; empty if they are not complete and current.
 
     Raises
     ------
@@ -116,14 +124,18 @@ class ViewedRun:
         self.stages: dict[str, dict[str, ImageStage]] = {split: {} for split in SPLITS}
         self.left_out: list[LeftOut] = []
         known: dict[str, bool] = {}
+        scores: Any = report.required["scores"]
+        self.scores: dict[str, Any] = scores.read() if scores.is_current(known) else {}
         for split, wanted in _wanted(report).items():
             for name, stage in wanted.items():
                 if not self.dataset.split(split):
                     continue
-                if stage.is_current(known):
+                is_current = stage.is_current(known)
+                if is_current and (self.scores.get(name) or not has_groups(stage.artifact)):
                     self.stages[split][name] = stage
                 else:
-                    self.left_out.append(LeftOut(split, name, _title(stage, split), state(stage)))
+                    told = "groups that EvaluateMasks has not matched to classes" if is_current else state(stage)
+                    self.left_out.append(LeftOut(split, name, _title(stage, split), told))
 
     @functools.cached_property
     def _samples(self) -> dict[str, Samples]:
@@ -187,6 +199,8 @@ class ViewedRun:
         stage = self.stages[split][name]
         own = stage.artifact
         found = {stage.identity: "this run"}
+        if has_groups(own):
+            return found  # what the groups of others stand for is not known here
         for path in sorted(own.path.parent.glob(f"*{ShardedStore.suffix}")):
             if path == own.path or not (path / MARKER).exists():
                 continue
@@ -244,6 +258,7 @@ class ViewedRun:
         if self.seeds is None:
             raise SettingError("the seeds of this run do not come from CAMs that are shown")
         stage = self.seeds.clone(**parameters)
+        stage.corrected = self.seeds.corrected  # what the stages of the run above a clone are is not known here
         stores = {name: self.stages[TRAIN][name].artifact for name in self.seeds.required if name != "dataset"}
         inputs = ImageInputs(stores, image.place, image.sample.size, self.dataset.num_classes)
         return stage.compute(image.sample, inputs)["seed"]
@@ -258,6 +273,8 @@ def _wanted(report: Any) -> dict[str, dict[str, ImageStage]]:
         train["tags"] = report.upstream(PredictTags, split=TRAIN)
     if "depth" in train:
         evaluation["depth"] = report.upstream(LoadDepth, split=EVALUATION)
+    if "proposals" in train:
+        evaluation["proposals"] = report.required["predictions"].required["proposals"]
     return {TRAIN: train, EVALUATION: evaluation}
 
 

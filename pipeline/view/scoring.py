@@ -153,6 +153,9 @@ class Scores:
             except DepthseedError as error:
                 self.errors.append(str(error))
                 log.error("view: %s", error)
+            except Exception as error:  # the thread must live: it computes all other numbers, too
+                self.errors.append(f"{type(error).__name__}: {error}")
+                log.exception("view: image %d cannot be measured", place)
             self._done[place] = True
 
 

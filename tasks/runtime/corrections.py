@@ -10,10 +10,9 @@ import numpy as np
 
 from data.errors import SettingError
 from data.files.working_size import at_full_size
-from data.readers.corrections import CORRECTIONS, correction_file, list_corrections, read_correction
+from data.readers.corrections import CORRECTIONS, list_corrections, read_correction
 from data.sample import TRAIN, Sample
 from data.store.artifact import hash_text
-from tasks.index_dataset import folder_of
 from tasks.runtime.parameters import flag
 
 
@@ -59,11 +58,17 @@ class UsesCorrections:
         return found
 
     def correction(self, sample: Sample, num_classes: int, full_size: bool = False) -> np.ndarray | None:
-        """The corrected label map of an image (`read_correction`), at its working size or its full size, or None."""
-        path = correction_file(folder_of(self), sample.image_id) if self._uses_corrections else None  # type: ignore[arg-type]
+        """The corrected label map of an image (`read_correction`), at its working size or its full size, or None.
+
+        Only what was `corrected` when the stage was planned counts: the identity knows no file that came later.
+        """
+        path = self.corrected.get(sample.image_id)
         if path is None:
             return None
         return read_correction(path, at_full_size(sample) if full_size else sample, num_classes)
+
+    def __reduce__(self):  # worker processes do not look for corrections: they get those that the identity knows
+        return (*super().__reduce__(), {"corrected": self.corrected})  # type: ignore[misc]
 
     @functools.cached_property
     def _correction_files(self):

@@ -38,7 +38,17 @@ class PastesCutouts:
         found = super().content_identity()  # type: ignore[misc]
         if not self.cutouts:
             return found
-        return {**found, "cutouts": self.required["dataset"].cutouts_fingerprint(self._cutout_files)}
+        index = self.required["dataset"]
+        return {**found, "cutouts": index.cutouts_fingerprint(self._photographs, self._cutout_files)}
+
+    @functools.cached_property
+    def _photographs(self):
+        """The photographs that the identity knows. None that comes later is pasted."""
+        return self.required["dataset"].cutouts()
+
+    def __reduce__(self):  # the ranks of a training do not look for photographs again
+        state = {"_photographs": self._photographs} if self.cutouts else {}
+        return (*super().__reduce__(), state)  # type: ignore[misc]
 
     def pasted_cutouts(self):
         """What `TrainingImages` pastes, a `tasks.runtime.cutouts.Cutouts`; None if nothing is pasted."""
@@ -46,7 +56,7 @@ class PastesCutouts:
             return None
         from tasks.runtime.cutouts import Cutouts
 
-        return Cutouts(self.required["dataset"].cutouts(), self.cutouts, self.cutout_distance)
+        return Cutouts(self._photographs, self.cutouts, self.cutout_distance)
 
     def depth_maps(self) -> dict[str, Any]:
         """The maps of depth among the maps of the training images; empty if the stage does not require depth."""

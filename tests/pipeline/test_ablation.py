@@ -45,6 +45,21 @@ def test_a_grid_is_computed_once_and_tabled(here):
     assert any("| none, vit |" in table for table in tables)
 
 
+@pytest.mark.pipeline
+def test_variants_of_the_data_set_have_scores_and_no_pictures(here):
+    """Their stores were read with the images of the comparison: wrong pictures, or an error after all trainings."""
+    vary = ["--losses", "-", "--heads", "-", "--vary", "IndexDataset.size=0,48", "--seeds", "0"]
+    result = here.luigi("Ablation", *vary, "--results", "cam_seed", "--images", "2", "--processes", "1")
+    assert result.returncode == 0, result.stderr
+    assert "Ablation: WARNING: no pictures of 48: their data set is not that of the comparison" in result.stderr
+    (folder,) = (here.artifacts / "bop/Ablation").iterdir()
+    with open(folder / "ablation.csv", newline="") as file:
+        assert all(row["miou"] for row in csv.DictReader(file))
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/") == 2 * (1 + 1 + 1)  # image, variant 0, ground truth
+    assert "no pictures of 48" in page
+
+
 def test_mean_and_standard_deviation_over_the_seeds():
     scores = [{"cam_seed": {"miou": value, "boundary_f": None}} for value in (50.0, 54.0)]
     columns, rows = table_cells({"deal": scores, "none": [{"cam_seed": None}]}, ("cam_seed",), ("miou", "boundary_f"))

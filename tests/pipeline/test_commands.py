@@ -1,6 +1,7 @@
 """plan, force, clean, dag, completion and run, on the artifacts of a finished run."""
 
 import configparser
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from support import contents
 
+from data.store.artifact import Artifact
 from pipeline.commands import COMMANDS
 from tasks.runtime.lock import artifact_lock
 
@@ -82,6 +84,24 @@ def test_a_forced_stage_is_computed_again_and_nothing_else(finished):
     result = finished.luigi("RunAll", "--processes", 1)
     assert re.findall(r"(\S+): started", result.stderr) == ["GenerateSeeds"]
     assert contents(finished.artifacts) == before
+
+
+@pytest.mark.pipeline
+def test_the_flags_of_force_are_those_of_the_named_stage(finished):
+    def shown(*arguments):
+        result = finished.inspect("force", *arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    assert "LoadDepth: there is no artifact of this run" in shown("LoadDepth", "--split", "evaluation")
+    assert str(only_artifact(finished, "LoadDepth")) in shown("LoadDepth")
+    assert shown("PredictMasks").count("/PredictMasks/") == 2
+    for split in ("train", "evaluation"):
+        own = shown("PredictMasks", "--split", split)
+        assert own == shown(f"PredictMasks-{split}")
+        assert own.count("/PredictMasks/") == 1
+    assert "there is no artifact of this run" in shown("GenerateSeeds", "--alpha", "0.6")
+    assert str(only_artifact(finished, "GenerateSeeds")) in shown("GenerateSeeds", "--alpha", "0.4")
 
 
 @pytest.mark.pipeline
@@ -212,3 +232,33 @@ def test_bash_completes_commands_stages_flags_and_values(here, monkeypatch):
     assert completed(script, "depthseed", "status", "--GenerateSeeds-al") == {"--GenerateSeeds-alpha"}
     for shell in ("zsh", "tcsh"):
         assert "GenerateSeeds" in here.inspect("completion", shell).stdout
+
+
+def test_clean_keeps_what_cannot_be_planned_with_one_of_the_methods_and_what_it_is_made_from(here):
+    folder = here.artifacts / "bop"
+
+    def write(stage, *parents) -> Path:
+        path = folder / stage / stage.encode().hex()[-12:]
+        path.mkdir(parents=True)
+        described = {"stage": stage, "version": 1, "parameters": {}, "contents": {}}
+        described["parents"] = {f"input {parent.name}": "digest" for parent in parents}
+        (path / "stage.json").write_text(json.dumps(described))
+        Artifact(path).finish({}, path.name)
+        return path
+
+    stale = write("ExtractKeys")
+    depth, saliency = write("LoadDepth"), write("LoadSaliency")
+    kept = [depth, saliency, write("PredictMasks", saliency, depth)]
+    missing = ("--method", "masking", "--LoadSaliency-source", "files", "--LoadSaliency-folder", "gone")
+    for flags in (missing, missing[2:]):  # without a method, PredictMasks of others can be planned
+        result = here.inspect("clean", "--stale", *flags)
+        assert result.returncode == 0, result.stderr
+        assert all(str(path) not in result.stdout for path in kept)
+        assert str(stale) in result.stdout
+        assert "kept: 1 artifacts of PredictMasks, which cannot be planned now with --method masking: " in result.stderr
+        assert f"kept: {depth}, from which a kept artifact is made" in result.stderr
+    here.inspect("clean", "--stale", "--yes", *missing[2:])
+    assert all(path.exists() for path in kept)
+    assert not stale.exists()
+    everything = here.inspect("clean", "--stale")  # all can be planned: no method has such artifacts
+    assert all(str(path) in everything.stdout for path in kept), everything.stderr

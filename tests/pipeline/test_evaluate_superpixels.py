@@ -4,9 +4,10 @@ import shutil
 import luigi
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.errors import DatasetError, SettingError
-from pipeline import DiscoverSuperpixels, EvaluateSuperpixels, ExtractKeys, LoadDepth
+from pipeline import DiscoverSuperpixels, EvaluateInstances, EvaluateSuperpixels, ExtractKeys, IndexDataset, LoadDepth
 from pipeline.evaluate_superpixels import CSV, CURVE, MARKDOWN, PLOT, lines_of, markdown, summary
 from tasks.runtime.luigi_seam import forget_instances
 from tasks.runtime.quality import warnings_of
@@ -129,6 +130,16 @@ def test_the_superpixels_of_table_3_5_stand_beside_ours(common):
     assert "BP against BR" in task.artifact.read(PLOT).decode()
 
 
+def test_the_same_network_with_other_weights_is_a_line_of_its_own(common):
+    """The rows had the name of the network alone, so the second one replaced the first."""
+    features = "rgb,test_resnet=hub,test_resnet=random,test_resnet"
+    task = EvaluateSuperpixels(kinds=("cells",), taus=(0.3,), features=features, **common)
+    titles = ["cells, rgb", *(f"cells, {name}" for name in features.split(",")[1:])]
+    assert [kind for kind, _ in task.variants] == titles
+    keys = [stage.required["keys"].weights for stage in task.variants.values()]
+    assert keys[1:3] == ["hub", "random"]
+
+
 def test_features_and_rules_are_axes_of_kinds_with_features(common, tmp_path):
     weights = tmp_path / "moco.pth"
     task = EvaluateSuperpixels(
@@ -165,3 +176,28 @@ def test_an_unknown_rule_is_named(common):
 def test_the_lines_of_figure_3_6_are_precision_over_recall():
     rows = {("lsc", "side 50"): {"br": 0.7, "bp": 0.05}, ("cells", "tau 0"): {"br": 0.5, "bp": 0.1}}
     assert lines_of(rows, *CURVE[1:]) == {"lsc": [(0.7, 0.05)], "cells": [(0.5, 0.1)]}
+
+
+@pytest.mark.parametrize("stage", [EvaluateInstances, EvaluateSuperpixels])
+def test_files_that_change_places_are_another_ground_truth(in_process, tmp_path, stage):
+    """Only the hashes were once in the identity, so files with exchanged names were taken for the same."""
+    root = tmp_path / "set"
+    for folder in ("images", "instances"):
+        (root / folder).mkdir(parents=True)
+        for value, name in enumerate("ab"):
+            Image.fromarray(np.full((8, 10), value + 1, np.uint8)).save(root / folder / f"{name}.png")
+    (root / "labels.csv").write_text("image,tags,split\na.png,cup,train\nb.png,cup,train\n")
+    common = {"dataset": "folder", "data_root": str(root), "artifacts": str(tmp_path / "artifacts"), "split": "train"}
+    own = {"instances": "split"} if stage is EvaluateInstances else {"truth": "instances"}
+
+    def found():
+        forget_instances()
+        index = IndexDataset(**{name: common[name] for name in ("dataset", "data_root", "artifacts")})
+        return index.fingerprint(truth=True), stage(**common, **own).content_identity()
+
+    before = found()
+    for old, new in (("a", "c"), ("b", "a"), ("c", "b")):
+        (root / f"instances/{old}.png").rename(root / f"instances/{new}.png")
+    after = found()
+    assert after[0] == before[0]
+    assert after[1] != before[1]

@@ -68,6 +68,14 @@ def test_a_parameter_of_any_stage_counts(run, stage, name, value, line):
     assert first_difference(SUPERPIXEL, *run({stage: {name: value}}), "val", 1449) == line
 
 
+def test_a_model_from_elsewhere_is_not_the_papers(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(PredictMasks, "content_identity", lambda stage: {})  # no model needs to be there
+    task, above = run({"PredictMasks": {"model": str(tmp_path)}})
+    assert first_difference(SUPERPIXEL, task, above, "val", 1449) == (
+        f"--PredictMasks-model is {tmp_path}, a model from elsewhere; the paper's is trained by the run"
+    )
+
+
 def test_a_stage_that_the_profile_does_not_name_must_have_its_defaults(run):
     """Depth is read for the depth edge loss, which is a difference itself; so its stage is looked at alone."""
     task, above = run({"TrainClassifier": {"deal_weight": 1.0}, "LoadDepth": {"median_size": 7}})

@@ -1,5 +1,12 @@
+import pytest
+
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample
+from pipeline.view.run import _wanted as wanted_stages
 from pipeline.write_report import LISTED_CLASSES, WriteReport, listed_classes
+from tasks import match_objects
+from tasks.baseline_masks import BaselineMasks
+from tasks.predict_masks import PredictMasks
+from tasks.runtime.dag import stages
 
 
 def dataset(tmp_path, count, tags):
@@ -29,3 +36,32 @@ def test_the_confusion_matrix_shows_the_listed_classes_in_percent_of_all_pixels(
     found = WriteReport._confusion({"predictions": {"confusion": confusion}}, ["a", "b", "c"], [0, 2])
     assert found["rows"] == [{"name": "a", "shares": [50.0, 25.0]}, {"name": "c", "shares": [25.0, 50.0]}]
     assert WriteReport._confusion({"predictions": {"confusion": None}}, ["a", "b", "c"], [0, 2]) is None
+
+
+def test_a_model_from_elsewhere_needs_no_training(in_process, bop_root, tmp_path, monkeypatch):
+    monkeypatch.setattr(PredictMasks, "content_identity", lambda stage: {})  # the folder has no model
+    monkeypatch.setattr(PredictMasks, "learns_superpixels", False)
+    common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
+    assert "TrainSegmenter" in {type(stage).__name__ for stage in stages(WriteReport(**common))}
+    foreign = WriteReport(**common, settings={"PredictMasks": {"model": str(tmp_path)}})
+    names = {type(stage).__name__ for stage in stages(foreign)}
+    assert "TrainSegmenter" not in names
+    assert {"PredictMasks", "EvaluateMasks", "GenerateSeeds"} <= names
+
+
+@pytest.mark.parametrize("proposals", ["depth", "files"])
+def test_the_proposals_of_match_are_those_that_were_named(in_process, bop_root, tmp_path, monkeypatch, proposals):
+    """They were once those of SplitInstances with its default source: other instances, computed for the page alone."""
+    monkeypatch.setattr(BaselineMasks, "content_identity", lambda stage: {})  # no masks need to be there
+    monkeypatch.setattr(match_objects, "known_classes", lambda index: [])  # nor images of single objects
+    common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
+    report = WriteReport(**common, method="match", settings={"MatchObjects": {"proposals": proposals}})
+    named = report.required["pseudo_labels"].required["proposals"]
+    assert report.required["proposals"].identity == named.identity
+    known = {(type(stage).__name__, stage.split): stage.identity for stage in stages(report) if hasattr(stage, "split")}
+    kind = {"depth": "SplitInstances", "files": "BaselineMasks"}[proposals]
+    assert known[kind, TRAIN] == named.identity
+    assert [name for name, _ in known if name in ("SplitInstances", "BaselineMasks")] == [kind, kind]
+    shown = wanted_stages(report)
+    assert shown[TRAIN]["proposals"].identity == named.identity
+    assert (type(shown[EVALUATION]["proposals"]).__name__, shown[EVALUATION]["proposals"].split) == (kind, EVALUATION)

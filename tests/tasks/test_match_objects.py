@@ -146,6 +146,27 @@ def test_templates_are_made_of_the_frames_that_a_tuning_split_leaves(common):
     assert changed or len(after) < len(before)
 
 
+def test_depth_from_files_counts_for_the_rendered_set_too(common, root, tmp_path, monkeypatch):
+    """A rendered set is known by the version of its renderer, but the user's depth files are not rendered."""
+    monkeypatch.setattr(IndexDataset, "is_rendered", True)
+    for sample in samples_of(root).split("train"):
+        path = tmp_path / f"depth/{sample.image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a depth map")
+    own = {**common, "settings": {"LoadDepth": {"source": "files", "folder": str(tmp_path / "depth")}}}
+
+    def templates():
+        forget_instances()
+        name, frames = next(iter(onboarding_frames(IndexDataset(**common).indexed).items()))
+        stage = BuildTemplates(**own, class_name=name)
+        return stage.identity, stage, tmp_path / f"depth/{frames[0].image_id}.png"
+
+    before, stage, path = templates()
+    assert str(path) in stage.watched()[0].stamps
+    path.write_bytes(b"another one")
+    assert templates()[0] != before
+
+
 def test_templates_of_another_working_size_are_others(common, root):
     name = next(iter(onboarding_frames(samples_of(root))))
 

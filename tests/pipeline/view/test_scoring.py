@@ -125,3 +125,16 @@ def test_an_image_that_cannot_be_read_is_told():
     assert scores.errors == ["b.png: is truncated"]
     assert scores.left(np.arange(3)) == 0
     assert np.isnan(scores.values).tolist() == [False, True, False]
+
+
+def test_the_thread_survives_an_error_that_nobody_has_foreseen():
+    def broken(place):
+        raise KeyError("label")
+
+    scorer, places = Scorer(), np.arange(3)
+    first = scorer.ask("broken", 3, broken, places)
+    wait_for(lambda: first.left(places) == 0)
+    assert first.errors == ["KeyError: 'label'"] * 3
+    second = scorer.ask("other", 3, float, places)
+    wait_for(lambda: second.left(places) == 0)
+    assert second.values.tolist() == [0, 1, 2]

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,3 +70,15 @@ def test_only_a_folder_has_classes_to_merge(common, bop_root):
     other = {**common, "dataset": "bop", "data_root": str(bop_root)}
     with pytest.raises(ValueError, match="--IndexDataset-merge is for the data set folder; bop does not take it"):
         _ = IndexDataset(**other).identity
+
+
+def test_a_photograph_that_comes_after_the_planning_is_not_pasted(common, tmp_path):
+    pasting = TrainSegmenter(**common, cutouts=2)
+    identity, planned = pasting.identity, pasting.pasted_cutouts().photographs
+    save(tmp_path / "set/crops/cup_red/2.png", 90)
+    for stage in (pasting, pickle.loads(pickle.dumps(pasting))):
+        assert stage.pasted_cutouts().photographs == planned
+    forget_instances()
+    again = TrainSegmenter(**common, cutouts=2)
+    assert len(again.pasted_cutouts().photographs) == len(planned) + 1
+    assert again.identity != identity

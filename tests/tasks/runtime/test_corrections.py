@@ -1,0 +1,53 @@
+"""Corrections that come after the stage was planned are not in its identity, so they must not be in its result."""
+
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.generate_seeds import GenerateSeeds
+from tasks.runtime.luigi_seam import forget_instances
+
+
+@pytest.fixture
+def common(in_process, tmp_path):
+    root = tmp_path / "set"
+    (root / "images").mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.fromarray(np.full((8, 10, 3), 70 + ord(name), np.uint8)).save(root / f"images/{name}.png")
+    (root / "labels.csv").write_text("image,tags\na.png,cup\nb.png,cup\n")
+    return {"dataset": "folder", "data_root": str(root), "artifacts": str(tmp_path / "artifacts"), "device": "cpu"}
+
+
+def correct(folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.ones((8, 10), np.uint8)).save(folder / f"{name}.png")
+
+
+def test_only_what_was_planned_is_read_here_and_in_worker_processes(common, tmp_path):
+    correct(tmp_path / "set/corrections", "a")
+    index = GenerateSeeds(**common).required["dataset"]
+    index.run()
+    seeds = GenerateSeeds(**common)
+    identity, samples = seeds.identity, index.open().split("train")
+    correct(tmp_path / "set/corrections", "b")  # the stages above still run
+    for stage in (seeds, pickle.loads(pickle.dumps(seeds))):
+        assert stage.correction(samples[0], 1).all()
+        assert stage.correction(samples[1], 1) is None
+    forget_instances()
+    again = GenerateSeeds(**common)
+    assert again.correction(samples[1], 1).all()
+    assert again.identity != identity
+
+
+def test_the_rendered_set_has_no_corrections(in_process, tmp_path):
+    common = {"dataset": "demo", "artifacts": str(tmp_path / "artifacts")}
+    seeds = GenerateSeeds(**common)
+    correct(tmp_path / "artifacts/demo/data/corrections/train_pbr/000000", "000000")
+
+    class Asked:
+        image_id, tags, size = "train_pbr/000000/000000", (1,), (8, 10)
+
+    assert seeds.corrected == {}
+    assert seeds.correction(Asked, 1) is None
