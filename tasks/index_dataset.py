@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -18,7 +19,7 @@ import numpy as np
 
 from data.cooccurrence import Cooccurrence, told_apart
 from data.demo import scenes
-from data.errors import DamagedArtifactError, DatasetError, ImageError, SettingError
+from data.errors import DamagedArtifactError, DatasetError, ImageError, SettingError, StoreError
 from data.files.fingerprint import FileHashes, WatchedFiles
 from data.files.images import read_image
 from data.files.pixels import stored_size
@@ -244,24 +245,33 @@ class IndexDataset(StageTask):
             return self._is_as_rendered() and super().is_current(known)
         return self.root.is_dir() and super().is_current(known) and self._names_present_files()
 
-    _compared: str | None = None
-    """Digest of the artifact when its paths were those of the data set."""
+    _compared = ""
+    """Digest of the artifact and hash of its paths, when they were those of the data set."""
 
     def _names_present_files(self) -> bool:
-        """True if the index has the paths that were found now: they are not in the identity, which knows contents."""
-        digest = self.artifact.digest()
-        if digest != self._compared:
-            self.__dict__.pop("_written", None)  # another process may have written it anew
-            try:
-                written = self._written.samples.table.values
-            except DamagedArtifactError:
-                return True  # whoever reads it says so, and has it computed again
-            found = self.indexed.samples.table.values
-            if not all(np.array_equal(written[name], found[name]) for name in ("image", "depth", "coarse")):
-                del self._written
-                return False
-            self._compared = digest
+        """True if the index has the paths that were found now: they are not in the identity, which knows contents.
+
+        A note beside the artifacts keeps what was compared, so that a plan does not read the index of 10^6 images.
+        """
+        compared, note = f"{self.artifact.digest()} {self._paths_hash}", self._cache(f".paths-{self.identity}.txt")
+        if self._compared == compared or (note.exists() and note.read_text(errors="replace") == compared):
+            return True
+        self.__dict__.pop("_written", None)  # another process may have written it anew
+        try:
+            written = self._written
+        except DamagedArtifactError:
+            return True  # whoever reads it says so, and has it computed again
+        if written.samples.table.digest(*PATHS) != self._paths_hash:
+            del self._written
+            return False
+        self._compared = compared
+        with contextlib.suppress(StoreError):  # else it is found out again
+            write_bytes(note, compared.encode())
         return True
+
+    @cached_property
+    def _paths_hash(self) -> str:
+        return self.indexed.samples.table.digest(*PATHS)
 
     def _is_as_rendered(self) -> bool:
         """True if no file of the rendered data set has changed: `_render` keeps the hash of all files beside it."""
@@ -326,6 +336,8 @@ class IndexDataset(StageTask):
         return dataclasses.replace(dataset, samples=dataset.samples.with_truth_of(self.scanned.samples))
 
 
+PATHS = "image", "depth", "coarse"
+"""Columns of the index with paths."""
 INDEX = "index.json"
 """File of the index."""
 

@@ -55,7 +55,7 @@ def planned(stage, values):
 
 def changed(task, **values):
     """A stage that differs in these parameters alone, resolved by nothing; None where that is refused."""
-    make, (stage, before) = task.__reduce__()
+    make, (stage, before), *_ = task.__reduce__()
     other = make(stage, {**before, **values})
     try:
         _ = other.identity

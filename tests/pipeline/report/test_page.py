@@ -86,6 +86,7 @@ def test_the_comparison_page_escapes_names_too():
         "dataset": EVIL, "profile": "small", "seeds": [0, 1], "columns": [EVIL], "rows": [(EVIL, ["50.0 ± 1.0"])],
         "charts": [{"title": EVIL, "svg": bars_svg({EVIL: [50.0, 52.0]}, "%")}],
         "strips": [{"image_id": EVIL, "panels": [(EVIL, "data:image/png;base64,")]}], "settings": [(EVIL, EVIL)],
+        "notes": [EVIL],
     }  # fmt: skip
     page = render_page(content, "comparison.html")
     assert EVIL not in page
