@@ -253,7 +253,7 @@ class IndexDataset(StageTask):
 
         A note beside the artifacts keeps what was compared, so that a plan does not read the index of 10^6 images.
         """
-        compared, note = f"{self.artifact.digest()} {self._paths_hash}", self._cache(f".paths-{self.identity}.txt")
+        compared, note = f"{self.artifact.digest()} {self._paths_hash}", self.record_path.with_suffix(".paths")
         if self._compared == compared or (note.exists() and note.read_text(errors="replace") == compared):
             return True
         self.__dict__.pop("_written", None)  # another process may have written it anew

@@ -159,7 +159,9 @@ class DaskJobs:
         while True:
             try:
                 return self.client.scatter([job], hash=False, timeout=SECONDS_TO_LOOK)[0]
-            except OSError:  # there is no worker (TimeoutError), or it died on the way
+            # There is no worker (TimeoutError), or it died on the way; or the client is between two connections, where
+            # it has no scheduler at all.
+            except (OSError, AttributeError):
                 self._look()
                 time.sleep(0.1)
 
