@@ -61,7 +61,7 @@ def initial_seed(
     seed[foreground] = classes[slot][foreground].to(seed.dtype)
     if background is not None:
         seed[background] = BACKGROUND
-    elif cam.flatten(1).any(1).all():
+    elif _shows_every_class(cam):
         seed[faint_superpixels(strongest, superpixels, gamma) & ~foreground] = BACKGROUND
     return seed
 
@@ -98,9 +98,14 @@ def threshold_seed(cam: Tensor, classes: Tensor, alpha: float, faint: float) -> 
         strongest, slot = cam.max(0)
         foreground = strongest > alpha
         seed[foreground] = classes[slot][foreground].to(seed.dtype)
-        if cam.flatten(1).any(1).all():
+        if _shows_every_class(cam):
             seed[strongest < faint] = BACKGROUND
     return seed
+
+
+def _shows_every_class(cam: Tensor) -> bool:
+    """True if none of the CAMs (S, H, W) is 0 everywhere."""
+    return bool(cam.flatten(1).any(1).all())
 
 
 def faint_superpixels(strongest: Tensor, superpixels: Tensor, gamma: float) -> Tensor:

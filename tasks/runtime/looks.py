@@ -35,12 +35,15 @@ class Looks:
     def _is_late(self) -> bool:
         return 0 < self.seconds <= time.monotonic() - self.written
 
+    def _is_wanted(self) -> bool:
+        """True if this rank wants a checkpoint, also for a SIGTERM that came while the last one was written."""
+        return self.asked.wants_checkpoint or self.asked.wants_end or self._is_late()
+
     def is_due(self, step: int) -> bool:
         """True if all ranks call `agree` after this step."""
         if self.ranks.count > 1:
             return step >= self.next_step
-        asked = self.asked.wants_checkpoint or self.asked.wants_end
-        return step % self.steps == 0 or asked or self._is_late()
+        return step % self.steps == 0 or self._is_wanted()
 
     def agree(self, step: int) -> None:
         """Ask all ranks for signals, and the first rank for the time."""
@@ -48,9 +51,7 @@ class Looks:
         rate = max(step - self.last_step, 1) / max(now - self.last, 1e-3)
         wait = min(max(int(rate * LOOK_SECONDS), 1), LOOK_STEPS)
         self.last, self.last_step = now, step
-        # A SIGTERM that came while a checkpoint was written still ends the training.
-        is_wanted = self.asked.wants_checkpoint or self.asked.wants_end or self._is_late()
-        wishes = [is_wanted, self.asked.wants_end, wait]
+        wishes = [self._is_wanted(), self.asked.wants_end, wait]
         checkpoint, end, wait = self.ranks.largest([int(wish) for wish in wishes])
         self.wants_checkpoint, self.wants_end = bool(checkpoint), bool(end)
         self.next_step = step + wait

@@ -20,7 +20,7 @@ import torch.distributed as dist
 
 from data.errors import WorkerError
 from tasks.runtime.rank_exchange import RankExchange
-from tasks.runtime.rank_launch import PARENT
+from tasks.runtime.rank_launch import PARENT, finished_training
 from tasks.runtime.rank_watch import RankWatch
 from tasks.runtime.ranks import present_ranks
 from tasks.runtime.resource_errors import resource_errors_told
@@ -69,7 +69,7 @@ def _train(stage: Any, exchange: RankExchange, rank: int) -> None:
     watch.start()
     with stage.being_trained() if rank == 0 else contextlib.nullcontext():
         # While this training waited for its lock, another job may have completed it.
-        done = rank == 0 and exchange.result() is not None and stage.artifact.is_trained()
+        done = rank == 0 and finished_training(stage)
         if not present_ranks().largest([int(done)])[0]:
             images = stage.learn()
             if rank == 0:
