@@ -44,10 +44,6 @@ class PatchFeatures(nn.Module):
         height, width = round_up(size, self.patch)
         return height // self.patch, width // self.patch
 
-    def whole_patches(self, images: Tensor) -> Tensor:
-        """As `resized_up` to whole patches."""
-        return resized_up(images, self.patch)
-
 
 class VitKeys(PatchFeatures):
     """Keys of the last self-attention block: all heads concatenated, without class and register tokens.
@@ -68,7 +64,7 @@ class VitKeys(PatchFeatures):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W), resized up to whole patches -> keys (B, rows, columns, dim)."""
-        images = self.whole_patches(images)
+        images = resized_up(images, self.patch)
         attention = self.network.blocks[-1].attn
         caught: list[Tensor] = []
         hook = attention.qkv.register_forward_hook(of_this_thread(lambda module, inputs, output: caught.append(output)))
@@ -112,7 +108,7 @@ class CnnFeatures(PatchFeatures):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W), resized up to whole cells -> features (B, rows, columns, dim)."""
-        images = self.whole_patches(images)
+        images = resized_up(images, self.patch)
         return self.network(images)[0].permute(0, 2, 3, 1)
 
 
@@ -131,7 +127,7 @@ class Colours(PatchFeatures):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W), resized up to whole cells -> mean colours (B, rows, columns, 3)."""
-        return F.avg_pool2d(self.whole_patches(images), self.patch).permute(0, 2, 3, 1)
+        return F.avg_pool2d(resized_up(images, self.patch), self.patch).permute(0, 2, 3, 1)
 
 
 def build_key_extractor(name: str, stride: int) -> PatchFeatures:

@@ -98,8 +98,6 @@ def train_in_ranks(stage: TrainingStage, ranks: int) -> int:
     DepthseedError
         That of the first rank that failed; WorkerError if a rank has died.
     """
-    if finished_training(stage):
-        return taken_result(stage)
     exchange = exchange_of(stage)
     exchange.prepare(stage)
     environment = {**rank_environment(ranks), PARENT: str(os.getpid())}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import SettingError, WorkerError
 from data.store.artifact import write_bytes, write_json
 from tasks.runtime.progress import SECONDS_PER_LINE
-from tasks.runtime.rank_launch import LOG_LINE, exchange_of, finished_training, taken_result
+from tasks.runtime.rank_launch import LOG_LINE, exchange_of, taken_result
 from tasks.runtime.slurm_queue import ALIVE, BUSY, NEVER, SILENT, ask_slurm, job_state
 from tasks.runtime.slurm_settings import TRAINING, slurm_settings
 from tasks.runtime.training_loop import CHECKPOINT
@@ -65,9 +65,6 @@ def train_by_slurm(stage: TrainingStage) -> int:
     """
     if not shutil.which("sbatch"):
         raise SettingError("--cluster slurm: there is no command sbatch here; start on a login node of SLURM")
-    if finished_training(stage):
-        log.info("%s: a job of an earlier run has trained it", stage.label)
-        return taken_result(stage)
     job = TrainingJob(stage, slurm_settings(TRAINING))
     job.attach()
     try:

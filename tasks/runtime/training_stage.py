@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from tasks.runtime.weight_files import weights_identity
 
 if TYPE_CHECKING:
     from tasks.runtime.batch_order import BatchOrder
+
+log = logging.getLogger("depthseed")
 
 STRIDE_HELP = "pixels per cell of the maps of the network"
 STRIDES = (8, 16, 32)
@@ -218,12 +221,15 @@ class TrainingStage(StageTask):
 
     def work(self) -> int:
         """Train the network here, in several ranks, or in a SLURM job. Returns the number of images in all epochs."""
+        from tasks.runtime.rank_launch import finished_training, taken_result, train_in_ranks
+
+        if finished_training(self):
+            log.info("%s: a job of an earlier run has trained it", self.label)
+            return taken_result(self)
         if self.cluster == SLURM:
             from tasks.runtime.slurm_training import train_by_slurm
 
             return train_by_slurm(self)
-        from tasks.runtime.rank_launch import finished_training, taken_result, train_in_ranks
-
         count = self.rank_count()
         if count > 1:
             return train_in_ranks(self, count)
