@@ -37,14 +37,17 @@ class RankFailure(NamedTuple):
     error : DepthseedError or None
         The error for the user; None if it is of another kind.
     text : str
-        The last line of the error.
+        How it ended, in words that follow its number.
     seconds : float
         When it happened.
+    killed : bool
+        True if a signal has ended it.
     """
 
     error: DepthseedError | None
     text: str
     seconds: float
+    killed: bool = False
 
 
 class RankExchange:
@@ -119,30 +122,36 @@ class RankExchange:
         known = error if isinstance(error, DepthseedError) else None
         if known is None:
             traceback.print_exception(error)
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        content = pickle.dumps(RankFailure(known, text, time.time()))
-        write_bytes(self.folder / f"failure-{rank:04d}.pickle", content)
+        line = f"{type(error).__name__}: {error}".splitlines()[0]
+        self._write_failure(rank, RankFailure(known, f"failed ({line})", time.time()))
+
+    def write_killed(self, rank: int, name: str) -> None:
+        """Tell the stage by which signal a rank was ended."""
+        self._write_failure(rank, RankFailure(None, f"was ended by {name}", time.time(), killed=True))
+
+    def _write_failure(self, rank: int, failure: RankFailure) -> None:
+        write_bytes(self.folder / f"failure-{rank:04d}.pickle", pickle.dumps(failure))
 
     def failures(self) -> dict[int, RankFailure]:
         """Rank -> why it ended."""
         found = sorted(self.folder.glob("failure-*.pickle"))
         return {int(path.stem.split("-")[1]): pickle.loads(path.read_bytes()) for path in found}
 
-    def error(self, label: str, ended: str = "") -> DepthseedError:
+    def error(self, label: str) -> DepthseedError:
         """The error of a training that has failed: the first that is for the user, or else how a rank ended.
+
+        The other ranks fail where a signal ends one, so that one comes first.
 
         Parameters
         ----------
         label : str
             Name of the stage.
-        ended : str
-            What the launcher knows of the rank that ended first.
         """
-        failures = sorted(self.failures().items(), key=lambda item: item[1].seconds)
+        failures = sorted(self.failures().items(), key=lambda item: (not item[1].killed, item[1].seconds))
         for _, failure in failures:
             if failure.error is not None:
                 return failure.error
-        told = [ended] if ended else [f"rank {rank} failed ({failure.text})" for rank, failure in failures[:1]]
+        told = [f"rank {rank} {failure.text}" for rank, failure in failures]
         return WorkerError(
             f"{label}: {told[0] if told else 'the ranks have ended without a result'}, so all ranks have stopped; "
             f"their log is {self.log}; run the same command again: it goes on at the last checkpoint"

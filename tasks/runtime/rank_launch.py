@@ -35,9 +35,6 @@ END_SECONDS = 45
 LOG_LINE = re.compile(r"^\d\d:\d\d:\d\d (.*)$")
 """A line that a rank logs."""
 
-FAILED = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)")
-"""What torchrun says of the rank that failed first."""
-
 
 def rank_command(folder: Path, ranks: int, nodes: int = 1, meeting: str = "meeting", address: str = LOCAL) -> list[str]:
     """The command that starts the ranks of one machine.
@@ -103,9 +100,9 @@ def train_in_ranks(stage: TrainingStage, ranks: int) -> int:
     environment = {**rank_environment(ranks), PARENT: str(os.getpid())}
     log.info("%s: %d ranks train it; their log is %s", stage.label, ranks, exchange.log)
     command = rank_command(exchange.folder, ranks)
-    ended = _followed(command, environment, exchange, stage)
+    _follow(command, environment, exchange, stage)
     if exchange.result() is None:
-        raise exchange.error(stage.label, ended)
+        raise exchange.error(stage.label)
     return taken_result(stage)
 
 
@@ -120,15 +117,14 @@ def taken_result(stage: TrainingStage) -> int:
     return images
 
 
-def _followed(command: list[str], environment: Mapping[str, str], exchange: RankExchange, stage: TrainingStage) -> str:
-    """Run the ranks to their end. Returns what torchrun says of the rank that failed first, if any."""
+def _follow(command: list[str], environment: Mapping[str, str], exchange: RankExchange, stage: TrainingStage) -> None:
+    """Run the ranks to their end."""
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
-    told: list[str] = []
     assert process.stdout is not None
-    reader = threading.Thread(target=_read, args=(process.stdout, exchange.log, told), daemon=True)
+    reader = threading.Thread(target=_read, args=(process.stdout, exchange.log), daemon=True)
     reader.start()
     last, failed = None, 0.0
     try:
@@ -144,7 +140,6 @@ def _followed(command: list[str], environment: Mapping[str, str], exchange: Rank
     finally:
         _end(process)
         reader.join(5)
-    return told[0] if told else ""
 
 
 @contextlib.contextmanager
@@ -167,27 +162,14 @@ def _passing_on(exchange: RankExchange) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
 
 
-def _read(lines: IO[str], path: Path, told: list[str]) -> None:
-    """Write all lines to the log of the ranks, log again what they log, and keep how the first rank failed."""
+def _read(lines: IO[str], path: Path) -> None:
+    """Write all lines to the log of the ranks, and log again what they log."""
     with lines, path.open("a") as file:
         for line in lines:
             file.write(line)
             file.flush()
             if found := LOG_LINE.match(line):
                 log.info("%s", found[1])
-            elif failed := FAILED.search(line):
-                told.append(_told(int(failed[1]), failed[2]))
-
-
-def _told(code: int, rank: str) -> str:
-    """How a rank ended, in words; empty if it has told it itself."""
-    if code >= 0:
-        return ""
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"rank {rank} was ended by {name}"
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -63,18 +63,20 @@ def test_a_request_for_a_checkpoint_is_taken_once(exchange):
 def test_the_error_for_the_user_comes_before_what_follows_from_it(exchange):
     exchange.write_failure(0, RuntimeError("Connection closed by peer\nsecond line"))
     exchange.write_failure(1, DamagedArtifactError("folder", "file", "reason"))
-    error = exchange.error("TrainCoarse", "rank 1 was ended by SIGKILL")
+    exchange.write_killed(2, "SIGKILL")
+    error = exchange.error("TrainCoarse")
     assert isinstance(error, DamagedArtifactError)
     assert (error.artifact, error.reason) == ("folder", "reason")
 
 
 def test_else_it_says_how_a_rank_ended_and_where_the_log_is(exchange):
     exchange.write_failure(0, RuntimeError("Connection closed by peer\nsecond line"))
-    told = str(exchange.error("TrainCoarse", "rank 1 was ended by SIGKILL"))
-    assert told.startswith("TrainCoarse: rank 1 was ended by SIGKILL, so all ranks have stopped; their log is ")
     told = str(exchange.error("TrainCoarse"))
     assert "TrainCoarse: rank 0 failed (RuntimeError: Connection closed by peer), so" in told
     assert str(exchange.log) in told
+    exchange.write_killed(1, "SIGKILL")  # found later: torchrun looks ten times in a second
+    told = str(exchange.error("TrainCoarse"))
+    assert told.startswith("TrainCoarse: rank 1 was ended by SIGKILL, so all ranks have stopped; their log is ")
 
 
 def test_without_any_word_it_still_is_one_line(exchange):
