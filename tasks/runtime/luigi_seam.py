@@ -45,8 +45,8 @@ def choices_of(parameter: luigi.Parameter[Any]) -> tuple[str, ...]:
 
 def registered_tasks() -> dict[str, type]:
     """The task classes that luigi knows: name -> class."""
-    found = {name: Register.get_task_cls(name) for name in Register.task_names()}
-    return {name: task for name, task in found.items() if isinstance(task, type)}
+    # `Register.get_task_cls` reads all classes for each name.
+    return {name: task for name, task in sorted(Register._get_reg().items()) if isinstance(task, type)}
 
 
 def is_root(task: luigi.Task) -> bool:
