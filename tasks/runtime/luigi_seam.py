@@ -44,9 +44,16 @@ def choices_of(parameter: luigi.Parameter[Any]) -> tuple[str, ...]:
 
 
 def registered_tasks() -> dict[str, type]:
-    """The task classes that luigi knows: name -> class."""
-    # `Register.get_task_cls` reads all classes for each name.
-    return {name: task for name, task in sorted(Register._get_reg().items()) if isinstance(task, type)}
+    """The task classes that luigi knows: name -> class.
+
+    Raises
+    ------
+    luigi.task_register.TaskClassAmbigiousException
+        If two classes have the same name.
+    """
+    known = sorted(Register._get_reg().items())
+    # `Register.get_task_cls` reads all classes again, so it is asked only where it has an error to raise.
+    return {name: task if isinstance(task, type) else Register.get_task_cls(name) for name, task in known}
 
 
 def is_root(task: luigi.Task) -> bool:

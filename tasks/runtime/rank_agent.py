@@ -23,10 +23,10 @@ def killed_ranks(failures: Mapping[int, ProcessFailure]) -> dict[int, str]:
     them first. torchrun ends those that are left: by SIGTERM, and much later by SIGKILL. Its times are whole seconds.
     """
     first = min((failure.timestamp for failure in failures.values()), default=0)
-    ended = {rank: -failure.exitcode for rank, failure in failures.items() if failure.timestamp <= first + 1}
-    if any(number != signal.SIGTERM for number in ended.values()):
-        ended = {rank: number for rank, number in ended.items() if number != signal.SIGTERM}
-    return {rank: signal_name(number) for rank, number in ended.items() if number > 0}
+    codes = {rank: failure.exitcode for rank, failure in failures.items() if failure.timestamp <= first + 1}
+    others = {rank: code for rank, code in codes.items() if code != -signal.SIGTERM}
+    causes = others or codes  # where another rank has failed, SIGTERM came from torchrun
+    return {rank: signal_name(-code) for rank, code in causes.items() if code < 0}
 
 
 def signal_name(number: int) -> str:

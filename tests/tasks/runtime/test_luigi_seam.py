@@ -2,6 +2,7 @@
 
 import luigi
 import pytest
+from luigi.task_register import Register, TaskClassAmbigiousException
 
 from tasks.runtime.luigi_seam import (
     add_parameter,
@@ -73,3 +74,10 @@ def test_a_forgotten_instance_is_made_again():
     assert PaintDot(place="a") is first
     forget_instances()
     assert PaintDot(place="a") is not first
+
+
+def test_two_classes_of_one_name_are_an_error(monkeypatch):
+    monkeypatch.setattr(Register, "_reg", [*Register._reg])
+    type("PaintDot", (luigi.Task,), {})
+    with pytest.raises(TaskClassAmbigiousException):
+        registered_tasks()
