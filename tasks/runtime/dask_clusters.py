@@ -32,6 +32,11 @@ LOCAL = {
 """More settings for local worker processes."""
 
 
+SILENT = logging.CRITICAL + 1
+"""Level of Dask's own log. A command that ends on a signal may close a connection in which Dask still writes; Dask
+calls that critical, and its traceback would stand above our line."""
+
+
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment: number of threads of the numeric libraries, read when they are loaded."""
 
@@ -59,7 +64,7 @@ def dask_client(workers: int, address: str, kind: str = CPU, devices: Sequence[s
     import distributed  # noqa: F401, it sets the levels of its loggers
 
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it becomes an error line
+        logging.getLogger(name).setLevel(SILENT)  # what matters of it becomes an error line
     with contextlib.ExitStack() as stack:
         if address in ("", SLURM):
             with _without_interrupt():
@@ -114,7 +119,7 @@ def local_cluster(processes: int):
 
     with dask.config.set(CLOSED | LOCAL):
         return LocalCluster(
-            n_workers=processes, threads_per_worker=1, security=Security.temporary(), silence_logs=logging.CRITICAL,
+            n_workers=processes, threads_per_worker=1, security=Security.temporary(), silence_logs=SILENT,
             # any free port: several runs on one machine would ask for the same one, and dask warns of that
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         )  # fmt: skip
@@ -137,7 +142,7 @@ def gpu_cluster(devices: Sequence[str]):
     settings = {f"distributed.nanny.pre-spawn-environ.{name}": threads for name in THREADS}
     common = {
         "nthreads": 1, "resources": {"GPU": 1}, "security": security, "host": "127.0.0.1", "protocol": "tls://",
-        "dashboard": False, "silence_logs": logging.CRITICAL, "memory_limit": system.MEMORY_LIMIT // len(devices),
+        "dashboard": False, "silence_logs": SILENT, "memory_limit": system.MEMORY_LIMIT // len(devices),
     }  # fmt: skip
     with dask.config.set(CLOSED | LOCAL | settings):
         return SpecCluster(
@@ -152,5 +157,5 @@ def gpu_cluster(devices: Sequence[str]):
                     "dashboard": False, "dashboard_address": "127.0.0.1:0",
                 },
             },
-            security=security, silence_logs=logging.CRITICAL,
+            security=security, silence_logs=SILENT,
         )  # fmt: skip

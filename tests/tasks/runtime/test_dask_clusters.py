@@ -1,3 +1,4 @@
+import logging
 import os
 import time
 
@@ -11,6 +12,7 @@ from tasks.runtime import dask_clusters
 from tasks.runtime.dask_clusters import dask_client
 from tasks.runtime.dask_security import files_security
 from tasks.runtime.executors import executor_for
+from tasks.runtime.slurm_settings import CPU, GPU
 
 
 def number_of_process(job):
@@ -30,6 +32,15 @@ def test_no_other_process_can_use_a_local_cluster():
         assert all(worker.startswith("tls://") for worker in [*workers, *(one["nanny"] for one in workers.values())])
         assert attempts(address, "same") == {"refused"}
         assert client.submit(number_of_process, 0).result() != os.getpid()
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("kind", [CPU, GPU])
+def test_dask_writes_nothing_of_its_own_beside_our_lines(kind, capfd):
+    with dask_client(1, "", kind, ["0"] if kind == GPU else ()) as client:
+        logging.getLogger("distributed.scheduler").critical("Closed comm while trying to write")
+        client.run(logging.getLogger("distributed.worker").critical, "from a worker")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.pipeline
