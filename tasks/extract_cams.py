@@ -68,9 +68,9 @@ class ExtractCams(ResizesImages, ImageStage):
         total, flat = self.counts()
         if total and flat == total:
             raise QualityError(
-                f"ExtractCams: all {total} CAMs of {self.required['classifier'].artifact} have one value everywhere, so "
-                "this classifier has found nothing; train it longer (--TrainClassifier-epochs), or check that the tags "
-                "fit the images"
+                f"ExtractCams: all {total} CAMs of {self.required['classifier'].artifact} have one value everywhere, "
+                "so this classifier has found nothing; train it longer (--TrainClassifier-epochs), or check that the "
+                "tags fit the images"
             )
         if not flat:
             return []
