@@ -33,7 +33,7 @@ class TrainClassifier(PastesCutouts, TrainingStage):
     Losses on CAMs begin after `ramp_start` epochs. Their weight rises linearly until `ramp_end`.
     """
 
-    version = 6
+    version = 7
     network = "classifier"
 
     output_stride = only(whole(16, STRIDE_HELP, among=STRIDES), when=uses_cnn)

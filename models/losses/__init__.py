@@ -22,7 +22,7 @@ MAP_LOSSES: dict[str, MapLoss] = {
     "deal": MapLoss(
         "models.losses.deal:DepthEdgeAlignmentLoss",
         title="depth edge alignment loss",
-        inputs=("cams", "depth", "tags", "valid"),
+        inputs=("maps", "depth", "tags", "valid"),
         weight=2.0,
         published_weight=1.0,
         settings={

@@ -6,6 +6,7 @@ import torch
 from models.cam import SeamClassifier
 from models.cam.seam import pixel_correlation, strongest_only
 from models.cam_normalisation import with_background
+from models.losses import MAP_LOSSES
 
 
 def test_pixel_correlation_equals_the_loops():
@@ -47,3 +48,18 @@ def test_present_classes_alone_count():
     images = torch.randn(1, 3, 64, 64)
     losses = head.classification_losses(images, torch.zeros(1, 2), head(images))
     assert float(losses["equivariance"].detach()) == 0
+
+
+def test_deal_trains_the_maps_and_not_the_pixel_correlation():
+    """Pixel correlation can become uniform. Then every refined map is constant, which pleases DEAL whatever the maps
+    are."""
+    torch.manual_seed(0)
+    head = SeamClassifier("test_efficientnet", 16, 2)
+    output = head(torch.randn(2, 3, 64, 64))
+    described = MAP_LOSSES["deal"]
+    depth = torch.ones(2, 1, 64, 64)
+    depth[..., 20:44, 20:44] = 0.5
+    given = {"maps": output.maps, "cams": output.cams, "depth": depth, "tags": torch.ones(2, 2), "valid": depth > 0}
+    described.build()(*(given[name] for name in described.inputs)).backward()
+    assert head.head.weight.grad.any()
+    assert all(part.weight.grad is None for part in (head.correlate, head.middle, head.high))
