@@ -144,7 +144,7 @@ class PredictMasks(ResizesImages, SplitStage):
         return self.crf != "none" and self.crf_engine == "pydensecrf"
 
     def requires(self):
-        trained_by = trainer(self.method)  # also where the model is from elsewhere: the masks of others are no network's
+        trained_by = trainer(self.method)  # it refuses a method without training, also with a model from elsewhere
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
         if not self.model:
             stages["model"] = self.upstream(trained_by)
