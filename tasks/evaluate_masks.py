@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -121,12 +122,15 @@ class EvaluateMasks(StageTask):
         return stages
 
     def content_identity(self):
-        return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
+        found = {"ground truth": self.required["dataset"].fingerprint(truth=True)}
+        if scores_cams(self) and len(self.thresholds) > round(1 / self.threshold_step):
+            found["thresholds"] = "2"  # the last one was once left out
+        return found
 
     @property
     def thresholds(self) -> list[float]:
         """Background thresholds of the CAM seed, from 0 to below 1."""
-        steps = max(1, round(1 / self.threshold_step))
+        steps = math.ceil(round(1 / self.threshold_step, 6))
         return [round(step * self.threshold_step, 6) for step in range(steps)]
 
     def watched(self):

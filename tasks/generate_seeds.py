@@ -28,7 +28,7 @@ class GenerateSeeds(UsesCorrections, ImageStage):
     A pixel is foreground if a CAM is above alpha (eq. 3.4). A superpixel with a low mean CAM is background (eq. 3.5).
     The parameter gamma and the background from the support plane are ours. With ``background=threshold``, these are the
     seeds that section 1.1.3 calls a popular procedure (eqs. 1.12, 1.13): no superpixel is used. With ``source=match``,
-    the seeds are the objects that MatchObjects has named (ours).
+    the seeds are the objects that MatchObjects has named (ours); a tagged image without a named object has no seed.
 
     An image with a corrected label map has this map as its seed (`UsesCorrections`; ours).
     """
@@ -93,7 +93,8 @@ class GenerateSeeds(UsesCorrections, ImageStage):
 
     def content_identity(self):
         plane = {"support plane": "2"} if self.uses_seed else {}
-        return {**plane, **super().content_identity()}
+        objects = {"seeds of objects": "2"} if self.source == "match" else {}
+        return {**plane, **objects, **super().content_identity()}
 
     def work(self) -> int:
         if self.corrected:
@@ -120,14 +121,17 @@ class GenerateSeeds(UsesCorrections, ImageStage):
     def compute(self, sample, inputs):
         seed = self.correction(sample, inputs.num_classes)
         if seed is None:
-            seed = self._of_objects(inputs) if self.source == "match" else self._of_cams(inputs)
+            seed = self._of_objects(sample, inputs) if self.source == "match" else self._of_cams(inputs)
         return {"seed": seed.astype(np.uint16)}
 
-    def _of_objects(self, inputs):
+    def _of_objects(self, sample, inputs):
         from models.match_seeds import seeds_of_objects
 
         labels = inputs["matches"].read("label").astype(np.int64)
-        return seeds_of_objects(labels, (inputs["proposals"].read("instance") > 0) & (labels == 0), self.band)
+        unnamed = labels == 0
+        if labels.any() or not sample.tags:  # else the objects of the tags are somewhere: nothing is surely background
+            unnamed &= inputs["proposals"].read("instance") > 0
+        return seeds_of_objects(labels, unnamed, self.band)
 
     def _of_cams(self, inputs):
         import torch

@@ -144,9 +144,10 @@ class PredictMasks(ResizesImages, SplitStage):
         return self.crf != "none" and self.crf_engine == "pydensecrf"
 
     def requires(self):
+        trained_by = trainer(self.method)  # it refuses a method without training, also with a model from elsewhere
         stages: Stages = {"dataset": self.upstream(IndexDataset)}
         if not self.model:
-            stages["model"] = self.upstream(trainer(self.method))
+            stages["model"] = self.upstream(trained_by)
         if self.vote == "depth":
             stages["depth"] = self.upstream(LoadDepth, split=self.split)
         return stages

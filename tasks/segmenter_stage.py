@@ -5,6 +5,7 @@ from __future__ import annotations
 import luigi
 
 from data.errors import SettingError
+from tasks.runtime.layout import LARGEST_CROP
 from tasks.runtime.numeric import NumbersParameter, Range, number, scale_parameter, scales_parameter, whole
 from tasks.runtime.parameters import flag, one_of, only
 from tasks.runtime.resizing import least_side_parameter
@@ -66,6 +67,14 @@ class SegmenterStage(TrainingStage):
         return {"backbone": self.backbone, "output_stride": self.output_stride, "rates": self.rates}
 
     def content_identity(self):
+        return {**self._weights_identity(), **self._enlarged_identity()}
+
+    def _enlarged_identity(self):
+        """Where the largest crop does not hold enlarged images, they were once cut, and are now scaled down to it."""
+        is_beyond = not self.crop_size and self.enlarge_to**2 > LARGEST_CROP
+        return {"enlarged images": "2"} if is_beyond else {}
+
+    def _weights_identity(self):
         if self.start == "pretrained":
             return super().content_identity()
         classifier = self.upstream(TrainClassifier)

@@ -35,6 +35,12 @@ class TrainByMasking(SegmenterStage):
             stages["classifier"] = self.upstream(TrainClassifier)
         return stages
 
+    def content_identity(self):
+        found = super().content_identity()
+        if not self.attention_weight or self.required["classifier"].backbone == self.backbone:
+            return found
+        return {**found, "images of the classifier": "2"}  # they once had the normalisation of the other backbone
+
     def learn(self) -> int:
         import torch
 
@@ -63,10 +69,17 @@ class TrainByMasking(SegmenterStage):
         """The attention loss with the frozen classifier: a function (logits, images, tags) -> scalar."""
         from models.losses import AttentionLoss
         from tasks.runtime.batch_gradient import in_precision
+        from tasks.runtime.networks import normalisation_of
         from tasks.runtime.training_loop import choose_device
 
-        device = choose_device(self.device)
-        classifier = self.inputs["classifier"].load(device).network.requires_grad_(False)
+        device, ours = choose_device(self.device), normalisation_of(self.backbone)
+        trained = self.inputs["classifier"].load(device)
+        classifier = trained.network.requires_grad_(False)
         in_precision(classifier, device, self.resolved_precision)
         loss = AttentionLoss(self.paths)
-        return lambda logits, images, tags: loss(logits, images, tags, lambda seen: classifier(seen).scores)
+
+        def loss_of(logits, images, tags):
+            images = ours.converted(images, trained.normalise)  # before erasing: it is to leave the mean colour, 0
+            return loss(logits, images, tags, lambda seen: classifier(seen).scores)
+
+        return loss_of

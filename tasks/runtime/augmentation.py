@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as colours
 
-from tasks.runtime.resizing import enlargement
+from tasks.runtime.resizing import enlarged_size, enlargement
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,10 @@ class Augmentation:
             return scale * enlargement(size, self.least_side), 1.0
         resized = float(rng.uniform(min(self.resize_to), max(self.resize_to))) / side_of(size, self.resize_side)
         return scale * resized, resized
+
+    def enlarged(self, size: Sequence[int]) -> tuple[int, int]:
+        """Height and width of an image of `size` that `least_side` has enlarged: whole pixels, as those of a crop."""
+        return enlarged_size((size[0], size[1]), self.least_side if self.resize_side == "none" else 0)
 
 
 def side_of(size: Sequence[int], side: str) -> int:

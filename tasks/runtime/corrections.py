@@ -48,7 +48,10 @@ class UsesCorrections:
         dataset = self.required["dataset"]
         if not self._uses_corrections or dataset.is_rendered:
             return {}
-        found = list_corrections(dataset.root, dataset.indexed.split(TRAIN).ids)
+        # With a tuning split, some training images are evaluated instead: their corrections are right, but not learnt.
+        learnt = set(dataset.indexed.split(TRAIN).ids)
+        named = list_corrections(dataset.root, dataset.scanned.split(TRAIN).ids)
+        found = {image_id: path for image_id, path in named.items() if image_id in learnt}
         if found and dataset.merge:
             raise SettingError(
                 f"{dataset.root / CORRECTIONS}: corrections cannot be used together with --IndexDataset-merge, since "

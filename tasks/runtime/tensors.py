@@ -27,8 +27,15 @@ class Normalisation:
 
     def undo(self, images: Tensor) -> Tensor:
         """Normalised images (..., 3, H, W) -> colours, clamped to [0, 1]."""
+        return self._undone(images).clamp(0, 1)
+
+    def converted(self, images: Tensor, wanted: Normalisation) -> Tensor:
+        """Images (..., 3, H, W) of this normalisation, in another one; the images themselves if both are equal."""
+        return images if wanted == self else wanted(self._undone(images))
+
+    def _undone(self, images: Tensor) -> Tensor:
         shape = (3, 1, 1)
-        return (images * images.new_tensor(self.std).view(shape) + images.new_tensor(self.mean).view(shape)).clamp(0, 1)
+        return images * images.new_tensor(self.std).view(shape) + images.new_tensor(self.mean).view(shape)
 
 
 def tags_of(samples: Sequence[Sample], num_classes: int) -> Tensor:

@@ -171,7 +171,7 @@ class TrainingImages(Dataset):
         scale, resized = settings.draw_scale(image.shape[1:], rng)
         scale *= zoom
         if settings.fit:
-            have = [resized * side for side in image.shape[1:]]
+            have = [resized * side for side in settings.enlarged(image.shape[1:])]
             scale *= min(1.0, *(side / of_image for side, of_image in zip(settings.crop, have, strict=True)))
         mirrored = bool(rng.random() < 0.5) and settings.flip
         place = rng.random(2)

@@ -8,7 +8,7 @@ from data.sample import TRAIN, UNLABELLED, LabelLayer, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from models.metrics import border_counts, boundary_counts, confusion_matrix, confusion_of
-from tasks.evaluate_masks import CONFUSION_CLASSES, MAPS, CountCams, CountLabels, count, summary
+from tasks.evaluate_masks import CONFUSION_CLASSES, MAPS, CountCams, CountLabels, EvaluateMasks, count, summary
 from tasks.runtime.counting import JobsOver, count_shard
 
 
@@ -124,3 +124,15 @@ def test_saliency_is_scored_without_classes(case, tmp_path):
     assert count == 2
     assert boundaries.shape == (1, 2, 4)
     assert np.array_equal(confusion_of(rows, 0), sum(confusion_matrix(binary[i], salient[i, :8], 2) for i in range(2)))
+
+
+@pytest.mark.parametrize(
+    ("step", "wanted"), [(0.25, [0, 0.25, 0.5, 0.75]), (0.3, [0, 0.3, 0.6, 0.9]), (0.7, [0, 0.7]), (1.0, [0])]
+)
+def test_the_thresholds_of_cams_reach_to_below_1(in_process, bop_root, step, wanted):
+    stage = EvaluateMasks(dataset="bop", data_root=str(bop_root), threshold_step=step)
+    assert stage.thresholds == wanted
+    assert ("thresholds" in stage.content_identity()) == (step in (0.3, 0.7))  # the others have always been these
+    usual = EvaluateMasks(dataset="bop", data_root=str(bop_root))
+    assert len(usual.thresholds) == 20
+    assert usual.content_identity().keys() == {"ground truth"}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from data.errors import SettingError
+from data.sample import UNLABELLED, Sample
 from tasks.extract_cams import ExtractCams, read_cam
 from tasks.generate_seeds import GenerateSeeds
 from tasks.runtime.shards import ImageInputs, open_stores
@@ -43,3 +44,32 @@ def test_the_thresholds_have_an_order_and_others_do_not_matter(common):
     assert "faint" in plain
     assert "gamma" not in plain
     assert "faint" not in GenerateSeeds(**common).parameters()
+
+
+class Read:
+    """An image of a store: its arrays by name."""
+
+    def __init__(self, **arrays):
+        self.read = arrays.__getitem__
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels", "wanted"),
+    [
+        ((1,), [0, 0, 0, 0], [UNLABELLED] * 4),  # the object is somewhere: no pixel is surely background
+        ((), [0, 0, 0, 0], [0, UNLABELLED, UNLABELLED, 0]),
+        ((1,), [0, 1, 0, 0], [0, 1, UNLABELLED, 0]),
+        ((1,), [UNLABELLED] * 4, [UNLABELLED] * 4),
+    ],
+)
+def test_a_tagged_image_without_a_named_object_says_nothing(common, tmp_path, tags, labels, wanted):
+    seeds = GenerateSeeds(source="match", band=0, **common)
+    sample = Sample("a", "train", tmp_path, tags, size=(1, 4))
+    proposals = Read(instance=np.array([[0, 1, 2, 0]]))
+    inputs = {"matches": Read(label=np.array([labels], np.uint16)), "proposals": proposals}
+    assert seeds._of_objects(sample, inputs).tolist() == [wanted]
+
+
+def test_only_seeds_of_objects_have_a_new_identity(common):
+    assert GenerateSeeds(**common).content_identity() == {}
+    assert GenerateSeeds(source="match", **common).content_identity() == {"seeds of objects": "2"}

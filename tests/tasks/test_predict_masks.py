@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import SettingError
 from data.sample import EVALUATION, TRAIN, Sample
 from models import crf_constants
 from tasks import predict_masks
+from tasks.methods import METHODS
 from tasks.predict_masks import UNLIKELY, Candidates, PredictMasks
 from tasks.runtime.luigi_seam import forget_instances
 from tasks.runtime.shards import ImageInputs
@@ -67,3 +69,10 @@ def test_the_engine_of_the_crf_fits_the_machine_unless_told_otherwise(in_process
     forget_instances()
     assert PredictMasks(**common).crf_engine == "torch"
     assert PredictMasks(**common, crf_engine="pydensecrf").crf_engine == "pydensecrf"
+
+
+@pytest.mark.parametrize("method", [name for name, found in METHODS.items() if not found.trainer])
+def test_a_model_from_elsewhere_does_not_make_a_method_train(in_process, bop_root, tmp_path, method):
+    """It once failed at the end of the run, when the warning about classes without pixels named the training."""
+    with pytest.raises(SettingError, match="this method trains no network"):
+        _ = PredictMasks(dataset="bop", data_root=str(bop_root), model=str(tmp_path), method=method).required

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.errors import DatasetError
 from tasks.generate_seeds import GenerateSeeds
 from tasks.runtime.luigi_seam import forget_instances
 
@@ -51,3 +52,18 @@ def test_the_rendered_set_has_no_corrections(in_process, tmp_path):
 
     assert seeds.corrected == {}
     assert seeds.correction(Asked, 1) is None
+
+
+def test_with_a_tuning_split_only_the_training_images_that_it_leaves_are_corrected(common, tmp_path):
+    """A correction of an image that settings are chosen on is no error, and is not learnt from."""
+    root = tmp_path / "set"
+    correct(root / "corrections", "a")
+    correct(root / "corrections", "b")
+    seeds = GenerateSeeds(**common, settings={"IndexDataset": {"tuning": 0.5}})
+    (left,) = seeds.required["dataset"].indexed.split("train").ids
+    assert list(seeds.corrected) == [left]
+    assert len(GenerateSeeds(**common).corrected) == 2
+    forget_instances()
+    correct(root / "corrections", "nobody")
+    with pytest.raises(DatasetError, match="nobody.png: belongs to no training image"):
+        _ = GenerateSeeds(**common, settings={"IndexDataset": {"tuning": 0.5}}).corrected

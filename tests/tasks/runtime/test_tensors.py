@@ -51,3 +51,11 @@ def test_normalisation_can_be_undone():
     images = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(normalisation.undo(normalisation(images)), images, atol=1e-6)
     assert normalisation.undo(torch.full((3, 1, 1), 9.0)).max() == 1
+
+
+def test_images_of_one_normalisation_become_those_of_another():
+    ours, theirs = Normalisation((0.4, 0.5, 0.6), (0.2, 0.3, 0.4)), Normalisation((0.5,) * 3, (0.5, 0.25, 0.1))
+    colours = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(ours.converted(ours(colours), theirs), theirs(colours), atol=1e-5)
+    images = ours(colours)
+    assert ours.converted(images, Normalisation(ours.mean, ours.std)) is images

@@ -14,6 +14,7 @@ from data.store.tiles import ArraySpec
 from tasks.runtime.augmentation import Augmentation
 from tasks.runtime.batch_order import BatchOrder
 from tasks.runtime.copy_paste import Pasting
+from tasks.runtime.layout import training_crop
 from tasks.runtime.ranks import Ranks
 from tasks.runtime.tensors import Normalisation
 from tasks.runtime.training_images import MapSource, TrainingImages, batches_from, fitting_processes
@@ -198,3 +199,23 @@ def test_an_image_that_is_brought_to_a_length_is_scaled_down_to_the_crop_once(sa
         longest = max(int(shown.any(0).sum()), int(shown.any(1).sum()))
         scale = min(length / max(size), 16 / size[0], 24 / size[1])
         assert longest == pytest.approx(scale * max(size), abs=1)
+
+
+def test_an_enlarged_image_is_scaled_down_to_a_crop_that_is_smaller(samples):
+    """Its tags are true of the whole image, so the whole image is seen."""
+    images = images_of(samples, Augmentation((40, 45), fit=True, least_side=300))
+    for index, size in enumerate([(20, 30), (20, 30), (24, 16)]):
+        shown = images[0, index]["label"] != UNLABELLED
+        wanted = [min(40 / size[0], 45 / size[1]) * side for side in size]
+        assert [int(shown.any(1).sum()), int(shown.any(0).sum())] == pytest.approx(wanted, abs=1)
+
+
+@pytest.mark.parametrize("least_side", [31, 37, 45, 53, 59])
+def test_a_crop_that_holds_the_enlarged_images_changes_none_of_them(samples, least_side):
+    for index, sample in enumerate(samples[0]):
+        crop = training_crop([sample], least_side)  # their sides are rounded
+        free, fitted = (
+            images_of(samples, Augmentation(crop, 0.8, 2.0, fit=fit, least_side=least_side))[0, index]
+            for fit in (False, True)
+        )
+        assert all(torch.equal(values, fitted[name]) for name, values in free.items())

@@ -81,6 +81,14 @@ def test_small_images_are_enlarged_in_fewer_steps_that_show_as_many_pixels(commo
     assert TrainSegmenter(**common, least_side=160).training_images({}).augmentation.crop == (144, 192)
 
 
+def test_images_enlarged_beyond_the_largest_crop_give_a_training_a_new_identity(common):
+    """Only there, images were once cut to the crop instead of scaled down to it."""
+    beyond = [TrainSegmenter(**common, least_side=side).content_identity() for side in (320, 1024, 1025)]
+    assert beyond == [{}, {}, {"enlarged images": "2"}]
+    assert TrainSegmenter(**common, least_side=1025, crop_size=48).content_identity() == {}
+    assert TrainSegmenter(**common, least_side=1025, resize_side="long").content_identity() == {}
+
+
 def test_training_begins_with_the_weights_that_are_named(common, tmp_path):
     from safetensors.torch import save_file
 
