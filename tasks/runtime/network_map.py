@@ -69,7 +69,8 @@ class NetworkSource:
     inputs : dict
         What `ImageStage.network_inputs` returned.
     key : str
-        Name and identity of the stage: a process loads a network once.
+        Hash of all that decides the network: the stage, its parameters, and what it reads. A worker of a running
+        scheduler outlives runs. It loads a network once for all sources with this key.
     lanes : int
         Number of threads that compute on the CPU.
     values_per_pixel : float
@@ -89,13 +90,16 @@ class NetworkSource:
 
     def kept(self) -> NetworkMap:
         """Same as `load`. The process keeps the network for its next shards, until it gets one of another stage."""
-        if self.key not in _KEPT:
-            _KEPT.clear()
-            _KEPT[self.key] = self.load()
-        return _KEPT[self.key]
+        with _KEEPING:
+            if self.key not in _KEPT:
+                _KEPT.clear()  # first: there may be no memory for two
+                _KEPT[self.key] = self.load()
+            return _KEPT[self.key]
 
 
 _KEPT: dict[str, NetworkMap] = {}
+_KEEPING = threading.Lock()
+"""Held while `_KEPT` is used: a worker of a user's own scheduler may have several threads."""
 
 
 @dataclass
