@@ -65,6 +65,9 @@ class StageTask(CommonParameters, luigi.Task):
     version = 1
     """Increase it when a change of the code gives other results with the same parameters."""
 
+    bf16_version = 0
+    """Increase it instead when a change gives other results in bf16 alone. It is never set back."""
+
     artifact_type: type[Artifact] = ShardedStore
     """What the stage writes: arrays over images (`ShardedStore`) or any files (`Artifact`)."""
 
@@ -166,12 +169,17 @@ class StageTask(CommonParameters, luigi.Task):
         """
         return {}
 
+    @property
+    def made_by(self) -> int:
+        """Version of the code in the precision of this run."""
+        return self.version + (self.bf16_version if self.resolved_precision == "bf16" else 0)
+
     @cached_property
     def identity(self) -> str:
         """Hash of stage, version, parameters, contents and the identities upstream, 12 hex characters."""
         above = sorted((name, task.identity) for name, task in self.required.items())
         text = json.dumps(
-            [type(self).__name__, self.version, self.parameters(), self.content_identity(), above], sort_keys=True
+            [type(self).__name__, self.made_by, self.parameters(), self.content_identity(), above], sort_keys=True
         )
         return hash_text(text)[:12]
 
@@ -193,7 +201,7 @@ class StageTask(CommonParameters, luigi.Task):
         """What the artifact is made from: stage, version, parameters, content hashes, digests of what was read."""
         described = {
             "stage": self.label,
-            "version": self.version,
+            "version": self.made_by,
             "parameters": self.parameters(),
             "contents": self.content_identity(),
             "parents": self._parent_digests(),

@@ -60,6 +60,20 @@ def test_data_version_and_weights_count(common, bop_root, monkeypatch):
     assert TrainClassifier(**common).identity not in (before, raised)
 
 
+def test_a_change_of_bf16_alone_leaves_results_of_32_bits_what_they_are(common, monkeypatch):
+    def described(precision):
+        forget_instances()
+        task = ExtractCams(**common, precision=precision)
+        return task.identity, task.description()["version"]
+
+    before = {precision: described(precision) for precision in ("32", "bf16")}
+    monkeypatch.setattr(ExtractCams, "bf16_version", ExtractCams.bf16_version + 1)
+    assert described("32") == before["32"]
+    identity, version = described("bf16")
+    assert identity != before["bf16"][0]
+    assert version == before["bf16"][1] + 1
+
+
 def test_equal_named_parameters_of_other_stages_are_not_handed_up(common):
     segmenter = TrainSegmenter(**common, epochs=7)
     assert segmenter.upstream(TrainClassifier).epochs == 2
