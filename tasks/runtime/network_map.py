@@ -50,6 +50,8 @@ class BatchNetwork:
         sample -> Tensor. It is called in any thread. The default is the image as bytes, (3, H, W) uint8.
     lanes : int
         Largest number of batches that may be computed at the same time; 0 = any.
+    autocasts : bool
+        True if all of `infer` runs in the precision of the stage; False if `infer` sees to that itself.
     """
 
     device: torch.device
@@ -57,6 +59,7 @@ class BatchNetwork:
     results: Callable[[Mapping[str, Tensor], Sequence[Sample]], Iterable[Any]]
     read: Callable[[Sample], Tensor] = image_bytes
     lanes: int = 0
+    autocasts: bool = True
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,8 @@ class _Lane(contextlib.AbstractContextManager):
     """Computes batches: `submit` takes the reads of a batch and returns the future list of its results."""
 
     def __init__(self, run: NetworkMap):
-        self.run, self.network, self.precision = run, run.network, run.precision
+        self.run, self.network = run, run.network
+        self.precision = run.precision if run.network.autocasts else "32"
         self.lock = threading.Lock()
 
     def count(self, use: DeviceUse) -> None:
