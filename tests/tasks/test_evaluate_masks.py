@@ -8,7 +8,7 @@ from data.sample import TRAIN, UNLABELLED, LabelLayer, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from models.metrics import border_counts, boundary_counts, confusion_matrix, confusion_of
-from tasks.evaluate_masks import CONFUSION_CLASSES, MAPS, CountCams, CountLabels, count, summary
+from tasks.evaluate_masks import CONFUSION_CLASSES, MAPS, CountCams, CountLabels, EvaluateMasks, count, summary
 from tasks.runtime.counting import JobsOver, count_shard
 
 
@@ -62,6 +62,24 @@ def test_cams_are_counted_at_every_threshold(case):
     assert confusions[0][:, 0].sum() < confusions[1][:, 0].sum() < confusions[2][:, 0].sum()
     assert count == 2
     assert all(c.sum() == sum((t != UNLABELLED).sum() for t in truths[:2]) for c in confusions)
+
+
+@pytest.mark.parametrize(
+    ("step", "last", "number"),
+    [
+        (0.05, 0.95, 20),
+        (0.3, 0.9, 4),
+        (0.07, 0.98, 15),
+        (0.4, 0.8, 3),
+        (0.6, 0.6, 2),
+        (0.001, 0.999, 1000),
+        (1.0, 0.0, 1),
+    ],
+)
+def test_thresholds_are_all_multiples_of_the_step_below_1(in_process, step, last, number):
+    found = EvaluateMasks(threshold_step=step).thresholds
+    assert found == pytest.approx([step * index for index in range(number)])
+    assert found[-1] == last
 
 
 def test_the_truth_of_a_thousand_classes_scores_100_and_its_counts_are_small():
