@@ -197,8 +197,7 @@ class ImageStage(StageTask):
         from tasks.runtime.network_map import NetworkSource
 
         # The identity is not enough: what is read may be made anew with other content, and batch_size is no part of it.
-        values = {name: getattr(self, name) for name, _ in self.get_params()}
-        key = hash_text(repr((self.description(), values)))
+        key = hash_text(repr((self.description(), self.param_kwargs)))
         return NetworkSource(self, inputs, key, self.processes or usable_cores(), self.values_per_pixel)
 
     def _write_findings(self) -> None:
