@@ -147,7 +147,7 @@ def tables(arguments: argparse.Namespace, templates: Objects, objects: Objects) 
             description = Description(
                 arguments.backbone, arguments.weights, stride, "mean", stage.crop_size, stage.margin, suppress
             )
-            describer = Describer(description, torch.device("cpu"))
+            describer = Describer(description, torch.device("cpu"), "32")
             known, seen = cells_of(describer, templates), cells_of(describer, objects)
             for pooling, row in rows.items():
                 similar = similarity(seen.keys(pooling), known.keys(pooling))

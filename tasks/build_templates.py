@@ -42,6 +42,7 @@ class BuildTemplates(StageTask):
     """
 
     version = 2
+    bf16_version = 1
     artifact_type = Artifact
     autocasts = True
 
@@ -155,12 +156,10 @@ class BuildTemplates(StageTask):
 
         from models.templates import k_medoids
         from tasks.runtime.object_keys import Describer
-        from tasks.runtime.precision import autocast
         from tasks.runtime.tensors import rgb_tensor
         from tasks.runtime.training_loop import choose_device
 
-        device = choose_device(self.device)
-        describe = Describer(self.description_of_objects(), device)
+        describe = Describer(self.description_of_objects(), choose_device(self.device), self.resolved_precision)
         dataset = self._index.open()
         samples = self._own(dataset)
         keys, used, empty = [], [], []
@@ -172,8 +171,7 @@ class BuildTemplates(StageTask):
                 if not mask.any():
                     empty.append(sample.image_id)
                     continue
-                with autocast(device, self.resolved_precision):
-                    keys.append(describe(rgb_tensor(image), mask.astype(np.int64))[0])
+                keys.append(describe(rgb_tensor(image), mask.astype(np.int64))[0])
                 used.append(sample.image_id)
         finally:
             torch.set_num_threads(threads)

@@ -92,14 +92,19 @@ class EvaluateMasks(StageTask):
     class has at most one cluster. The pixels of the others are without a label.
     """
 
-    version = 7
+    version = 8
     artifact_type = Artifact
 
     results = luigi.ChoiceListParameter(
         default=(), choices=tuple(RESULTS), description="results that are scored, empty = all results of the method"
     )
     threshold_step = only(
-        number(0.05, "step between the background thresholds of the CAM seed", at_least=0.001, at_most=1),
+        number(
+            0.05,
+            "step between the background thresholds of the CAM seed: 0 and all its multiples below 1",
+            at_least=0.001,
+            at_most=1,
+        ),
         when=scores_cams,
     )
 
@@ -122,16 +127,13 @@ class EvaluateMasks(StageTask):
         return stages
 
     def content_identity(self):
-        found = {"ground truth": self.required["dataset"].fingerprint(truth=True)}
-        if scores_cams(self) and len(self.thresholds) > round(1 / self.threshold_step):
-            found["thresholds"] = "2"  # the last one was once left out
-        return found
+        return {"ground truth": self.required["dataset"].fingerprint(truth=True)}
 
     @property
     def thresholds(self) -> list[float]:
-        """Background thresholds of the CAM seed, from 0 to below 1."""
-        steps = math.ceil(round(1 / self.threshold_step, 6))
-        return [round(step * self.threshold_step, 6) for step in range(steps)]
+        """Background thresholds of the CAM seed: 0 and all multiples of the step below 1, rounded to six digits."""
+        multiples = (round(number * self.threshold_step, 6) for number in range(math.ceil(1 / self.threshold_step)))
+        return [threshold for threshold in multiples if threshold < 1]
 
     def watched(self):
         return [*super().watched(), self.required["dataset"].truth_files]

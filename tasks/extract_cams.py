@@ -27,6 +27,7 @@ class ExtractCams(ResizesImages, ImageStage):
     """
 
     version = 2
+    bf16_version = 1
     in_workers = False
     autocasts = True
 

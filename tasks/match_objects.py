@@ -32,6 +32,7 @@ class MatchObjects(SplitStage):
     """
 
     version = 2
+    bf16_version = 1
     autocasts = True
     in_workers = False
 
@@ -91,7 +92,7 @@ class MatchObjects(SplitStage):
         from tasks.runtime.tensors import colours, image_bytes
         from tasks.runtime.training_loop import choose_device
 
-        describe = Describer(description, choose_device(self.device))
+        describe = Describer(description, choose_device(self.device), self.resolved_precision)
         place = {image_id: index for index, image_id in enumerate(proposals.image_ids)}
 
         def read(sample):
@@ -108,7 +109,7 @@ class MatchObjects(SplitStage):
             allowed = sample.tags if self.uses_tags else None
             return [match_templates(found["key"].numpy(), templates, threshold, allowed)]
 
-        return BatchNetwork(torch.device("cpu"), keys_of, results, read)
+        return BatchNetwork(torch.device("cpu"), keys_of, results, read, autocasts=False)
 
     def compute(self, sample, inputs):
         from models.instance_table import instance_table

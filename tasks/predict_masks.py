@@ -80,6 +80,7 @@ class PredictMasks(ResizesImages, SplitStage):
     """
 
     version = 4
+    bf16_version = 1
     autocasts = True
 
     train_scales = only(

@@ -51,9 +51,9 @@ def extract_cams(
         scaled = (
             images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
         )
-        maps = classifier(scaled).cams
+        maps = classifier(scaled).cams.float()  # bfloat16 is too coarse for sums and for values between two cells
         if flip:
-            maps = fuse(maps, classifier(scaled.flip(-1)).cams.flip(-1))
+            maps = fuse(maps, classifier(scaled.flip(-1)).cams.float().flip(-1))
         total = fuse(total, F.interpolate(maps, size=size, mode="bilinear", align_corners=False))
     total = total * tags[:, :, None, None]
     peak = total.amax(dim=(-2, -1), keepdim=True)

@@ -14,12 +14,12 @@ from models.input_size import limited_scale
 def averaged_probabilities(
     logits_of: Callable[[Tensor], Tensor], images: Tensor, scales: Sequence[float], flip: bool
 ) -> Tensor:
-    """Softmax probabilities (B, C, H, W), averaged over scales and mirror images.
+    """Softmax probabilities (B, C, H, W), float32, averaged over scales and mirror images.
 
     Parameters
     ----------
     logits_of : callable
-        Images (B, 3, h, w) -> class logits (B, C, h', w'). They are resized to the images here.
+        Images (B, 3, h, w) -> class logits (B, C, h', w'). They are resized to the images here, in float32.
     images : Tensor, (B, 3, H, W)
     scales : sequence of float
         Sizes of the image relative to its own, limited by `models.input_size.limited_scale`.
@@ -47,7 +47,8 @@ def averaged_probabilities(
             )
         )
         for mirrored in (False, True) if flip else (False,):
-            logits = logits_of(scaled.flip(-1) if mirrored else scaled)
+            # Between two cells, classes are often equal in bfloat16. The argmax would take the lower one.
+            logits = logits_of(scaled.flip(-1) if mirrored else scaled).float()
             logits = F.interpolate(
                 logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from data.errors import SettingError
+
 DRIVER = Path("/dev/nvidiactl")
 """Device file of the driver of NVIDIA's GPUs on Linux."""
 
@@ -26,6 +28,11 @@ def visible_gpus(device: str) -> tuple[str, ...]:
     """The GPUs that a device name leaves open, as `CUDA_VISIBLE_DEVICES` numbers them; empty for any other device.
 
     ``auto`` and ``cuda`` are all GPUs that this process sees; ``cuda:1`` is one of them.
+
+    Raises
+    ------
+    SettingError
+        If the device name is a GPU that this process does not see.
     """
     import torch
 
@@ -35,4 +42,10 @@ def visible_gpus(device: str) -> tuple[str, ...]:
     listed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = tuple(part.strip() for part in listed.split(",")) if listed else tuple(map(str, range(10**3)))
     seen = names[: torch.cuda.device_count()]
-    return (seen[int(number)],) if number else seen
+    if not number:
+        return seen
+    numbers = dict(zip(map(str, range(len(seen))), seen))
+    if number not in numbers:
+        here = ", ".join(f"cuda:{known}" for known in numbers)
+        raise SettingError(f"--device {device}: the GPUs that can be used here are {here}")
+    return (numbers[number],)

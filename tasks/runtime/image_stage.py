@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.sample import EVALUATION, TRAIN, Sample
+from data.store.artifact import hash_text
 from data.store.sharded import StoredImage
 from data.store.tiles import ArraySpec
 from models.input_size import LARGEST_INPUT, limited_scale
@@ -195,10 +196,9 @@ class ImageStage(StageTask):
             return None
         from tasks.runtime.network_map import NetworkSource
 
-        return NetworkSource(
-            self, inputs, f"{type(self).__name__} {self.identity}", self.processes or usable_cores(),
-            self.values_per_pixel,
-        )  # fmt: skip
+        # The identity is not enough: what is read may be made anew with other content, and batch_size is no part of it.
+        key = hash_text(repr((self.description(), self.param_kwargs)))
+        return NetworkSource(self, inputs, key, self.processes or usable_cores(), self.values_per_pixel)
 
     def _write_findings(self) -> None:
         if self.samples:  # an empty split is found by IndexDataset

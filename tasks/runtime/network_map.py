@@ -50,6 +50,8 @@ class BatchNetwork:
         sample -> Tensor. It is called in any thread. The default is the image as bytes, (3, H, W) uint8.
     lanes : int
         Largest number of batches that may be computed at the same time; 0 = any.
+    autocasts : bool
+        True if all of `infer` runs in the precision of the stage; False if `infer` sees to that itself.
     """
 
     device: torch.device
@@ -57,6 +59,7 @@ class BatchNetwork:
     results: Callable[[Mapping[str, Tensor], Sequence[Sample]], Iterable[Any]]
     read: Callable[[Sample], Tensor] = image_bytes
     lanes: int = 0
+    autocasts: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class NetworkSource:
     inputs : dict
         What `ImageStage.network_inputs` returned.
     key : str
-        Name and identity of the stage: a process loads a network once.
+        Hash of all that decides the network: the stage, its parameters, and what it reads. A worker of a running
+        scheduler outlives runs. It loads a network once for all sources with this key.
     lanes : int
         Number of threads that compute on the CPU.
     values_per_pixel : float
@@ -89,13 +93,16 @@ class NetworkSource:
 
     def kept(self) -> NetworkMap:
         """Same as `load`. The process keeps the network for its next shards, until it gets one of another stage."""
-        if self.key not in _KEPT:
-            _KEPT.clear()
-            _KEPT[self.key] = self.load()
-        return _KEPT[self.key]
+        with _KEEPING:
+            if self.key not in _KEPT:
+                _KEPT.clear()  # first: there may be no memory for two
+                _KEPT[self.key] = self.load()
+            return _KEPT[self.key]
 
 
 _KEPT: dict[str, NetworkMap] = {}
+_KEEPING = threading.Lock()
+"""Held while `_KEPT` is used: a worker of a user's own scheduler may have several threads."""
 
 
 @dataclass
@@ -184,7 +191,8 @@ class _Lane(contextlib.AbstractContextManager):
     """Computes batches: `submit` takes the reads of a batch and returns the future list of its results."""
 
     def __init__(self, run: NetworkMap):
-        self.run, self.network, self.precision = run, run.network, run.precision
+        self.run, self.network = run, run.network
+        self.precision = run.precision if run.network.autocasts else "32"
         self.lock = threading.Lock()
 
     def count(self, use: DeviceUse) -> None:

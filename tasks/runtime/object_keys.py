@@ -14,7 +14,7 @@ from data.errors import SettingError
 from models.features import PatchFeatures, build_key_extractor
 from models.object_crops import crop_object, object_keys
 from tasks.runtime.networks import normalisation_of
-from tasks.runtime.precision import as_float32
+from tasks.runtime.precision import as_float32, autocast
 from tasks.runtime.tensors import Normalisation
 from tasks.runtime.weights import load_weights
 
@@ -42,6 +42,8 @@ class Describer:
     ----------
     description : Description
     device : torch.device
+    precision : str
+        ``32`` or ``bf16`` (`tasks.runtime.precision`), of the network alone: objects are cut out and pooled in float32.
 
     Raises
     ------
@@ -51,14 +53,14 @@ class Describer:
         If its weights are not available.
     """
 
-    def __init__(self, description: Description, device: torch.device):
+    def __init__(self, description: Description, device: torch.device, precision: str):
         torch.manual_seed(0)  # for weights=random
         try:
             network = build_key_extractor(description.backbone, description.stride)
         except ValueError as error:
             raise SettingError(str(error)) from error
         load_weights(network.network, description.backbone, description.weights)
-        self.description, self.device = description, device
+        self.description, self.device, self.precision = description, device, precision
         self.network: PatchFeatures = network.to(device).eval()
         self.normalise: Normalisation = normalisation_of(description.backbone)
 
@@ -102,6 +104,6 @@ class Describer:
         )
         while batch := list(itertools.islice(crops, AT_ONCE)):
             seen, shares = map(torch.stack, zip(*batch, strict=True))
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast(self.device, self.precision):
                 features = as_float32(self.network(self.normalise(seen.to(self.device)))).cpu()
             yield features, shares

@@ -98,11 +98,13 @@ class ShardJob:
     key: Any = field(default=None, compare=False)
     count: Callable[[Sample, Any, int], Any] | None = None
 
-    def results(self) -> Iterator[Any]:
-        """Yield one result per image, in the order of `samples`."""
+    def results(self, use: DeviceUse | None = None) -> Iterator[Any]:
+        """Yield one result per image, in the order of `samples`. How `network` uses its device is added to `use`."""
         found = self.inferred
         if self.network is not None:
-            (found,) = self.network.kept().shards([self.samples])
+            network = self.network.kept()
+            network.use = use or DeviceUse()
+            (found,) = network.shards([self.samples])
         for place, (index, sample) in enumerate(zip(self.indices, self.samples, strict=True)):
             inferred = None if found is None else found[place]
             yield self.compute(sample, ImageInputs(self.stores, index, sample.size, self.num_classes, inferred))
@@ -144,9 +146,7 @@ class Written(NamedTuple):
 def write_shard(job: ShardJob) -> Written:
     """Compute the images of a shard and write it into `target`."""
     use = DeviceUse()
-    if job.network is not None:
-        job.network.kept().use = use
-    results = list(job.results())
+    results = list(job.results(use))
     target = cast(ShardedStore, job.target)
     target.write_shard(job.shard, {name: [values[name] for values in results] for name in results[0]})
     counts = None

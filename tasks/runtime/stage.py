@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import luigi
 
-from data.errors import DamagedArtifactError, DatasetError, SettingError
+from data.errors import DamagedArtifactError, DatasetError, SettingError, StoreError
 from data.files.fingerprint import NAMED_FILES, WatchedFiles
 from data.store.artifact import Artifact, hash_text, write_bytes, write_json
 from data.store.sharded import ShardedStore
@@ -64,6 +64,9 @@ class StageTask(CommonParameters, luigi.Task):
 
     version = 1
     """Increase it when a change of the code gives other results with the same parameters."""
+
+    bf16_version = 0
+    """Increase it instead when a change gives other results in bf16 alone. It is never set back."""
 
     artifact_type: type[Artifact] = ShardedStore
     """What the stage writes: arrays over images (`ShardedStore`) or any files (`Artifact`)."""
@@ -166,12 +169,17 @@ class StageTask(CommonParameters, luigi.Task):
         """
         return {}
 
+    @property
+    def made_by(self) -> int:
+        """Version of the code in the precision of this run."""
+        return self.version + (self.bf16_version if self.resolved_precision == "bf16" else 0)
+
     @cached_property
     def identity(self) -> str:
         """Hash of stage, version, parameters, contents and the identities upstream, 12 hex characters."""
         above = sorted((name, task.identity) for name, task in self.required.items())
         text = json.dumps(
-            [type(self).__name__, self.version, self.parameters(), self.content_identity(), above], sort_keys=True
+            [type(self).__name__, self.made_by, self.parameters(), self.content_identity(), above], sort_keys=True
         )
         return hash_text(text)[:12]
 
@@ -193,7 +201,7 @@ class StageTask(CommonParameters, luigi.Task):
         """What the artifact is made from: stage, version, parameters, content hashes, digests of what was read."""
         described = {
             "stage": self.label,
-            "version": self.version,
+            "version": self.made_by,
             "parameters": self.parameters(),
             "contents": self.content_identity(),
             "parents": self._parent_digests(),
@@ -245,7 +253,7 @@ class StageTask(CommonParameters, luigi.Task):
             if self.complete():  # another run has completed it while this run waited
                 log.info("%s: already complete, %s", self.label, self.artifact.path)
                 return
-            watched = self._begin()
+            watched, parents = self._begin()
             log.info("%s: started, %s", self.label, self.artifact.path)
             start = time.perf_counter()
             reset_peak_memory()
@@ -257,21 +265,28 @@ class StageTask(CommonParameters, luigi.Task):
                 kind(error.artifact).repair(error)
                 raise
             except Exception:
-                self._require_unchanged(watched)  # a file that somebody writes to may be cut or of another size
+                self._require_unchanged(watched, parents)  # what somebody writes to may be cut or of another size
                 raise
-            self._require_unchanged(watched)
+            self._require_unchanged(watched, parents)
             self._write_findings()
-            self.artifact.finish(self._parent_digests(), self.identity)
+            self.artifact.finish(parents, self.identity)
             seconds = time.perf_counter() - start
             write_record(self.record_path, self.label, self.artifact, seconds, images, self.seed, self.device_use)
 
-    def _require_unchanged(self, watched: list[WatchedFiles]) -> None:
+    def _require_unchanged(self, watched: list[WatchedFiles], parents: dict[str, str | None]) -> None:
         try:
             for files in watched:
                 files.require_unchanged()
         except DatasetError:
             self.artifact.discard()  # it may hold results of another content of the file
             raise
+        for name, task in self.required.items():
+            if task.artifact.digest() != parents[f"{name} {task.identity}"]:
+                self.artifact.discard()
+                raise StoreError(
+                    f"{task.artifact.path}: was made anew or removed while {self.label} read it; run the same command "
+                    "again"
+                )
 
     def findings(self) -> list[str]:
         """What is unusual about the result, one line each (`tasks.runtime.quality`).
@@ -295,11 +310,12 @@ class StageTask(CommonParameters, luigi.Task):
         """Files outside the artifacts that `work` reads: those of the data set, if the stage requires its index."""
         return [self.required["dataset"].files] if "dataset" in self.required else []
 
-    def _begin(self) -> list[WatchedFiles]:
+    def _begin(self) -> tuple[list[WatchedFiles], dict[str, str | None]]:
         """Prepare the folder: continue where an interrupted run stopped, or start again if the inputs have changed.
 
-        Returns the watched files. A note keeps a hash of their stamps until the artifact is complete. If an input was
-        changed during the interrupted run, what is left of that run is removed, even if the input was restored since.
+        Returns the watched files and the digests of the artifacts upstream. A note keeps a hash of the stamps of the
+        files until the artifact is complete. If an input was changed during the interrupted run, what is left of that
+        run is removed, even if the input was restored since.
         """
         described, watched = self.description(), self.watched()
         path, note = self.artifact.path / STAGE_FILE, self.artifact.path / INPUTS_NOTE
@@ -313,7 +329,7 @@ class StageTask(CommonParameters, luigi.Task):
         self.artifact.reopen()
         write_json(path, described)
         write_bytes(note, stamps.encode())
-        return [NAMED_FILES, *watched]
+        return [NAMED_FILES, *watched], described["parents"]
 
     def progress(self, items, total: int, unit: str = "image") -> Iterator:
         """Iterate over `items`, show the progress, and report it to luigi's scheduler."""

@@ -350,7 +350,7 @@ def _advice(stage: str, problem: str) -> str:
 def choose_device(name: str) -> torch.device:
     """The torch device of a name; ``auto`` is CUDA if it is available, else the CPU. Each rank has a GPU of its own.
 
-    This also switches on deterministic algorithms, with a warning for operations that have none.
+    This also switches on deterministic algorithms, with a warning for operations that have none, and TF32 off.
 
     Raises
     ------
@@ -360,6 +360,7 @@ def choose_device(name: str) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else all is written twice
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # torch allows it in convolutions, and --precision 32 means 32 bits
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and present_ranks().count > 1:

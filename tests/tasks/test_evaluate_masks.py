@@ -64,6 +64,24 @@ def test_cams_are_counted_at_every_threshold(case):
     assert all(c.sum() == sum((t != UNLABELLED).sum() for t in truths[:2]) for c in confusions)
 
 
+@pytest.mark.parametrize(
+    ("step", "last", "number"),
+    [
+        (0.05, 0.95, 20),
+        (0.3, 0.9, 4),
+        (0.07, 0.98, 15),
+        (0.4, 0.8, 3),
+        (0.6, 0.6, 2),
+        (0.001, 0.999, 1000),
+        (1.0, 0.0, 1),
+    ],
+)
+def test_thresholds_are_all_multiples_of_the_step_below_1(in_process, step, last, number):
+    found = EvaluateMasks(threshold_step=step).thresholds
+    assert found == pytest.approx([step * index for index in range(number)])
+    assert found[-1] == last
+
+
 def test_the_truth_of_a_thousand_classes_scores_100_and_its_counts_are_small():
     truth = np.array([[0, 0, 44, 44], [255, 256, 300, 300], [1203, UNLABELLED, 0, 0]], np.uint16)
     thresholds = 20
@@ -124,15 +142,3 @@ def test_saliency_is_scored_without_classes(case, tmp_path):
     assert count == 2
     assert boundaries.shape == (1, 2, 4)
     assert np.array_equal(confusion_of(rows, 0), sum(confusion_matrix(binary[i], salient[i, :8], 2) for i in range(2)))
-
-
-@pytest.mark.parametrize(
-    ("step", "wanted"), [(0.25, [0, 0.25, 0.5, 0.75]), (0.3, [0, 0.3, 0.6, 0.9]), (0.7, [0, 0.7]), (1.0, [0])]
-)
-def test_the_thresholds_of_cams_reach_to_below_1(in_process, bop_root, step, wanted):
-    stage = EvaluateMasks(dataset="bop", data_root=str(bop_root), threshold_step=step)
-    assert stage.thresholds == wanted
-    assert ("thresholds" in stage.content_identity()) == (step in (0.3, 0.7))  # the others have always been these
-    usual = EvaluateMasks(dataset="bop", data_root=str(bop_root))
-    assert len(usual.thresholds) == 20
-    assert usual.content_identity().keys() == {"ground truth"}

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from stage_variants import show_single_objects
 
@@ -14,6 +15,7 @@ from data.errors import DatasetError, SettingError
 from data.files.instance_truth import instance_map, read_instances
 from data.files.mask_files import MaskFiles
 from data.readers.bop import read_bop
+from models.features import CnnFeatures
 from tasks.build_templates import BuildTemplates, onboarding_frames
 from tasks.evaluate_instances import EvaluateInstances
 from tasks.evaluate_masks import EvaluateMasks
@@ -21,6 +23,7 @@ from tasks.export_instances import ExportInstances
 from tasks.generate_seeds import GenerateSeeds
 from tasks.index_dataset import IndexDataset
 from tasks.match_objects import MatchObjects
+from tasks.runtime import object_keys
 from tasks.runtime.dag import stages
 from tasks.runtime.instance_arrays import read_stored
 from tasks.runtime.luigi_seam import forget_instances
@@ -190,6 +193,25 @@ def test_templates_hold_the_objects_of_the_class(common, root):
     assert any(np.array_equal(fewer[0], key) for key in keys)
     whole = BuildTemplates(**common, class_name=name, object="frame")
     assert len(finished(whole).read()) == len(frames)
+
+
+def test_templates_and_objects_are_cut_out_in_float32_and_seen_in_bf16(common, monkeypatch):
+    seen = []
+
+    def watched(name, function):
+        def call(*arguments):
+            seen.append((name, torch.is_autocast_enabled("cpu")))
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(object_keys, "crop_object", watched("crop", object_keys.crop_object))
+    monkeypatch.setattr(CnnFeatures, "forward", watched("network", CnnFeatures.forward))
+    matched = MatchObjects(**common, split="evaluation", precision="bf16")
+    finished(next(iter(matched.templates.values())))
+    assert set(seen) == {("crop", False), ("network", True)}
+    finished(matched)
+    assert set(seen) == {("crop", False), ("network", True)}
 
 
 def test_a_class_without_frames_is_refused(common):

@@ -58,3 +58,21 @@ def test_fusion_by_the_maximum_over_scales_and_mirror_images():
 def test_a_class_that_is_nowhere_positive_is_zero_and_not_nan():
     cams = extract_cams(Channels(), -torch.ones(1, 3, 8, 8), torch.ones(1, 3), (4, 4), (1.0,), flip=True)
     assert not cams.any()
+
+
+def test_maps_in_bfloat16_are_mirrored_added_and_resized_in_float32():
+    images = torch.rand(1, 3, 8, 12, generator=torch.Generator().manual_seed(3))
+    weight = torch.randn(3, 3, 1, 1, generator=torch.Generator().manual_seed(4))
+
+    class Convolution(nn.Module):
+        def forward(self, seen):
+            maps = F.conv2d(F.avg_pool2d(seen, 2), weight)
+            assert maps.dtype == torch.bfloat16
+            return CamOutput(maps.mean((2, 3)), maps, maps.abs())
+
+    with torch.autocast("cpu", torch.bfloat16):
+        cams = extract_cams(Convolution(), images, torch.ones(1, 3), (8, 12), (1.0,), flip=True)
+        parts = [Convolution()(images).cams.float(), Convolution()(images.flip(-1)).cams.float().flip(-1)]
+    expected = F.interpolate(sum(parts), size=(8, 12), mode="bilinear", align_corners=False)
+    assert cams.dtype == torch.float32
+    assert torch.allclose(cams, expected / expected.amax((2, 3), keepdim=True), atol=1e-6)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from data.errors import SettingError
 from tasks.runtime import devices
 from tasks.runtime.devices import has_gpu, visible_gpus
 
@@ -24,6 +25,22 @@ def test_gpus_by_their_names(monkeypatch, device, listed, found):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
     assert visible_gpus(device) == found
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda:2", r"--device cuda:2: the GPUs that can be used here are cuda:0, cuda:1$"),
+        ("cuda:x", r"--device cuda:x: the GPUs that can be used here are cuda:0, cuda:1$"),
+        ("cuda:-1", r"--device cuda:-1: the GPUs"),
+        ("cuda:1:0", r"--device cuda:1:0: the GPUs"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_one_line(monkeypatch, device, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(SettingError, match=message):
+        visible_gpus(device)
 
 
 def test_without_cuda_there_are_none(monkeypatch):

@@ -1,5 +1,7 @@
 """A stage of a few lines over the tiny set, with 1 process: the engine reads, batches, computes and writes."""
 
+import pickle
+
 import luigi
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from data.files.images import read_image
 from data.sample import EVALUATION, TRAIN
 from data.store.tiles import ArraySpec
 from tasks.index_dataset import IndexDataset
-from tasks.runtime import executors, placement
+from tasks.runtime import executors, network_map, placement
 from tasks.runtime.image_stage import ImageStage, OfSplit, SplitStage
 from tasks.runtime.layout import image_map
 from tasks.runtime.luigi_seam import forget_instances
@@ -210,6 +212,27 @@ def test_where_nothing_is_missing_no_network_is_loaded(common, monkeypatch):
     monkeypatch.setattr(CutRed, "network", None)
     stage.run()
     assert stage.complete()
+
+
+def test_a_worker_that_outlives_a_run_loads_the_network_anew_where_anything_of_it_is_another(common, monkeypatch):
+    monkeypatch.setattr(network_map, "_KEPT", {})
+    MeasureRed(**common).run()
+
+    def source(**values):
+        forget_instances()
+        return pickle.loads(pickle.dumps(CutRed(**common | values)._network_source()))
+
+    kept = source().kept()
+    assert source().kept() is kept
+    other = source(batch_size=5).kept()
+    assert other is not kept
+    assert source(batch_size=5).kept() is other
+    above = MeasureRed(**common)
+    (above.artifact.path / "another").write_text("content")  # as if it was computed again, by other code
+    above.artifact.finish(above.artifact.marker.parents, above.identity)
+    again = source(batch_size=5).kept()
+    assert again is not other
+    assert source(batch_size=5).kept() is again
 
 
 def test_each_split_has_an_artifact_and_a_label_of_its_own(common):

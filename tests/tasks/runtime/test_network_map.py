@@ -2,13 +2,15 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from data.errors import ImageError
 from data.sample import TRAIN, Sample
-from tasks.runtime.network_map import BatchNetwork, NetworkMap
+from tasks.runtime import network_map
+from tasks.runtime.network_map import BatchNetwork, NetworkMap, NetworkSource
 
 CPU = torch.device("cpu")
 
@@ -126,3 +128,44 @@ def test_bf16_computes_in_bfloat16_and_hands_out_float32():
 
     list(NetworkMap(network(infer, results), 1, 1.0, 1, "bf16").shards([[sample("3")]]))
     assert seen == [torch.bfloat16, torch.float32]
+
+
+class Counted(NetworkSource):
+    """Counts its loads; the network is its own key."""
+
+    loads: list = []  # noqa: RUF012
+
+    def load(self):
+        self.loads.append(self.key)
+        time.sleep(0.02)
+        return self.key
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    monkeypatch.setattr(network_map, "_KEPT", {})
+    monkeypatch.setattr(Counted, "loads", [])
+    return lambda key: Counted(None, {}, key, 1, 1.0)
+
+
+def test_jobs_of_one_network_in_several_threads_load_it_once(counted):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda key: counted(key).kept(), ["one"] * 8))
+    assert found == ["one"] * 8
+    assert Counted.loads == ["one"]
+
+
+def test_a_job_keeps_its_network_though_another_thread_asks_for_another_one(counted, monkeypatch):
+    other = threading.Thread(target=lambda: counted("two").kept())
+
+    class Interrupted(dict):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            if key == "one":
+                other.start()
+                other.join(0.2)
+
+    monkeypatch.setattr(network_map, "_KEPT", Interrupted())
+    assert counted("one").kept() == "one"
+    other.join()
+    assert list(network_map._KEPT) == ["two"]

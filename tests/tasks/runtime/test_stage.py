@@ -5,7 +5,7 @@ import luigi
 import numpy as np
 import pytest
 
-from data.errors import DamagedArtifactError, DatasetError, QualityError, SettingError
+from data.errors import DamagedArtifactError, DatasetError, QualityError, SettingError, StoreError
 from data.files.fingerprint import WatchedFiles
 from data.store.artifact import Artifact, write_bytes
 from data.store.sharded import ShardedStore
@@ -58,6 +58,20 @@ def test_data_version_and_weights_count(common, bop_root, monkeypatch):
     (bop_root / "train_pbr/000001/rgb/000000.jpg").write_bytes(b"another image")
     forget_instances()
     assert TrainClassifier(**common).identity not in (before, raised)
+
+
+def test_a_change_of_bf16_alone_leaves_results_of_32_bits_what_they_are(common, monkeypatch):
+    def described(precision):
+        forget_instances()
+        task = ExtractCams(**common, precision=precision)
+        return task.identity, task.description()["version"]
+
+    before = {precision: described(precision) for precision in ("32", "bf16")}
+    monkeypatch.setattr(ExtractCams, "bf16_version", ExtractCams.bf16_version + 1)
+    assert described("32") == before["32"]
+    identity, version = described("bf16")
+    assert identity != before["bf16"][0]
+    assert version == before["bf16"][1] + 1
 
 
 def test_equal_named_parameters_of_other_stages_are_not_handed_up(common):
@@ -218,6 +232,29 @@ def test_a_damaged_input_is_taken_out_for_the_next_run(ladder):
     below.run()
     ladder.run()
     assert ladder.open() == b"." * 2**5
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_input_that_is_made_anew_during_the_work_leaves_no_result(ladder, monkeypatch, fails):
+    below, work = ladder.required["l"], Rung.work
+    ladder.artifact.discard()
+
+    def disturbed(self):
+        images = work(self)
+        write_bytes(below.artifact.path / "text", b"#" * 2**4)
+        below.artifact.finish(below.artifact.marker.parents, below.identity)
+        if fails:
+            raise ValueError("what is read does not fit together")
+        return images
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Rung, "work", disturbed)
+        with pytest.raises(StoreError, match=f"{below.artifact.path}: was made anew or removed while Rung read it"):
+            ladder.run()
+    assert not ladder.artifact.path.exists()
+    ladder.run()
+    assert ladder.complete()
+    assert ladder.open() == b"#" * 2**4 + b"." * 2**4
 
 
 def test_a_worker_process_gets_the_values_and_resolves_nothing(common, monkeypatch):

@@ -17,7 +17,7 @@ from models.losses.whole_batch import share_of_mean
 from tasks.runtime.checkpoint import resume, save_checkpoint
 from tasks.runtime.schedules import one_cycle, poly
 from tasks.runtime.trained_model import MODEL
-from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, optimizer_of, parameter_groups, train
+from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, choose_device, optimizer_of, parameter_groups, train
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
@@ -216,6 +216,13 @@ def test_bf16_is_near_float32_and_keeps_float32_weights(tmp_path):
         assert epoch["loss"] != same["loss"]
         assert epoch["loss"] == pytest.approx(same["loss"], rel=0.1)
     assert all(value.dtype != torch.bfloat16 for value in load_file(tmp_path / "b" / MODEL).values())
+
+
+def test_float32_is_no_tf32_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's default
+    choose_device("cpu")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_a_damaged_checkpoint_is_reported_and_training_starts_again(tmp_path, caplog):
