@@ -53,8 +53,8 @@ class ImportRecording(luigi.Task):
     Raises
     ------
     SettingError
-        If a parameter is not legal, several topics are possible, or another recording was imported under the name
-        and `name` is empty.
+        If a parameter is not legal, several topics are possible, `data_root` lies in the recording, or another
+        recording was imported under the name and `name` is empty.
     DatasetError
         If the recording is missing, cut, or has no frames with depth.
     ImageError
@@ -108,7 +108,11 @@ class ImportRecording(luigi.Task):
             raise SettingError(
                 f"'{name}' cannot be the name of a recording; give one of letters, digits and .+-_ with --name"
             )
-        return ProjectFolder(Path(self.data_root), name)
+        root, recording = Path(self.data_root), self.path.resolve()
+        if recording.is_dir() and recording in (root.resolve(), *root.resolve().parents):
+            # Its frames would become files of the recording, which would then be another one.
+            raise SettingError(f"--data-root {root}: lies in the recording {self.path}; name a folder outside of it")
+        return ProjectFolder(root, name)
 
     @cached_property
     def made(self) -> dict[str, object]:

@@ -335,6 +335,21 @@ def test_tum_rgbd(tum, root):
     assert frames(root, "depth") == []
 
 
+@pytest.mark.parametrize("inside", ["", "set/of/it"])
+def test_a_recording_is_not_imported_into_its_own_folder(tum, inside):
+    before = sorted(tum.rglob("*"))
+    with pytest.raises(SettingError, match=r"freiburg.*: lies in the recording .*freiburg; name a folder outside of"):
+        imported(tum / inside, tum)
+    assert sorted(tum.rglob("*")) == before
+
+
+def test_a_bag_or_a_folder_may_lie_in_the_folder_of_the_data_set(tum, root):
+    root.mkdir()
+    imported(root, tum.rename(root / tum.name))
+    imported(root, five_pairs("ros1").write(root))
+    assert len(frames(root)) == 8
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
