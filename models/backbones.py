@@ -32,7 +32,7 @@ WITH_STAGES = "resnet50 or tf_efficientnet_lite0"
 
 
 def check_backbone(name: str) -> None:
-    """Raise ValueError if timm does not know the name or has renamed it. The message says which names to use.
+    """Raise ValueError if timm does not know the name or its tag, or has renamed it. The message says which to use.
 
     Examples
     --------
@@ -41,13 +41,19 @@ def check_backbone(name: str) -> None:
     Traceback (most recent call last):
     ValueError: timm has renamed backbone 'tv_resnet50'; use 'resnet50.tv_in1k'
     """
-    architecture = name.split(".")[0]
+    architecture, _, tag = name.partition(".")
     if not timm.is_model(name):
         near = ", ".join(difflib.get_close_matches(architecture, timm.list_models(), n=3)) or "see timm.list_models()"
         raise ValueError(f"timm has no backbone '{name}'; did you mean: {near}?")
     renamed = get_deprecated_models()
     if architecture in renamed:  # timm has neither family nor normalisation under the old name
         raise ValueError(f"timm has renamed backbone '{name}'; use '{renamed[architecture]}'")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # timm.is_model does not look at the tag
+        tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+        near = ", ".join(difflib.get_close_matches(tag, tags, n=3, cutoff=0) or ["the name without a tag"])
+        raise ValueError(f"timm has no weights '{tag}' of backbone '{architecture}'; did you mean: {near}?") from error
 
 
 def build_backbone(name: str, output_stride: int) -> nn.Module:

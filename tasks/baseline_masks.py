@@ -74,4 +74,4 @@ class BaselineMasks(SplitStage):
             self.smallest * sample.size[0] * sample.size[1],
         )
         table = instance_table(instances, np.zeros(len(scores), np.int64), scores)
-        return stored_instances(sample, instances, table)
+        return stored_instances(sample, instances, table, type(self).__name__)

@@ -18,6 +18,8 @@ from data.store.artifact import Artifact, write_bytes, write_json
 from tasks.index_dataset import IndexDataset
 from tasks.methods import trainer
 from tasks.predict_masks import PredictMasks
+from tasks.refine_saliency import RefineSaliency
+from tasks.runtime.corrections import UsesCorrections
 from tasks.runtime.dag import stages
 from tasks.runtime.layout import padded_size
 from tasks.runtime.numeric import SCALES, number, whole
@@ -33,11 +35,11 @@ PREDICT_SOURCE = Path(__file__).parent / "runtime" / "exported_predict.py"
 """The program that is copied as `PREDICT`."""
 
 METHODS_TOLD = {
-    "superpixel": "It was trained on pseudo-labels that were made from image tags and depth, without pixel labels.",
-    "masking": "It was trained from image tags and saliency, without pixel labels.",
-    "coarse": "It was trained on coarse pixel labels.",
+    "superpixel": "It was trained on pseudo-labels that were made from image tags and depth",
+    "masking": "It was trained from image tags and saliency",
+    "coarse": "It was trained on coarse pixel labels",
 }
-"""Method -> what the card says of it."""
+"""Method -> what the card says of it; `learnt_from` adds whether there were other pixel labels."""
 
 SMALLER = 3, 7
 """Pixels by which the second image of the comparison with torch is smaller: the file must hold for other sizes."""
@@ -55,7 +57,7 @@ class ExportModel(StageTask):
     Ground truth is opened for these scores alone.
     """
 
-    version = 3
+    version = 4
     artifact_type = Artifact
 
     scale = number(
@@ -144,6 +146,7 @@ class ExportModel(StageTask):
             "classes": list(model.class_names),
             "opset": OPSET,
             "scale": self.seen_scale,
+            "size": self.required["dataset"].size,
             "outputs": list(OUTPUTS),
             "difference": difference,
             "miou": {name: score.miou for name, score in scores.items()},
@@ -195,6 +198,7 @@ class ExportModel(StageTask):
         from tasks.runtime.model_card import CardFacts, model_card
 
         training, dataset = self.required["model"], self.inputs["dataset"]
+        read = stages(training)
         sizes = {split: len(dataset.split(split)) for split in (TRAIN, EVALUATION)}
         return model_card(
             CardFacts(
@@ -204,8 +208,8 @@ class ExportModel(StageTask):
                 split_sizes=sizes,
                 licence=self.licence,
                 data_licence=self.data_licence,
-                method=METHODS_TOLD.get(self.method, ""),
-                stages={stage.label: stage.identity for stage in stages(training)},
+                method=learnt_from(self.method, read),
+                stages={stage.label: stage.identity for stage in read},
                 parameters=training.description()["parameters"],
                 scores=scores,
                 difference=difference,
@@ -215,7 +219,7 @@ class ExportModel(StageTask):
         )
 
     def _limits(self, crop: tuple[int, int]) -> list[str]:
-        training = self.required["model"]
+        training, size = self.required["model"], self.required["dataset"].size
         lines = [
             f"It was trained on crops of {crop[1]}x{crop[0]} pixels. Objects that look much larger or smaller than "
             "there are found less well.",
@@ -225,6 +229,11 @@ class ExportModel(StageTask):
             "cost as much more.",
             "PredictMasks of depthseed averages several scales and mirror images. This file does not.",
         ]
+        if size:
+            lines.append(
+                f"In training and for the scores, images had at most {size} pixels on the longer side; larger ones "
+                "were made smaller before. The file does not do this: give images of this size."
+            )
         side = getattr(training, "resize_side", "none")
         if side != "none":
             lengths = " to ".join(f"{length:g}" for length in training.resize_to)
@@ -232,3 +241,22 @@ class ExportModel(StageTask):
         if self.required["dataset"].is_rendered:
             lines.append("All images were rendered. Nothing is known of photographs.")
         return lines
+
+
+def learnt_from(method: str, read: Sequence[StageTask]) -> str:
+    """What a network was trained on, in one sentence.
+
+    Parameters
+    ----------
+    method : str
+    read : sequence of StageTask
+        The training and the stages that it read.
+    """
+    told = METHODS_TOLD[method]
+    if method == "coarse":
+        return f"{told}."
+    corrected = sum(len(stage.corrected) for stage in read if isinstance(stage, UsesCorrections))
+    labels = [f"the corrected label maps of {corrected} training images"] if corrected else []
+    if any(isinstance(stage, RefineSaliency) and stage.ground_truth for stage in read):
+        labels.append("the GROUND TRUTH of the training images, which was their saliency (an upper bound)")
+    return f"{told}, and from pixel labels: {', and '.join(labels)}." if labels else f"{told}, without pixel labels."

@@ -53,7 +53,8 @@ class ImportRecording(luigi.Task):
     Raises
     ------
     SettingError
-        If a parameter is not legal, or several topics are possible.
+        If a parameter is not legal, several topics are possible, `data_root` lies in the recording, or another
+        recording was imported under the name and `name` is empty.
     DatasetError
         If the recording is missing, cut, or has no frames with depth.
     ImageError
@@ -107,7 +108,11 @@ class ImportRecording(luigi.Task):
             raise SettingError(
                 f"'{name}' cannot be the name of a recording; give one of letters, digits and .+-_ with --name"
             )
-        return ProjectFolder(Path(self.data_root), name)
+        root, recording = Path(self.data_root), self.path.resolve()
+        if recording.is_dir() and recording in (root.resolve(), *root.resolve().parents):
+            # Its frames would become files of the recording, which would then be another one.
+            raise SettingError(f"--data-root {root}: lies in the recording {self.path}; name a folder outside of it")
+        return ProjectFolder(root, name)
 
     @cached_property
     def made(self) -> dict[str, object]:
@@ -128,8 +133,24 @@ class ImportRecording(luigi.Task):
         tags = self._checked_tags()
         with artifact_lock(Path(self.data_root), "ImportRecording", "ImportRecording"):
             if not self.complete():  # another run may have completed it while this run waited
+                self._require_own_name()
                 with self._opened() as recording:
                     self._import(recording, self.folder, tags)
+
+    def _require_own_name(self) -> None:
+        """Raise SettingError if the frames of another recording would be replaced, whose file has the same name.
+
+        A file that has changed in its place is the same recording, and so is one that was moved without a change.
+        """
+        known, folder, place = self.folder.known(), self.folder, self.path.resolve()
+        if self.name or not known or known.get("place") == str(place):
+            return
+        if known["made"].get("files") != self.made["files"]:
+            theirs = known.get("place", "imported before its place was kept")
+            raise SettingError(
+                f"{place}: {folder.root} has frames of another recording '{folder.name}' ({theirs}); give this one "
+                f"another name with --name, or replace those frames with --name {folder.name}"
+            )
 
     def _checked_tags(self) -> str:
         tags = self.tags.split()
@@ -171,7 +192,7 @@ class ImportRecording(luigi.Task):
                 written += 1
         if not written:
             raise DatasetError(f"{self.path}: no frame can be used: none has depth that was measured")
-        folder.finish(self.made, tags, self.split, recording.intrinsics())
+        folder.finish(self.made, self.path.resolve(), tags, self.split, recording.intrinsics())
         log.info(
             "ImportRecording: wrote %d of %d colour frames of %s into %s; %d have depth within %g s",
             written, len(stamps[COLOUR]), folder.name, folder.root,

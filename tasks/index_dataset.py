@@ -60,21 +60,18 @@ class IndexDataset(StageTask):
         description="folder of the evaluation split, empty = the usual one of the data set, none = there are no such "
         "images",
     )
-
     merge = luigi.Parameter(
         default="",
         description="CSV file class,category of classes that count as one, empty = no such classes; for the data set "
         "folder",
         significant=False,
     )
-
     tags = luigi.Parameter(
         default="",
         description="file of the image-level tags: an export of COCO, Label Studio (.json) or CVAT (.xml), or a table "
         "(.csv); empty = labels.csv, or one folder for each class; for the data set folder",
         significant=False,
     )
-
     tuning = number(
         0.0,
         "share of the training sequences that become the evaluation split, in place of its own images: settings are "
@@ -82,7 +79,6 @@ class IndexDataset(StageTask):
         at_least=0,
         below=1,
     )
-
     size = whole(
         0,
         "pixels of the longer side at which all stages see an image that is larger, 0 = as it is; scores and exported "
@@ -141,9 +137,11 @@ class IndexDataset(StageTask):
             If the folder does not exist or does not have the layout of the data set.
         """
         if not self.root.is_dir():
-            raise DatasetError(
-                f"{self.root}: the folder does not exist; --data-root must name the folder that holds the data set"
-            )
+            advice = "--data-root must name the folder that holds the data set"
+            if self.is_rendered:  # which images it will have, is known when it is rendered
+                command = f"luigi --module pipeline IndexDataset --dataset {self.dataset}"
+                advice = f"render it before its images get files: {command}"
+            raise DatasetError(f"{self.root}: the folder does not exist; {advice}")
         splits = self.spec.chosen({TRAIN: self.train_folder, EVALUATION: self.evaluation_folder})
         files = {name: Path(value) for name in ("merge", "tags") if (value := getattr(self, name))}
         for name in files.keys() - set(self.spec.files):

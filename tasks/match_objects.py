@@ -123,7 +123,8 @@ class MatchObjects(SplitStage):
         if "depth" in inputs and self.split == TRAIN and sample.tags and not inputs["depth"].read("valid").any():
             named = np.full_like(named, UNLABELLED)
         found = instance_table(renumbered[instances], classes[kept], scores[kept] * table.scores[kept])
-        return {"label": named.astype(np.uint16), **stored_instances(sample, renumbered[instances], found)}
+        stored = stored_instances(sample, renumbered[instances], found, PROPOSALS[self.proposals].__name__)
+        return {"label": named.astype(np.uint16), **stored}
 
     def count(self, sample, image, num_classes):
         return class_pixels(image.read("label"), num_classes)

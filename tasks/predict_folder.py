@@ -68,7 +68,8 @@ class PredictFolder(luigi.Task):
     Raises
     ------
     SettingError
-        If the folder has no images, or `model` is not a complete artifact of a segmentation network.
+        If the folder has no images, `model` is not a complete artifact of a segmentation network, or `output` is the
+        folder of the images or of the depth maps, or a result would replace one of them.
     DatasetError
         If an image is no regular file.
     """
@@ -114,7 +115,22 @@ class PredictFolder(luigi.Task):
         for name, count in Counter(names.values()).items():
             if count > 1:
                 raise SettingError(f"{folder}: two images would have the result {name}.png; rename one of them")
+        self._require_other_places(names)
         return names
+
+    def _require_other_places(self, names: Mapping[Path, str]) -> None:
+        """Raise SettingError if a result would replace an image or a depth map: these are the user's own files."""
+        output = Path(self.output)
+        for folder in filter(None, (self.images, self.depth)):
+            if output.resolve() == Path(folder).resolve():
+                raise SettingError(f"--output {output}: is the folder {folder} of the inputs; name another --output")
+        inputs = {path.resolve() for path in names}
+        if self.depth:
+            inputs |= {self._depth_of(path).resolve() for path in names}
+        for name in names.values():
+            for result in self._results(name):
+                if result.resolve() in inputs:  # a link in one of the folders leads to the other
+                    raise SettingError(f"{result}: this result would replace an input; name another --output folder")
 
     @property
     def _settings(self) -> dict[str, object]:
@@ -154,11 +170,15 @@ class PredictFolder(luigi.Task):
         return Path(self.depth) / f"{image.stem}.png"
 
     def _instance_files(self, image: Path) -> list[Path]:
-        target = self._target(image)
-        return [target.with_name(f"{target.stem}_instances{ending}") for ending in (".png", ".json")]
+        return self._results(self._names[image])[2:]
 
     def _target(self, image: Path) -> Path:
-        return Path(self.output) / f"{self._names[image]}.png"
+        return self._results(self._names[image])[0]
+
+    def _results(self, name: str) -> list[Path]:
+        """Files of one image: label map, overlay, and with `depth` the instances as PNG and JSON."""
+        endings = [".png", "_overlay.jpg", *(["_instances.png", "_instances.json"] if self.depth else [])]
+        return [Path(self.output) / f"{name}{ending}" for ending in endings]
 
     def run(self):
         with resource_errors_told(self, Path(self.output)):

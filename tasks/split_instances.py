@@ -117,4 +117,4 @@ class SplitInstances(SplitStage):
     def compute(self, sample, inputs):
         source = SOURCES[self.source]
         instances, table = source.function(sample, inputs, seed=self.seed, **source.settings(self))
-        return stored_instances(sample, instances, table)
+        return stored_instances(sample, instances, table, type(self).__name__)

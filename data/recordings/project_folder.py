@@ -55,11 +55,16 @@ class ProjectFolder:
 
     def has(self, made: dict[str, Any]) -> bool:
         """True if the recording was imported as `made` says, and all its frames are there."""
+        known = self.known()
+        return known.get("made") == made and known.get("files") == self._files(self.root)
+
+    def known(self) -> dict[str, Any]:
+        """What is known of the last import: `made` and `place` as given to `finish`; empty if there was none."""
         try:
-            known = json.loads(self.marker.read_bytes())
-            return known["made"] == made and known["files"] == self._files(self.root)
+            found = json.loads(self.marker.read_bytes())
+            return found if isinstance(found["made"], dict) else {}
         except (OSError, ValueError, KeyError, TypeError):
-            return False
+            return {}
 
     def begin(self) -> None:
         """Make room for the frames; what an interrupted run has left is removed."""
@@ -95,13 +100,17 @@ class ProjectFolder:
             with writing(path):
                 path.write_bytes(png_bytes(depth, compress_level=1))
 
-    def finish(self, made: dict[str, Any], tags: str, split: str, intrinsics: dict[str, Any] | None) -> None:
+    def finish(
+        self, made: dict[str, Any], place: Path, tags: str, split: str, intrinsics: dict[str, Any] | None
+    ) -> None:
         """Put the frames in place of those of an earlier import. `has(made)` is true afterwards.
 
         Parameters
         ----------
         made : dict
             What the frames depend on, as JSON can hold it.
+        place : Path
+            Where the recording lies; the frames do not depend on it.
         tags : str
             Tags of every frame; empty: rows that ``labels.csv`` has for these frames stay, and no others are written.
         split : str
@@ -126,7 +135,7 @@ class ProjectFolder:
             write_json(self.root / RECORDED / f"{self.name}.json", intrinsics)
         if tags:
             self._write_rows(rows + [{"image": frame, "tags": tags, "split": split} for frame in frames])
-        write_json(self.marker, {"made": made, "files": self._files(self.root)})
+        write_json(self.marker, {"made": made, "place": str(place), "files": self._files(self.root)})
 
     def _files(self, place: Path) -> dict[str, list[str]]:
         """The frames of this recording in a folder: ``images`` or ``depth`` -> names."""

@@ -24,14 +24,22 @@ def main() -> None:
     session = onnxruntime.InferenceSession(folder / arguments.model, providers=["CPUExecutionProvider"])
     arguments.output.mkdir(parents=True, exist_ok=True)
     results = result_files(arguments.images, arguments.output)
+    broken = 0
     for path in arguments.images:
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except Exception as error:  # Pillow has many errors
+            print(f"{path}: is no image that can be read ({' '.join(str(error).split())})", file=sys.stderr)
+            broken += 1
+            continue
         labels, scores = (values[0] for values in session.run(None, {"image": image[None]}))
         labels = labels.astype(np.uint8 if len(classes) <= 256 else np.uint16)
         Image.fromarray(labels).save(results[path])
         found = {number: labels == number for number in np.unique(labels).tolist()}
         told = [f"{classes[n]} {100 * at.mean():.1f} % (score {scores[at].mean():.2f})" for n, at in found.items()]
         print(f"{path}: {', '.join(told)}")
+    if broken:
+        sys.exit(f"{broken} of {len(arguments.images)} images cannot be read")
 
 
 def read_image(path: Path) -> np.ndarray:

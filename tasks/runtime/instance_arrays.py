@@ -45,8 +45,17 @@ def _column(dtype: str, fill: float, long_name: str, units: str = "") -> ArraySp
     return ArraySpec(("instance_number",), (MOST,), dtype, fill, attrs)
 
 
-def stored_instances(sample: Sample, instances: np.ndarray, table: InstanceTable) -> dict[str, np.ndarray]:
+def stored_instances(sample: Sample, instances: np.ndarray, table: InstanceTable, finder: str) -> dict[str, np.ndarray]:
     """The values of one image for `instance_arrays`.
+
+    Parameters
+    ----------
+    sample : Sample
+    instances : ndarray, (H, W)
+        Instance of each pixel, 0 = none.
+    table : InstanceTable
+    finder : str
+        Name of the stage that has found the instances; its parameter ``smallest`` leaves out small ones.
 
     Raises
     ------
@@ -56,7 +65,7 @@ def stored_instances(sample: Sample, instances: np.ndarray, table: InstanceTable
     if len(table.classes) > MOST:
         raise ImageError(
             f"{sample.image_id}: has {len(table.classes)} instances, at most {MOST} can be kept; raise "
-            "--SplitInstances-smallest"
+            f"--{finder}-smallest"
         )
     return {
         "instance": instances.astype(np.uint16),

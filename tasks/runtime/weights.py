@@ -55,6 +55,7 @@ def load_weights(network: nn.Module, backbone: str, weights: str) -> None:
             _require_safe_unpickler(path)
         source, state = str(path), _read_state(path)
     wanted = network.state_dict()
+    state = _with_stage_names(state, wanted)
     try:
         if not any(name in state for name in wanted):
             if source.endswith(SAFETENSORS):  # such a file sorts its tensors, so their order says nothing
@@ -87,6 +88,16 @@ def _usable(name: str, value: Tensor, wanted: Tensor) -> Tensor:
     if not value.isfinite().all():
         raise _DoesNotFit(f"{name} has values that are not finite")
     return value
+
+
+def _with_stage_names(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a whole network, also under the names that timm gives them in a network of stages.
+
+    ``timm.create_model(features_only=True)`` takes the children of a sequence out of it: ``stem.0.weight`` of a
+    ConvNeXt becomes ``stem_0.weight`` (`timm.models._features.FeatureListNet`).
+    """
+    flat = {name.replace(".", "_", 1): value for name, value in state.items()}
+    return {**{name: flat[name] for name in wanted if name in flat}, **state}
 
 
 def _by_order(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,9 @@ from models.backbones import (
     num_features,
     require_stages,
 )
+from models.cam.vit import build_vit
+from models.features import build_key_extractor
+from models.segmentation.superpixel_fcn import build_encoder
 
 
 @pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "test_efficientnet"])
@@ -55,18 +60,34 @@ def test_names_that_timm_has_renamed_are_refused_with_the_new_name():
         check_backbone("tf_efficientnet_b0_ns")
 
 
+@pytest.mark.parametrize(
+    "build",
+    [check_backbone, normalisation, build_encoder, partial(build_backbone, output_stride=16),
+     partial(build_key_extractor, stride=16), partial(build_vit, output_stride=16)],
+)  # fmt: skip
+def test_unknown_tags_get_the_nearest_ones(build):
+    with pytest.raises(ValueError, match="no weights 'a1_in1kx' of backbone 'resnet50'; did you mean: a1_in1k, a1h"):
+        build("resnet50.a1_in1kx")
+
+
+def test_a_tag_of_a_network_without_weights_is_left_out(monkeypatch):
+    monkeypatch.setattr("timm.list_pretrained", lambda pattern: [])
+    with pytest.raises(ValueError, match="no weights 'x' of backbone 'resnet50'; did you mean: the name without a tag"):
+        check_backbone("resnet50.x")
+
+
 def test_any_weights_tag_of_a_known_name_is_accepted():
     check_backbone("resnet50.a1_in1k")
 
 
 def test_a_transformer_is_refused_where_a_map_is_needed():
     with pytest.raises(ValueError, match="choose a CNN"):
-        dense_features(build_vit(), torch.zeros(1, 3, 32, 32))
+        dense_features(tiny_vit(), torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match="choose a CNN"):
         build_backbone("vit_tiny_patch16_224", 16)
 
 
-def build_vit():
+def tiny_vit():
     import timm
 
     return timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=0)

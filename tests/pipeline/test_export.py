@@ -81,10 +81,12 @@ def test_labels_and_model_are_of_use_elsewhere(here, tmp_path):
     assert described["classes"] == names
     assert described["difference"] < 1e-4
     assert described["scale"] == 1
+    assert described["size"] == 0
     assert described["miou"].keys() == {"model.onnx", "model_int8.onnx"}
     card = (folder / "README.md").read_text()
     assert f"| `model.onnx` | {described['miou']['model.onnx']:.2f} |" in card
     assert "on 5 evaluation images" in card
+    assert "from image tags and depth, without pixel labels." in card
     assert artifact_of(here, "TrainSegmenter").name in card
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     pictures = sorted(here.data_root.glob("test/*/rgb/*.jpg"))[:3]

@@ -27,6 +27,12 @@ def test_a_run_at_half_the_size_gives_masks_of_the_full_size(here):
     assert np.asarray(Image.open(picture)).shape == (144, 192)
     result = here.luigi("EvaluateMasks", "--IndexDataset-size", 5)
     assert "--IndexDataset-size is 5; set it to 0 or at least 32" in result.stderr
+    pytest.importorskip("onnxruntime")
+    result = here.luigi("ExportModel", *size)
+    assert result.returncode == 0, result.stderr
+    (folder,) = here.artifacts.glob("bop/ExportModel/*")
+    assert json.loads((folder / "labels.json").read_text())["size"] == 96
+    assert "images had at most 96 pixels on the longer side" in (folder / "README.md").read_text()
 
 
 @pytest.mark.pipeline

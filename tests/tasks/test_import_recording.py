@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 
 import numpy as np
@@ -135,6 +136,51 @@ def test_the_second_run_does_nothing_and_two_recordings_share_a_set(root, tmp_pa
     (root / "images/first@000002.png").unlink()  # it is imported again
     imported(root, first, tags="mug")
     assert len(read_folder(root).samples) == 10
+
+
+def test_another_recording_of_the_same_name_replaces_nothing(root, tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    first, second = (five_pairs("ros1").write(tmp_path / place) for place in ("a", "b"))
+    os.utime(second, ns=(0, 0))
+    assert first.name == second.name
+    imported(root, first, tags="mug")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    line = f"frames of another recording 'kitchen' .{first.resolve()}.; give this one another name with --name, or"
+    with pytest.raises(SettingError, match=line):
+        imported(root, second, tags="plate")
+    assert {path: path.read_bytes() for path in before} == before
+    imported(root, second, tags="plate", name="other")
+    assert len(read_folder(root).samples) == 10
+    imported(root, second, tags="cup", name="kitchen")
+    assert {row["tags"] for row in table_of(root)} == {"cup", "plate"}
+
+
+def test_a_recording_that_was_moved_or_has_changed_in_its_place_is_the_same(root, tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    path = five_pairs("ros1").write(tmp_path / "a")
+    imported(root, path, tags="mug")
+    os.utime(path, ns=(0, 0))
+    imported(root, path, tags="cup")
+    moved = path.rename(tmp_path / "b" / path.name)
+    assert ImportRecording(recording=str(moved), data_root=str(root), tags="cup").complete()
+    imported(root, moved, tags="plate")
+    assert {row["tags"] for row in table_of(root)} == {"plate"}
+
+
+def test_frames_of_which_nobody_knows_the_place_are_not_replaced(root, tmp_path):
+    path = five_pairs("ros1").write(tmp_path)
+    imported(root, path)
+    marker = root / ".imported/kitchen.json"
+    known = json.loads(marker.read_bytes())
+    del known["place"]
+    marker.write_text(json.dumps(known))
+    assert imported(root, path, every=2).folder.known()["place"] == str(path.resolve())
+    marker.write_text(json.dumps(known))
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(SettingError, match="another recording 'kitchen' .imported before its place was kept."):
+        imported(root, path)
 
 
 def test_tags_that_were_given_by_hand_stay(root, tmp_path):
@@ -287,6 +333,21 @@ def test_tum_rgbd(tum, root):
         assert np.array_equal(pixels(root / f"images/freiburg@{number:06d}.png"), frame(number))
     imported(root, tum, depth="none", tags="mug")
     assert frames(root, "depth") == []
+
+
+@pytest.mark.parametrize("inside", ["", "set/of/it"])
+def test_a_recording_is_not_imported_into_its_own_folder(tum, inside):
+    before = sorted(tum.rglob("*"))
+    with pytest.raises(SettingError, match=r"freiburg.*: lies in the recording .*freiburg; name a folder outside of"):
+        imported(tum / inside, tum)
+    assert sorted(tum.rglob("*")) == before
+
+
+def test_a_bag_or_a_folder_may_lie_in_the_folder_of_the_data_set(tum, root):
+    root.mkdir()
+    imported(root, tum.rename(root / tum.name))
+    imported(root, five_pairs("ros1").write(root))
+    assert len(frames(root)) == 8
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from data.depth import SENSORS
 from data.depth.sensors import sense
-from data.errors import ImageError, SettingError, WeightsError
+from data.errors import DatasetError, ImageError, SettingError, WeightsError
 from data.files.images import read_depth, read_image
 from data.readers.bop import read_bop
 from data.sample import TRAIN
@@ -76,6 +76,12 @@ def test_a_folder_of_depth_files_gives_what_the_sensor_gives(common, tmp_path):
     forget_instances()
     with pytest.raises(ImageError, match="add the depth map of"):
         LoadDepth(source="files", folder=str(tmp_path / "depth"), **common).identity  # noqa: B018
+
+
+def test_files_for_a_set_that_is_not_rendered_say_how_to_render_it(in_process, tmp_path):
+    common = {"dataset": "demo", "artifacts": str(tmp_path / "artifacts")}
+    with pytest.raises(DatasetError, match="does not exist; render it before .* IndexDataset --dataset demo"):
+        LoadDepth(source="files", folder=str(tmp_path), **common).identity  # noqa: B018
 
 
 def test_a_source_of_files_needs_a_folder(common):

@@ -37,6 +37,29 @@ def test_results_that_would_overwrite_each_other_are_refused(images, tmp_path):
         PredictFolder(model="model", images=str(images), output=str(tmp_path / "out")).complete()
 
 
+@pytest.mark.parametrize("folder", ["images", "depth"])
+def test_the_folder_of_the_inputs_cannot_be_that_of_the_results(images, tmp_path, folder):
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / folder)
+    task = PredictFolder(
+        model="model", images=str(images), depth=str(tmp_path / "depth"), output=str(tmp_path / "link")
+    )
+    with pytest.raises(SettingError, match=f"link: is the folder .*{folder} of the inputs; name another --output"):
+        task.complete()
+
+
+@pytest.mark.parametrize("result", ["b.png", "b_overlay.jpg", "b_instances.png", "b_instances.json"])
+@pytest.mark.parametrize("taken", ["images/a.png", "depth/b.png"])
+def test_a_result_that_is_an_input_by_a_link_is_refused(images, tmp_path, result, taken):
+    for folder in ("depth", "out"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / taken).write_bytes(b"")
+    (tmp_path / "out" / result).symlink_to(tmp_path / taken)
+    settings = {"model": "model", "images": str(images), "output": str(tmp_path / "out")}
+    with pytest.raises(SettingError, match=f"{result}: this result would replace an input"):
+        PredictFolder(**settings, depth=str(tmp_path / "depth")).complete()
+
+
 def test_a_pipe_among_the_images_is_refused(images, tmp_path):
     os.mkfifo(images / "c.png")
     with pytest.raises(DatasetError, match="c.png: is no regular file"):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from bags import depth_of, frame
@@ -16,7 +18,7 @@ def imported(root, name, numbers, tags="mug", made=None):
     folder.begin()
     for number in numbers:
         folder.add(number, frame(number), None, depth_of(number))
-    folder.finish(made or {}, tags, "train", None)
+    folder.finish(made or {}, Path("a.bag"), tags, "train", None)
     return folder
 
 
@@ -36,6 +38,16 @@ def test_a_frame_that_is_gone_or_another_setting_makes_it_incomplete(tmp_path):
     assert not folder.has({"every": 2})
     (tmp_path / "depth/a@000001.png").unlink()
     assert not folder.has({"every": 1})
+
+
+def test_what_is_known_of_an_import(tmp_path):
+    assert ProjectFolder(tmp_path, "a").known() == {}
+    known = imported(tmp_path, "a", [0], made={"every": 1}).known()
+    assert (known["made"], known["place"]) == ({"every": 1}, "a.bag")
+    (tmp_path / ".imported/a.json").write_text("[1")
+    assert ProjectFolder(tmp_path, "a").known() == {}
+    (tmp_path / ".imported/a.json").write_text("[1]")
+    assert ProjectFolder(tmp_path, "a").known() == {}
 
 
 def test_other_columns_stay(tmp_path):

@@ -39,6 +39,32 @@ def test_a_local_file(tmp_path, suffix):
     assert torch.equal(features.network.conv_stem.weight, source.conv_stem.weight)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "suffix"),
+    [
+        ("test_convnext", "safetensors"),
+        ("test_convnext", "pth"),
+        ("test_byobnet", "safetensors"),
+        ("densenet121", "safetensors"),
+    ],
+)
+def test_a_network_of_stages_takes_the_weights_of_the_whole_one(tmp_path, backbone, suffix, log_lines):
+    """timm names the layers of these networks otherwise, if it is asked for the features of a stage."""
+    whole = timm.create_model(backbone).state_dict()
+    state = {
+        name: torch.rand_like(value) if value.is_floating_point() else value for name, value in whole.items()
+    }  # as they are made, all layers of normalisation are the same
+    path = tmp_path / f"w.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(state, path)
+    network = CnnFeatures(backbone, 16).network
+    load_weights(network, backbone, str(path))
+    loaded = dict(network.named_parameters())
+    from_file = {flat: value for name, value in state.items() for flat in (name, name.replace(".", "_", 1))}
+    assert any(name not in state for name in loaded)
+    assert all(torch.equal(value, from_file[name]) for name, value in loaded.items())
+    assert log_lines == []  # nothing was taken by its order
+
+
 def test_what_is_not_available_lists_the_three_ways(monkeypatch):
     network = build_backbone("resnet18", 16)
     with pytest.raises(WeightsError, match=r"Three ways: \(1\).*\(2\).*\(3\) --profile small"):
