@@ -12,7 +12,7 @@ from data.sample import EVALUATION, TRAIN
 from models.cam import HEADS
 from models.losses import MAP_LOSSES
 from pipeline.comparison import Comparison
-from pipeline.grid import Settings, Variant, head_settings, loss_settings, parse_vary, read_grid, variants
+from pipeline.grid import Settings, Variant, head_settings, joined, loss_settings, parse_vary, read_grid, variants
 from tasks.extract_cams import ExtractCams
 from tasks.methods import METHODS, labels_stage
 from tasks.runtime.parameters import only
@@ -54,13 +54,13 @@ class Ablation(Comparison):
     @functools.cached_property
     def variants(self) -> list[Variant]:
         """The points of the grid, without the seeds."""
-        axes = {
-            **self._axis("losses", self.losses, self._losses),
-            **self._axis("head", self.heads, head_settings),
-            **parse_vary(self.vary),
-            **(read_grid(Path(self.grid)) if self.grid else {}),
-        }
-        return variants(axes)
+        parts = [
+            self._axis("losses", self.losses, self._losses),
+            self._axis("head", self.heads, head_settings),
+            parse_vary(self.vary),
+            read_grid(Path(self.grid)) if self.grid else {},
+        ]
+        return variants(joined(parts))
 
     def _axis(self, name: str, text: str, settings_of: Callable[[str], Settings]) -> dict[str, dict[str, Settings]]:
         if text == LEFT_OUT or not has_classifier(self):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
         stage, point, parameter = name.partition(".")
         if not (equals and point and values):
             raise SettingError(f"'{part}' is not an axis of a grid; write Stage.parameter=value,value")
-        axes[name] = {value: {stage: {parameter: value}} for value in values.split(",")}
+        axes = joined([axes, {name: {value: {stage: {parameter: value}} for value in values.split(",")}}])
     return axes
 
 
@@ -119,7 +120,7 @@ def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
             f"{path}: is not a grid ({error}); write tables [axis.value.Stage] with parameters"
         ) from error
     for axis, values in axes.items():
-        if not isinstance(values, dict) or not all(
+        if not (isinstance(values, dict) and values) or not all(
             isinstance(settings, dict) and all(isinstance(table, dict) for table in settings.values())
             for settings in values.values()
         ):
@@ -129,7 +130,37 @@ def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
     return axes
 
 
+def joined(parts: Iterable[Mapping[str, Mapping[str, Settings]]]) -> dict[str, Mapping[str, Settings]]:
+    """The axes of all parts; SettingError if two have the same name."""
+    whole: dict[str, Mapping[str, Settings]] = {}
+    for axes in parts:
+        if twice := whole.keys() & axes.keys():
+            raise SettingError(f"axis '{min(twice)}' of the grid is given twice; give all its values at one place")
+        whole.update(axes)
+    return whole
+
+
 def variants(axes: Mapping[str, Mapping[str, Settings]]) -> list[Variant]:
-    """All combinations of the values of all axes; the last axis changes fastest."""
+    """All combinations of the values of all axes; the last axis changes fastest.
+
+    Raises
+    ------
+    SettingError
+        If two axes set the same parameter, or two variants would have the same name.
+    """
+    owners: dict[tuple[str, str], str] = {}
+    for axis, values in axes.items():
+        for stage, parameters in merged(values.values()).items():
+            for parameter in parameters:
+                other = owners.setdefault((stage, parameter), axis)
+                if other != axis:
+                    raise SettingError(
+                        f"the axes '{other}' and '{axis}' of the grid both set {stage}.{parameter}; leave one of them "
+                        "out (--losses - and --heads - leave these axes out)"
+                    )
     points = itertools.product(*([(axis, name) for name in values] for axis, values in axes.items()))
-    return [Variant(dict(point), merged(axes[axis][name] for axis, name in point)) for point in points]
+    found = [Variant(dict(point), merged(axes[axis][name] for axis, name in point)) for point in points]
+    for name, count in Counter(variant.name for variant in found).items():
+        if count > 1:
+            raise SettingError(f"{count} variants of the grid have the name '{name}'; give values without a comma")
+    return found

@@ -40,7 +40,8 @@ class RunAll(StageTask):
             log.info("%-14s mAP %.1f %%, F1 %.1f %% on evaluation tags", "classifier", tags["map"], tags["f1_micro"])
         folders = report.required["dataset"].folders()
         for name, score in scores.items():
-            told = f"mIoU {score['miou']:.1f} %" if score else "no ground truth, no score"
+            known = score and score["miou"] is not None
+            told = f"mIoU {score['miou']:.1f} %" if known else "no ground truth, no score"
             log.info("%-14s %s on %s", name, told, folders.get(RESULTS[name].split, RESULTS[name].split))
         for stage in stages(report):
             for line in warnings_of(stage.artifact):

@@ -186,8 +186,7 @@ class WriteReport(StageTask):
 
         for name in ("predictions", "pseudo_labels"):
             if scores.get(name) and scores[name]["confusion"]:
-                square = [row[:-1] for row in scores[name]["confusion"]]  # these label every pixel
-                shares = confusion_shares(square)
+                shares = confusion_shares(scores[name]["confusion"])  # the last column is what has no label
                 rows = [{"name": class_names[n], "shares": [shares[n][other] for other in listed]} for n in listed]
                 return {"title": RESULTS[name].title, "rows": rows}
         return None

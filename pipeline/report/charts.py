@@ -46,7 +46,8 @@ def bars_svg(values: Mapping[str, Sequence[float]], unit: str) -> str:
             axes.plot([place] * len(numbers), numbers, ".", color="#2563eb")
             if numbers:
                 axes.annotate(f"{np.mean(numbers):.1f}", (place, np.mean(numbers)), ha="center", va="bottom")
-        axes.set_xticks(range(len(values)), [name.replace(", ", "\n") for name in values])
+        # A name of the user may have dollar signs, which are no formula.
+        axes.set_xticks(range(len(values)), [name.replace(", ", "\n") for name in values], parse_math=False)
         axes.set_ylabel(unit)
         axes.spines[["top", "right"]].set_visible(False)
         return _svg(figure)

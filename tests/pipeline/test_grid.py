@@ -3,7 +3,7 @@ import pytest
 from data.errors import SettingError
 from models.cam import HEADS
 from models.losses import MAP_LOSSES
-from pipeline.grid import head_settings, loss_settings, merged, parse_vary, read_grid, variants
+from pipeline.grid import head_settings, joined, loss_settings, merged, parse_vary, read_grid, variants
 
 
 def test_the_last_axis_runs_fastest_and_settings_are_merged():
@@ -16,6 +16,30 @@ def test_the_last_axis_runs_fastest_and_settings_are_merged():
     assert found[3].settings == {"A": {"x": 1, "z": 3}, "B": {"y": "2"}}
     assert found[3].values == {"losses": "deal", "B.y": "2"}
     assert axes["losses"]["deal"] == {"A": {"x": 1}}  # the axes stay as they were
+
+
+def test_two_axes_of_one_parameter_are_refused():
+    losses = {name: loss_settings(name, dict.fromkeys(MAP_LOSSES, 1.0)) for name in ("none", "deal")}
+    weights = parse_vary("TrainClassifier.deal_weight=0.1,0.2")
+    with pytest.raises(SettingError, match=r"'losses' and 'TrainClassifier.deal_weight' .* set TrainClassifier.deal_w"):
+        variants(joined([{"losses": losses}, weights]))  # "none, 0.1" would have the loss
+    assert len(variants(weights)) == 2
+
+
+def test_variants_of_one_name_are_refused():
+    grid = {
+        "a": {"x": {"A": {"x": 0}}, "x, y": {"A": {"x": 1}}},
+        "b": {"z": {"B": {"y": 0}}, "y, z": {"B": {"y": 1}}},
+    }
+    with pytest.raises(SettingError, match="2 variants of the grid have the name 'x, y, z'"):
+        variants(grid)
+
+
+def test_an_axis_twice_is_refused():
+    with pytest.raises(SettingError, match=r"'TrainClassifier.epochs' of the grid is given twice"):
+        parse_vary("TrainClassifier.epochs=1,2;TrainClassifier.epochs=3")
+    with pytest.raises(SettingError, match=r"'A.x' of the grid is given twice"):
+        joined([parse_vary("A.x=1"), parse_vary("A.x=2")])
 
 
 def test_the_later_setting_holds():
@@ -41,6 +65,9 @@ def test_axes_from_a_file(tmp_path):
         "size": {"small": {"ExtractCams": {"scales": "1"}}, "large": {"ExtractCams": {"scales": [1, 2.0]}}}
     }
     path.write_text("[size]\nsmall = 3\n")
+    with pytest.raises(SettingError, match=r"grid.toml: axis 'size'"):
+        read_grid(path)
+    path.write_text("[size]\n")
     with pytest.raises(SettingError, match=r"grid.toml: axis 'size'"):
         read_grid(path)
     path.write_text("[size")

@@ -32,7 +32,7 @@ def test_of_many_classes_those_with_the_most_images_are_listed_in_their_order(tm
 
 
 def test_the_confusion_matrix_shows_the_listed_classes_in_percent_of_all_pixels():
-    confusion = [[2, 1, 1, 0], [0, 4, 0, 0], [1, 1, 2, 0]]
+    confusion = [[2, 1, 1, 0], [0, 4, 0, 4], [1, 0, 2, 1]]  # the last column is unlabelled
     found = WriteReport._confusion({"predictions": {"confusion": confusion}}, ["a", "b", "c"], [0, 2])
     assert found["rows"] == [{"name": "a", "shares": [50.0, 25.0]}, {"name": "c", "shares": [25.0, 50.0]}]
     assert WriteReport._confusion({"predictions": {"confusion": None}}, ["a", "b", "c"], [0, 2]) is None

@@ -43,6 +43,15 @@ def test_without_ground_truth_there_is_a_page_without_scores():
     assert "no ground truth, no score" in page
 
 
+def test_scores_that_are_not_defined_are_dashes():
+    """Ground truth that is ignored everywhere; a result without a labelled pixel."""
+    empty = content()["results"][0]["score"] | {"miou_of_labelled": None, "labelled": 0.0, "miou": 0.0}
+    ignored = {**dict.fromkeys(empty), "images": 3, "per_class": {}}
+    page = render_page(content(results=[{"title": "a", "score": empty}, {"title": "b", "score": ignored}]))
+    assert "0 % of the pixels are labelled, their mIoU is –" in page
+    assert "no ground truth, no score" in page
+
+
 def test_the_classifier_is_scored_on_held_out_tags():
     page = " ".join(render_page(content()).split())
     assert "<b>81.2 %</b> <span>mAP on the tags of 7 evaluation images, F1 70.0 %" in page
@@ -95,5 +104,6 @@ def test_the_comparison_page_escapes_names_too():
 
 def test_bars_show_the_mean_and_survive_a_name_without_values():
     svg = bars_svg({"none": [40.0, 60.0], "deal": []}, "%")
+    assert r"a$\frac{$" in bars_svg({r"a$\frac{$": [40.0]}, "%")  # no formula
     assert ">50.0<" in svg
     assert svg == bars_svg({"none": [40.0, 60.0], "deal": []}, "%")
