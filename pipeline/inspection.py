@@ -13,10 +13,12 @@ from data.errors import DamagedArtifactError, StoreError
 from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
 from data.store.tiles import ALONG_IMAGE
+from pipeline.removal import lock_name
 from pipeline.report.colours import colour_heat, colour_instances, colour_labels, colour_superpixels, sheet
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.runtime.dag import stages, state
 from tasks.runtime.instance_arrays import NOTHING
+from tasks.runtime.lock import artifact_lock, is_locked
 from tasks.runtime.stage import STAGE_FILE, StageTask
 from tasks.runtime.trained_model import HISTORY
 
@@ -50,7 +52,8 @@ def status_table(task: StageTask) -> str:
 def verify_artifacts(folder: Path) -> list[str]:
     """Read every byte of every complete artifact of a data set. Returns one line per damaged file.
 
-    A damaged shard or file of metadata is removed. If another file is damaged, the whole artifact is removed.
+    A damaged shard or file of metadata is removed. If another file is damaged, the whole artifact is removed. What a
+    running command writes may look damaged, so it is left as it is.
 
     Parameters
     ----------
@@ -60,17 +63,28 @@ def verify_artifacts(folder: Path) -> list[str]:
     found = []
     for place in sorted(marker.parent for marker in folder.glob(f"*/*/{MARKER}")):
         artifact = (ShardedStore if place.suffix == ShardedStore.suffix else Artifact)(place)
-        damaged = artifact.damaged_files()
-        for path in damaged:
-            name = path.relative_to(artifact.path).as_posix()
-            if not isinstance(artifact, ShardedStore):
-                found.append(f"{artifact.path}: {name} is damaged; the next run recomputes the artifact")
-            elif (shard := artifact.shard_of(path)) is None:
-                found.append(f"{artifact.path}: {name} is damaged; the next run writes it again")
-            else:
-                found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run recomputes this shard")
-        if damaged:
-            artifact.reopen() if isinstance(artifact, ShardedStore) else artifact.discard()
+        if artifact.damaged_files():
+            lock = lock_name(place)
+            if is_locked(folder, lock):
+                found.append(f"{place}: a running command writes it; verify again when that has ended")
+                continue
+            with artifact_lock(folder, place.parent.name, lock, wait=False):
+                found += _repaired(artifact)  # it looks again: a run may have ended since
+    return found
+
+
+def _repaired(artifact: Artifact) -> list[str]:
+    found, damaged = [], artifact.damaged_files()
+    for path in damaged:
+        name = path.relative_to(artifact.path).as_posix()
+        if not isinstance(artifact, ShardedStore):
+            found.append(f"{artifact.path}: {name} is damaged; the next run recomputes the artifact")
+        elif (shard := artifact.shard_of(path)) is None:
+            found.append(f"{artifact.path}: {name} is damaged; the next run writes it again")
+        else:
+            found.append(f"{artifact.path}: {name} (shard {shard}) is damaged; the next run recomputes this shard")
+    if damaged:
+        artifact.reopen() if isinstance(artifact, ShardedStore) else artifact.discard()
     return found
 
 

@@ -45,11 +45,16 @@ class OnDisk(NamedTuple):
     @property
     def lock(self) -> str:
         """Name of the lock of its writer."""
-        return f"{self.stage}-{self.identity}"
+        return lock_name(self.path)
 
     def __str__(self) -> str:
         files, size = self.artifact.size()
         return f"{self.path}  {size / 1e6:.1f} MB in {files} files{'' if self.complete else ', not complete'}"
+
+
+def lock_name(path: Path) -> str:
+    """Name of the lock of the writer of an artifact ``<folder>/<stage>/<identity>``."""
+    return f"{path.parent.name}-{path.name.removesuffix(ShardedStore.suffix)}"
 
 
 def on_disk(folder: Path) -> list[OnDisk]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.asked import task_of
 from pipeline.inspection import verify_artifacts
 
-HELP = "read every byte of all artifacts of a data set; exit code 1 if one is damaged"
+HELP = "read every byte of all artifacts of a data set, remove what is damaged; exit code 1 if something is"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

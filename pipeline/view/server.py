@@ -21,6 +21,8 @@ from pipeline.view.run import ViewedRun
 
 log = logging.getLogger("depthseed")
 
+LARGEST_PORT = 65535
+
 LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 """Names of this machine for itself."""
 
@@ -43,8 +45,10 @@ def make_server(run: ViewedRun, host: str, port: int) -> Any:
     Raises
     ------
     SettingError
-        If dash is not installed, or nobody may listen at this address.
+        If dash is not installed, the port is none, or nobody may listen at this address.
     """
+    if not 0 <= port <= LARGEST_PORT:
+        raise SettingError(f"--port is {port}; choose one of 0 to {LARGEST_PORT}, 0 = a free one")
     try:
         import dash  # noqa: F401
         from werkzeug.serving import make_server as listen

@@ -10,6 +10,7 @@ from models.palette import palette
 from pipeline.inspection import _picture, artifact_report, verify_artifacts
 from pipeline.report.colours import UNLABELLED_COLOUR
 from tasks.discover_superpixels import NO_SUPERPIXEL
+from tasks.runtime.lock import artifact_lock
 
 MAP = np.array([[0, 44, 300, UNLABELLED]], np.uint16)
 STAGE = b'{"stage": "TrainClassifier", "version": 1, "parameters": {}}'
@@ -68,6 +69,10 @@ def test_artifacts_of_any_stage_and_parameters_are_verified(tmp_path, store):
     store.path.rename(tmp_path / "bop/GenerateSeeds/789.zarr")
     assert verify_artifacts(tmp_path / "bop") == []
     (artifact.path / "labels.json").write_bytes(b"{}")
+    with artifact_lock(tmp_path / "bop", "ExportLabels", "ExportLabels-456"):
+        (told,) = verify_artifacts(tmp_path / "bop")
+    assert told == f"{artifact.path}: a running command writes it; verify again when that has ended"
+    assert artifact.path.exists()
     shard = tmp_path / "bop/GenerateSeeds/789.zarr/label/c/0/0/0"
     shard.write_bytes(shard.read_bytes()[:-1])
     first, second = verify_artifacts(tmp_path / "bop")

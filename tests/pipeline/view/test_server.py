@@ -78,3 +78,9 @@ def test_the_page_writes_nothing(run, client, finished_once):
         assert client.get("/picture/train/3", query_string=query).status_code == 200
     assert contents(finished_once.artifacts) == before
     assert picture(run.image(TRAIN, 3), Side("image"), Changes()).shape == (144, 192, 3)
+
+
+@pytest.mark.parametrize("port", [-1, 99999])
+def test_a_port_that_is_none_is_one_line(run, port):
+    with pytest.raises(SettingError, match=f"--port is {port}; choose one of 0 to 65535"):
+        make_server(run, "127.0.0.1", port)
