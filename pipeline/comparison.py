@@ -86,8 +86,10 @@ class Comparison(StageTask):
         return tuple(self.results) or tuple(name for name in common[0] if all(name in names for names in common))
 
     def parameters(self):
-        # The page shows the name of the profile, of which two may have the same constants.
-        return {**super().parameters(), "results": self.scored, "profile": self.profile}
+        # The page shows the name of the profile, of which two may have the same constants, and the axes and settings of
+        # the variants, of which some may change no result.
+        grid = [[list(variant.values.items()), variant.settings] for variant in self.variants]
+        return {**super().parameters(), "results": self.scored, "profile": self.profile, "variants": grid}
 
     def seed_list(self) -> list[int]:
         """The seeds as numbers; SettingError if they are not whole numbers of at least 0, each once."""

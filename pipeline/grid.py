@@ -17,6 +17,9 @@ from models.losses import MAP_LOSSES
 Settings = Mapping[str, Mapping[str, object]]
 """stage -> parameter -> value"""
 
+Axes = Mapping[str, Mapping[str, Settings]]
+"""axis -> name of a value -> settings"""
+
 NO_LOSS, ALL_LOSSES = "none", "all"
 
 
@@ -86,7 +89,7 @@ def merged(parts: Iterable[Settings]) -> dict[str, dict[str, object]]:
     return whole
 
 
-def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
+def parse_vary(text: str) -> Axes:
     """Axes from ``Stage.parameter=value,value;Stage.parameter=value,value``: axis -> name of a value -> settings.
 
     Raises
@@ -94,7 +97,7 @@ def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
     SettingError
         If the text is not of this form.
     """
-    axes: dict[str, dict[str, Settings]] = {}
+    axes: Axes = {}
     for part in filter(None, text.split(";")):
         name, equals, values = part.strip().partition("=")
         stage, point, parameter = name.partition(".")
@@ -104,7 +107,7 @@ def parse_vary(text: str) -> dict[str, dict[str, Settings]]:
     return axes
 
 
-def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
+def read_grid(path: Path) -> Axes:
     """Axes from a TOML file of tables ``[axis.value.Stage]`` with parameters: axis -> name of a value -> settings.
 
     Raises
@@ -130,7 +133,7 @@ def read_grid(path: Path) -> dict[str, dict[str, Settings]]:
     return axes
 
 
-def joined(parts: Iterable[Mapping[str, Mapping[str, Settings]]]) -> dict[str, Mapping[str, Settings]]:
+def joined(parts: Iterable[Axes]) -> Axes:
     """The axes of all parts; SettingError if two have the same name."""
     whole: dict[str, Mapping[str, Settings]] = {}
     for axes in parts:
@@ -140,7 +143,7 @@ def joined(parts: Iterable[Mapping[str, Mapping[str, Settings]]]) -> dict[str, M
     return whole
 
 
-def variants(axes: Mapping[str, Mapping[str, Settings]]) -> list[Variant]:
+def variants(axes: Axes) -> list[Variant]:
     """All combinations of the values of all axes; the last axis changes fastest.
 
     Raises

@@ -10,7 +10,8 @@ from pathlib import Path
 from data.errors import SettingError
 from pipeline.asked import task_of
 from pipeline.reachable import reachable
-from pipeline.removal import in_use, on_disk, remove, sources
+from pipeline.removal import consumers, in_use, on_disk, remove, sources
+from tasks.index_dataset import IndexDataset
 
 HELP = "show artifacts that no present parameters lead to, with their sizes; --yes deletes them"
 
@@ -48,6 +49,14 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     for one in found:
         if one.identity in used and one.identity not in present.identities:
             print(f"kept: {one.path}, which a running command writes or reads", file=sys.stderr)
+    elsewhere = [one.identity for one in chosen if one.stage == IndexDataset.__name__]
+    if elsewhere:
+        made = len({one.identity for one in consumers(elsewhere, chosen)})
+        print(
+            f"note: {made} of these artifacts are made from IndexDataset {', '.join(elsewhere)}, to which these flags "
+            f"do not lead; results of another --data-root lie in {folder}, too",
+            file=sys.stderr,
+        )
     sizes = {one: one.artifact.size()[1] for one in chosen}
     total = f"{sum(sizes.values()) / 1e6:.1f} MB in {len(chosen)} artifacts"
     if not options.yes:

@@ -8,6 +8,7 @@ import pytest
 from data.errors import SettingError
 from pipeline import Ablation
 from pipeline.comparison import markdown_table, table_cells
+from tasks.runtime.luigi_seam import forget_instances
 
 GRID = ["--seeds", "0,1", "--results", "cam_seed", "--images", "2", "--processes", "1"]
 LOSSES = ["--losses", "none,all", "--heads", "gap"]
@@ -98,3 +99,17 @@ def test_axes_are_left_out_where_told_and_where_there_is_no_classifier(parameter
 def test_a_grid_that_cannot_be_is_refused(in_process, parameters, message):
     with pytest.raises(SettingError, match=message):
         Ablation(**parameters).requires()
+
+
+def test_an_edited_grid_file_is_another_comparison(in_process, tmp_path):
+    """The page shows the names of the axes and the settings, whether or not they change a result."""
+
+    def identity(text: str) -> str:
+        path = tmp_path / "grid.toml"
+        path.write_text(text)
+        forget_instances()
+        return Ablation(losses="-", heads="-", seeds="0", grid=str(path)).identity
+
+    grids = [f"[{axis}.high.GenerateSeeds]\n{what}" for axis in ("alpha", "level") for what in ("", "alpha = 0.4")]
+    assert len({identity(text) for text in grids}) == 4
+    assert identity(grids[0]) == identity(grids[0])

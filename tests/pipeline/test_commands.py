@@ -246,7 +246,7 @@ def test_clean_keeps_what_cannot_be_planned_with_one_of_the_methods_and_what_it_
         Artifact(path).finish({}, path.name)
         return path
 
-    stale = write("ExtractKeys")
+    stale = write("ExtractKeys", write("IndexDataset"))
     depth, saliency = write("LoadDepth"), write("LoadSaliency")
     kept = [depth, saliency, write("PredictMasks", saliency, depth)]
     missing = ("--method", "masking", "--LoadSaliency-source", "files", "--LoadSaliency-folder", "gone")
@@ -255,6 +255,8 @@ def test_clean_keeps_what_cannot_be_planned_with_one_of_the_methods_and_what_it_
         assert result.returncode == 0, result.stderr
         assert all(str(path) not in result.stdout for path in kept)
         assert str(stale) in result.stdout
+        assert "note: 1 of these artifacts are made from IndexDataset " in result.stderr
+        assert f"results of another --data-root lie in {folder}, too" in result.stderr
         assert "kept: 1 artifacts of PredictMasks, which cannot be planned now with --method masking: " in result.stderr
         assert f"kept: {depth}, from which a kept artifact is made" in result.stderr
     here.inspect("clean", "--stale", "--yes", *missing[2:])
