@@ -192,7 +192,7 @@ class ViewedRun:
         return self._stores.setdefault(path, ShardedStore(path))
 
     def identities(self, split: str, name: str) -> dict[str, str]:
-        """Identities of a stage whose artifacts are complete and have the same images: identity -> what differs.
+        """Identities of complete artifacts of a stage with the same images and classes: identity -> what differs.
 
         The run's own identity is the first; the others follow in the order of their names.
         """
@@ -211,13 +211,21 @@ class ViewedRun:
         return found
 
     def _is_of(self, split: str, store: ShardedStore) -> bool:
-        """True if an artifact has the images of a split; its ids are read once."""
+        """True if an artifact has the images of a split, in their sizes, and the classes; they are read once.
+
+        Runs of another data root or working size may have images of the same names.
+        """
         key = split, store.path
         if key not in self._fitting:
-            own = self.samples(split).table.values["image_id"]
-            ids = np.asarray(store.array("image_id")[:]).astype(own.dtype)
+            samples = self.samples(split)
+            own = {
+                "image_id": samples.table.values["image_id"], "height": samples.sizes[:, 0],
+                "width": samples.sizes[:, 1], "class_name": np.array(self.dataset.class_names),
+            }  # fmt: skip
             is_split = store.attrs["parameters"].get("split", split) == split
-            self._fitting[key] = is_split and np.array_equal(ids, own)
+            self._fitting[key] = is_split and all(
+                np.array_equal(np.asarray(store.array(name)[:]), values) for name, values in own.items()
+            )
         return self._fitting[key]
 
     # Seeds that are computed again

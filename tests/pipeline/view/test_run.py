@@ -64,6 +64,10 @@ def test_an_identity_of_other_images_is_not_offered(finished, viewed):
     folder = run.stages[TRAIN]["pseudo_labels"].artifact.path.parent
     assert len(list(folder.glob("*.zarr"))) == 2
     assert list(run.identities(TRAIN, "pseudo_labels").values()) == ["this run"]
+    result = finished.luigi("LoadDepth", "--IndexDataset-size", "32", "--processes", 1)  # the same names
+    assert result.returncode == 0, result.stderr
+    assert len(list(run.stages[TRAIN]["depth"].artifact.path.parent.glob("*.zarr"))) == 2
+    assert list(run.identities(TRAIN, "depth").values()) == ["this run"]
     with pytest.raises(SettingError, match="no complete artifact nothing"):
         run.store(TRAIN, "pseudo_labels", "nothing")
 
