@@ -40,7 +40,7 @@ def listed_classes(dataset: DatasetIndex) -> list[int]:
 class WriteReport(StageTask):
     """Writes ``report.html``, one page that needs no other file."""
 
-    version = 2
+    version = 3
     artifact_type = Artifact
 
     images = whole(12, "number of training images shown", at_least=0)
