@@ -10,13 +10,8 @@ from tasks.runtime.dag import stages
 
 
 @pytest.fixture
-def common(in_process, tmp_path):
-    root = tmp_path / "set"
-    (root / "images").mkdir(parents=True)
-    for name in ("a", "b"):
-        Image.fromarray(np.full((48, 64, 3), 70 + ord(name), np.uint8)).save(root / f"images/{name}.png")
-    (root / "labels.csv").write_text("image,tags\na.png,cup\nb.png,cup\n")
-    return {"dataset": "folder", "data_root": str(root), "artifacts": str(tmp_path / "artifacts"), "device": "cpu"}
+def common(two_cups):
+    return two_cups(48, 64)
 
 
 def told(common, method, **settings):

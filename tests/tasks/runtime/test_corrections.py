@@ -12,13 +12,8 @@ from tasks.runtime.luigi_seam import forget_instances
 
 
 @pytest.fixture
-def common(in_process, tmp_path):
-    root = tmp_path / "set"
-    (root / "images").mkdir(parents=True)
-    for name in ("a", "b"):
-        Image.fromarray(np.full((8, 10, 3), 70 + ord(name), np.uint8)).save(root / f"images/{name}.png")
-    (root / "labels.csv").write_text("image,tags\na.png,cup\nb.png,cup\n")
-    return {"dataset": "folder", "data_root": str(root), "artifacts": str(tmp_path / "artifacts"), "device": "cpu"}
+def common(two_cups):
+    return two_cups(8, 10)
 
 
 def correct(folder, name):
