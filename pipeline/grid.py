@@ -95,16 +95,17 @@ def parse_vary(text: str) -> Axes:
     Raises
     ------
     SettingError
-        If the text is not of this form.
+        If the text is not of this form, or two axes have the same name.
     """
-    axes: Axes = {}
-    for part in filter(None, text.split(";")):
-        name, equals, values = part.strip().partition("=")
-        stage, point, parameter = name.partition(".")
-        if not (equals and point and values):
-            raise SettingError(f"'{part}' is not an axis of a grid; write Stage.parameter=value,value")
-        axes = joined([axes, {name: {value: {stage: {parameter: value}} for value in values.split(",")}}])
-    return axes
+    return joined(_parsed_axis(part) for part in text.split(";") if part)
+
+
+def _parsed_axis(text: str) -> Axes:
+    name, equals, values = text.strip().partition("=")
+    stage, point, parameter = name.partition(".")
+    if not (equals and point and values):
+        raise SettingError(f"'{text}' is not an axis of a grid; write Stage.parameter=value,value")
+    return {name: {value: {stage: {parameter: value}} for value in values.split(",")}}
 
 
 def read_grid(path: Path) -> Axes:
@@ -151,19 +152,21 @@ def variants(axes: Axes) -> list[Variant]:
     SettingError
         If two axes set the same parameter, or two variants would have the same name.
     """
-    owners: dict[tuple[str, str], str] = {}
-    for axis, values in axes.items():
-        for stage, parameters in merged(values.values()).items():
-            for parameter in parameters:
-                other = owners.setdefault((stage, parameter), axis)
-                if other != axis:
-                    raise SettingError(
-                        f"the axes '{other}' and '{axis}' of the grid both set {stage}.{parameter}; leave one of them "
-                        "out (--losses - and --heads - leave these axes out)"
-                    )
+    sets = {axis: _parameters_in(values.values()) for axis, values in axes.items()}
+    for one, other in itertools.combinations(sets, 2):
+        if both := sets[one] & sets[other]:
+            raise SettingError(
+                f"the axes '{one}' and '{other}' of the grid both set {min(both)}; leave one of them out (--losses - "
+                "and --heads - leave these axes out)"
+            )
     points = itertools.product(*([(axis, name) for name in values] for axis, values in axes.items()))
     found = [Variant(dict(point), merged(axes[axis][name] for axis, name in point)) for point in points]
     for name, count in Counter(variant.name for variant in found).items():
         if count > 1:
             raise SettingError(f"{count} variants of the grid have the name '{name}'; give values without a comma")
     return found
+
+
+def _parameters_in(parts: Iterable[Settings]) -> set[str]:
+    """All that some settings set, as ``Stage.parameter``."""
+    return {f"{stage}.{parameter}" for settings in parts for stage, values in settings.items() for parameter in values}

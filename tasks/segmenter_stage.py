@@ -67,16 +67,11 @@ class SegmenterStage(TrainingStage):
         return {"backbone": self.backbone, "output_stride": self.output_stride, "rates": self.rates}
 
     def content_identity(self):
-        return {**self._weights_identity(), **self._enlarged_identity()}
-
-    def _enlarged_identity(self):
-        """Where the largest crop does not hold enlarged images, they were once cut, and are now scaled down to it."""
+        # Enlarged images that the largest crop does not hold were once cut, and are now scaled down to it.
         is_beyond = not self.crop_size and self.enlarge_to**2 > LARGEST_CROP
-        return {"enlarged images": "2"} if is_beyond else {}
-
-    def _weights_identity(self):
+        enlarged = {"enlarged images": "2"} if is_beyond else {}
         if self.start == "pretrained":
-            return super().content_identity()
+            return {**enlarged, **super().content_identity()}
         classifier = self.upstream(TrainClassifier)
         if classifier.backbone != self.backbone:
             name = type(self).__name__
@@ -84,7 +79,7 @@ class SegmenterStage(TrainingStage):
                 f"{name} starts from the classifier, whose backbone is {classifier.backbone}, not {self.backbone}; "
                 f"give both the same backbone, or set --{name}-start pretrained"
             )
-        return {}
+        return enlarged
 
     def new_network(self):
         """The segmentation network with its initial weights."""

@@ -51,10 +51,9 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
             print(f"kept: {one.path}, which a running command writes or reads", file=sys.stderr)
     elsewhere = [one.identity for one in chosen if one.stage == IndexDataset.__name__]
     if elsewhere:
-        made = len({one.identity for one in consumers(elsewhere, chosen)})
         print(
-            f"note: {made} of these artifacts are made from IndexDataset {', '.join(elsewhere)}, to which these flags "
-            f"do not lead; results of another --data-root lie in {folder}, too",
+            f"note: {len(consumers(elsewhere, chosen))} of these artifacts are made from IndexDataset "
+            f"{', '.join(elsewhere)}, to which these flags do not lead; results of another --data-root lie in {folder}, too",
             file=sys.stderr,
         )
     sizes = {one: one.artifact.size()[1] for one in chosen}
