@@ -13,12 +13,12 @@ from data.errors import DamagedArtifactError, StoreError
 from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
 from data.store.tiles import ALONG_IMAGE
-from pipeline.removal import lock_name
+from pipeline.removal import artifact_at
 from pipeline.report.colours import colour_heat, colour_instances, colour_labels, colour_superpixels, sheet
 from tasks.discover_superpixels import NO_SUPERPIXEL
 from tasks.runtime.dag import stages, state
 from tasks.runtime.instance_arrays import NOTHING
-from tasks.runtime.lock import artifact_lock, is_locked
+from tasks.runtime.lock import artifact_lock, is_locked, lock_name
 from tasks.runtime.stage import STAGE_FILE, StageTask
 from tasks.runtime.trained_model import HISTORY
 
@@ -62,7 +62,7 @@ def verify_artifacts(folder: Path) -> list[str]:
     """
     found = []
     for place in sorted(marker.parent for marker in folder.glob(f"*/*/{MARKER}")):
-        artifact = (ShardedStore if place.suffix == ShardedStore.suffix else Artifact)(place)
+        artifact = artifact_at(place)
         if artifact.damaged_files():
             lock = lock_name(place)
             if is_locked(folder, lock):

@@ -11,7 +11,7 @@ from data.errors import StoreError
 from data.store.artifact import MARKER, Artifact
 from data.store.sharded import ShardedStore
 from pipeline.planning import read_made
-from tasks.runtime.lock import artifact_lock, is_locked, is_trained
+from tasks.runtime.lock import artifact_lock, is_locked, is_trained, lock_name
 from tasks.runtime.stage import STAGE_FILE
 
 IDENTITY = re.compile("[0-9a-f]{12}")
@@ -40,7 +40,7 @@ class OnDisk(NamedTuple):
 
     @property
     def artifact(self) -> Artifact:
-        return (ShardedStore if self.path.suffix == ShardedStore.suffix else Artifact)(self.path)
+        return artifact_at(self.path)
 
     @property
     def lock(self) -> str:
@@ -52,9 +52,9 @@ class OnDisk(NamedTuple):
         return f"{self.path}  {size / 1e6:.1f} MB in {files} files{'' if self.complete else ', not complete'}"
 
 
-def lock_name(path: Path) -> str:
-    """Name of the lock of the writer of an artifact ``<folder>/<stage>/<identity>``."""
-    return f"{path.parent.name}-{path.name.removesuffix(ShardedStore.suffix)}"
+def artifact_at(path: Path) -> Artifact:
+    """The artifact in a folder, by the ending of the folder: a store of arrays, or any files."""
+    return (ShardedStore if path.suffix == ShardedStore.suffix else Artifact)(path)
 
 
 def on_disk(folder: Path) -> list[OnDisk]:

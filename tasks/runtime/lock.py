@@ -95,6 +95,17 @@ class Holder:
         return f"host {self.host}, process {self.pid}, since {since}, command: {self.command[:200]}"
 
 
+def lock_name(path: Path) -> str:
+    """Name of the lock of an artifact at ``<folder>/<stage>/<identity>``, with or without the ending of a store.
+
+    Examples
+    --------
+    >>> lock_name(Path("artifacts/demo/ExtractCams/0123456789ab.zarr"))
+    'ExtractCams-0123456789ab'
+    """
+    return f"{path.parent.name}-{path.stem}"
+
+
 @contextlib.contextmanager
 def artifact_lock(folder: Path, label: str, name: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock of an artifact. A second run waits here until the first run has ended or was killed.
@@ -106,7 +117,7 @@ def artifact_lock(folder: Path, label: str, name: str, wait: bool = True) -> Ite
     label : str
         Name of the stage, for the log.
     name : str
-        Stage and identity.
+        Of an artifact, `lock_name`.
     wait : bool
         False: refuse at once if another run holds the lock.
 

@@ -24,7 +24,7 @@ from tasks.runtime.common_parameters import COMMON, CommonParameters
 from tasks.runtime.data_place import data_root_of
 from tasks.runtime.device_use import DeviceUse
 from tasks.runtime.inputs import ArtifactTarget, Inputs
-from tasks.runtime.lock import artifact_lock
+from tasks.runtime.lock import artifact_lock, lock_name
 from tasks.runtime.luigi_seam import is_set
 from tasks.runtime.memory import reset_peak_memory
 from tasks.runtime.numeric import flag_of, require_legal
@@ -249,7 +249,7 @@ class StageTask(CommonParameters, luigi.Task):
             If an input, a parameter or the disk does not allow it. Damaged inputs are removed first, so that the next
             run recomputes them.
         """
-        with artifact_lock(Path(self.artifacts) / self.dataset, self.label, f"{type(self).__name__}-{self.identity}"):
+        with artifact_lock(Path(self.artifacts) / self.dataset, self.label, lock_name(self.artifact.path)):
             if self.complete():  # another run has completed it while this run waited
                 log.info("%s: already complete, %s", self.label, self.artifact.path)
                 return

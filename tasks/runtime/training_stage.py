@@ -14,7 +14,7 @@ import luigi
 from data.errors import SettingError
 from data.sample import TRAIN
 from tasks.runtime.devices import usable_cores, visible_gpus
-from tasks.runtime.lock import TRAINING, artifact_lock
+from tasks.runtime.lock import TRAINING, artifact_lock, lock_name
 from tasks.runtime.numeric import NumbersParameter, Range, flag_of, number, require_order, scale_parameter, whole
 from tasks.runtime.parameters import RegistryParameter, flag, one_of, only
 from tasks.runtime.resizing import SIDES
@@ -239,7 +239,7 @@ class TrainingStage(StageTask):
     def being_trained(self):
         """The lock of the process that trains, a context manager; `tasks.runtime.lock.TRAINING` says what it is for."""
         folder = Path(self.artifacts) / self.dataset
-        return artifact_lock(folder, self.label, f"{type(self).__name__}-{self.identity}{TRAINING}")
+        return artifact_lock(folder, self.label, f"{lock_name(self.artifact.path)}{TRAINING}")
 
     def batch_order(self) -> BatchOrder:
         """Which images the batches of each epoch show."""
