@@ -53,7 +53,8 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     if elsewhere:
         print(
             f"note: {len(consumers(elsewhere, chosen))} of these artifacts are made from IndexDataset "
-            f"{', '.join(elsewhere)}, to which these flags do not lead; results of another --data-root lie in {folder}, too",
+            f"{', '.join(elsewhere)}, to which these flags do not lead; "
+            f"results of another --data-root lie in {folder}, too",
             file=sys.stderr,
         )
     sizes = {one: one.artifact.size()[1] for one in chosen}
