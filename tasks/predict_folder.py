@@ -7,10 +7,10 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import luigi
 import numpy as np
@@ -51,8 +51,20 @@ RECORD = "predictions.json"
 MILLIMETRE = 0.001
 """Metres per count of the depth maps."""
 
+ENDINGS = (".png", "_overlay.jpg", "_instances.png", "_instances.json")
+"""Of the files of an image, in the order of `Results`."""
+
 SECONDS_PER_RECORD = 30.0
 """How often the record is written. If a run is killed, what it made since then is made again."""
+
+
+class Results(NamedTuple):
+    """Files of the results of an image. The instances and their table are written if there is depth."""
+
+    labels: Path
+    overlay: Path
+    instances: Path
+    table: Path
 
 
 class PredictFolder(luigi.Task):
@@ -124,13 +136,12 @@ class PredictFolder(luigi.Task):
         for folder in filter(None, (self.images, self.depth)):
             if output.resolve() == Path(folder).resolve():
                 raise SettingError(f"--output {output}: is the folder {folder} of the inputs; name another --output")
-        inputs = {path.resolve() for path in names}
-        if self.depth:
-            inputs |= {self._depth_of(path).resolve() for path in names}
-        for name in names.values():
-            for result in self._results(name):
-                if result.resolve() in inputs:  # a link in one of the folders leads to the other
-                    raise SettingError(f"{result}: this result would replace an input; name another --output folder")
+        depth, written = ([self._depth_of(path) for path in names], 4) if self.depth else ([], 2)
+        inputs = _resolved([*names, *depth]).keys()
+        results = _resolved(path for name in names.values() for path in self._results(name)[:written])
+        for place, result in results.items():
+            if place in inputs:  # a link in one of the folders leads to the other
+                raise SettingError(f"{result}: this result would replace an input; name another --output folder")
 
     @property
     def _settings(self) -> dict[str, object]:
@@ -163,22 +174,17 @@ class PredictFolder(luigi.Task):
     def _hashes(self, image: Path) -> list[str] | None:
         needed = [image, self._target(image)]
         if self.depth:
-            needed += [self._depth_of(image), *self._instance_files(image)]
+            needed += [self._depth_of(image), *self._results(self._names[image])[2:]]
         return [hash_file(path) for path in needed] if all(path.is_file() for path in needed) else None
 
     def _depth_of(self, image: Path) -> Path:
         return Path(self.depth) / f"{image.stem}.png"
 
-    def _instance_files(self, image: Path) -> list[Path]:
-        return self._results(self._names[image])[2:]
-
     def _target(self, image: Path) -> Path:
-        return self._results(self._names[image])[0]
+        return self._results(self._names[image]).labels
 
-    def _results(self, name: str) -> list[Path]:
-        """Files of one image: label map, overlay, and with `depth` the instances as PNG and JSON."""
-        endings = [".png", "_overlay.jpg", *(["_instances.png", "_instances.json"] if self.depth else [])]
-        return [Path(self.output) / f"{name}{ending}" for ending in endings]
+    def _results(self, name: str) -> Results:
+        return Results(*(Path(self.output) / f"{name}{ending}" for ending in ENDINGS))
 
     def run(self):
         with resource_errors_told(self, Path(self.output)):
@@ -199,9 +205,10 @@ class PredictFolder(luigi.Task):
                 seen = model.normalise(rgb_tensor(image)[None]).to(device)
                 seen = resized(seen, resized_size(image.shape[:2], self.resize_side, self.resize_to))
                 probabilities = model.network.predict(seen, self.scales, self.flip)[0]
-            labels, target = self._labels(image, probabilities), self._target(path)
+            labels, results = self._labels(image, probabilities), self._results(self._names[path])
+            target = results.labels
             target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(_overlay(image, labels)).save(target.with_name(f"{target.stem}_overlay.jpg"), quality=90)
+            Image.fromarray(_overlay(image, labels)).save(results.overlay, quality=90)
             write_bytes(target, exported_png(labels, len(model.class_names) - 1))
             if self.depth:
                 self._write_instances(path, image, labels)
@@ -231,10 +238,10 @@ class PredictFolder(luigi.Task):
         except ValueError as error:
             raise ImageError(f"{depth_file}: {error}; it must hold millimetres") from error
         instances, table = found_instances(image, depth, valid, labels.astype(np.int64), self._split_settings())
-        numbers, listed = self._instance_files(path)
-        write_bytes(numbers, label_png(instances.astype(np.uint16)))
+        results = self._results(self._names[path])
+        write_bytes(results.instances, label_png(instances.astype(np.uint16)))
         rows = zip(*(values.tolist() for values in table), strict=True)
-        write_json(listed, [dict(zip(("class", "score", "box", "area"), row, strict=True)) for row in rows])
+        write_json(results.table, [dict(zip(("class", "score", "box", "area"), row, strict=True)) for row in rows])
 
     def _labels(self, image: np.ndarray, probabilities: Any) -> np.ndarray:
         """Label map (H, W) uint16 of an image from the probabilities (K+1, h, w) of the network, by CRF if it is on."""
@@ -256,6 +263,12 @@ class PredictFolder(luigi.Task):
     def _write_record(self, recorded: Mapping[str, Sequence[str]], class_names: Sequence[str]) -> None:
         content = {"settings": self._settings, "class_names": list(class_names), "label maps": dict(recorded)}
         write_json(Path(self.output) / RECORD, content)
+
+
+def _resolved(paths: Iterable[Path]) -> dict[Path, Path]:
+    """Where each path leads -> the path. A folder is followed once, and not for each of its files."""
+    folder = cache(Path.resolve)
+    return {path.resolve() if path.is_symlink() else folder(path.parent) / path.name: path for path in paths}
 
 
 def _overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
