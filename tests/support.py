@@ -1,5 +1,6 @@
 """Helpers of the tests that run the pipeline: tiny settings, the real command line, comparing artifacts."""
 
+import functools
 import json
 import logging
 import multiprocessing
@@ -8,10 +9,13 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import luigi
+from luigi.cmdline_parser import CmdlineParser
 from luigi.retcodes import run_with_retcodes
 from luigi.setup_logging import InterfaceLogging
+from luigi.task_register import Register
 
 import pipeline
 from pipeline.__main__ import main
@@ -152,7 +156,8 @@ class CommandLineHere(CommandLine):
         given, sys.argv = sys.argv, command  # error lines name the flag
         try:
             check_input(command[1:], pipeline.__all__)  # as the import of pipeline does
-            run_with_retcodes(command[1:])
+            with patch.object(CmdlineParser, "_build_parser", staticmethod(kept_parser)):
+                run_with_retcodes(command[1:])
             code = 0
         except SystemExit as ended:
             code = ended.code
@@ -171,6 +176,19 @@ class FolderHere(CommandLineHere):
 
     def flags(self):
         return ["--dataset", "folder", "--data-root", str(self.data_root), "--artifacts", str(self.artifacts)]
+
+
+_build_parser = CmdlineParser._build_parser
+
+
+def kept_parser(root_task=None, help_all=False):
+    """luigi's parser of the command line. It builds nine for each command, of a thousand arguments each."""
+    return _kept_parser(root_task, help_all, frozenset(Register.task_names()))
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_parser(root_task, help_all, tasks):
+    return _build_parser(root_task, help_all)
 
 
 def forget_log_of_luigi() -> None:
