@@ -43,7 +43,7 @@ class Run:
         """Check exit code, output and that no process is left. Returns the seconds until then."""
         begun = time.monotonic()
         try:
-            output, errors = self.process.communicate(timeout=120)
+            output, errors = self.process.communicate(timeout=300)
         finally:
             self.process.kill()  # nothing happens to it if it has ended
         lines = errors.splitlines()
@@ -90,13 +90,13 @@ def test_signals_in_every_phase(here, finished_once):
 @pytest.mark.parametrize("number", LINES)
 def test_signals_while_another_run_holds_the_lock(command_line, number):
     run = Run(command_line, "--processes", "1", **sending(signal.SIGKILL, "IndexDataset", False))
-    run.process.communicate(timeout=60)
+    run.process.communicate(timeout=300)
     (path,) = (command_line.artifacts / "bop" / ".locks").glob("IndexDataset*.lock")
     with FileLock(path):
         run = Run(command_line)
         run.said("waiting for it")
         run.process.send_signal(number)
-        assert run.ended_by(number) < 10
+        assert run.ended_by(number) < 60
 
 
 def test_an_interrupt_of_the_program_that_imports_it_stays_its_own():
@@ -122,7 +122,7 @@ os.kill(os.getpid(), signal.SIGTERM)
     with subprocess.Popen([sys.executable, "-c", code], preexec_fn=take_ctrl_c, **pipes) as process:
         assert process.stdout.readline() == b"cleaning up\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == -signal.SIGINT
+        assert process.wait(40) == -signal.SIGINT
 
 
 def test_other_exceptions_and_other_processes_are_left_alone():

@@ -1,7 +1,6 @@
-import time
-
 import torch
 
+from tasks.runtime import batches_ahead
 from tasks.runtime.batches_ahead import StepTimes, on_device
 
 CPU = torch.device("cpu")
@@ -16,21 +15,20 @@ def test_batches_come_in_order_and_in_the_layout_of_networks():
         assert one["image"].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_waiting_is_told_from_computing():
+def test_waiting_is_told_from_computing(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(batches_ahead.time, "perf_counter", lambda: now)
     times = StepTimes(CPU)
     for _ in range(3):
-        time.sleep(0.02)
+        now += 2
         times.begin()
-        time.sleep(0.06)
+        now += 6
         times.end()
     use = times.read()
     assert use.device == "cpu"
-    assert 0.04 <= use.waited < use.seconds  # the wait for the first batch is the start of the loader
-    assert use.seconds >= 0.22
-    assert use.waited < use.seconds / 2
-    before = use.seconds
-    time.sleep(0.05)
+    assert (use.waited, use.seconds) == (4, 22)  # the wait for the first batch is the start of the loader
+    now += 5
     times.pause()
     times.begin()
     times.end()
-    assert times.read().seconds - before < 0.04  # the pause is left out
+    assert (use.waited, times.read().seconds) == (4, 22)  # the pause is left out

@@ -30,7 +30,7 @@ def test_the_next_job_is_taken_while_one_is_computed_and_no_more():
             yield job
 
     def wait(job):
-        assert second.wait(timeout=5)
+        assert second.wait(timeout=60)
         assert len(taken) <= job + UNDER_WAY
         return job
 

@@ -23,7 +23,7 @@ def luigid(tmp_path):
     with subprocess.Popen(
         [*command, "--state-path", tmp_path / "state"], cwd=tmp_path, stderr=subprocess.DEVNULL
     ) as process:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             with socket.socket() as client:
                 if client.connect_ex(("127.0.0.1", port)) == 0:

@@ -117,16 +117,20 @@ def test_an_address_that_is_none_is_named(address, monkeypatch):
         pass
 
 
-def surroundings(job):
-    time.sleep(0.2)
+def surroundings(folder):
+    """What a worker sees; it first waits until another worker has a job, too."""
+    (folder / str(os.getpid())).touch()
+    until = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
     return os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"]
 
 
 @pytest.mark.pipeline
-def test_one_local_worker_for_each_gpu_sees_it_alone(monkeypatch):
+def test_one_local_worker_for_each_gpu_sees_it_alone(monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(dask_clusters, "usable_cores", lambda: 6)
-    results = set(executor_for(1, 8, kind="gpu", devices=("5", "7")).map(surroundings, range(8)))
+    results = set(executor_for(1, 8, kind="gpu", devices=("5", "7")).map(surroundings, [tmp_path] * 8))
     assert {(device, threads) for _, device, threads in results} == {("5", "3"), ("7", "3")}
     assert len(results) == 2
 

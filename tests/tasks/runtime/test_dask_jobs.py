@@ -89,7 +89,7 @@ def test_images_that_kill_their_worker_are_named(tmp_path):
 def test_a_shard_that_hangs_is_given_to_another_worker(tmp_path):
     begun = time.monotonic()
     assert sorted(computed(hang_once, [(i, tmp_path) for i in range(4)], seconds=2)) == [0, 1, 2, 3]
-    assert time.monotonic() - begun < 120
+    assert time.monotonic() - begun < 300
 
 
 def test_images_on_which_each_worker_hangs_are_named_with_limit_and_flag(tmp_path, log_lines):

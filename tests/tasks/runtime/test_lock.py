@@ -81,7 +81,7 @@ def test_a_second_run_waits_until_the_first_has_ended(tmp_path, log_lines):
     order, held, waiting = [], threading.Event(), threading.Event()
 
     def second():
-        held.wait(10)
+        held.wait(60)
         waiting.set()
         with artifact_lock(tmp_path, "LoadDepth", "LoadDepth-abc"):
             order.append("second")
@@ -90,11 +90,11 @@ def test_a_second_run_waits_until_the_first_has_ended(tmp_path, log_lines):
     thread.start()
     with artifact_lock(tmp_path, "LoadDepth", "LoadDepth-abc"):
         held.set()
-        waiting.wait(10)
+        waiting.wait(60)
         thread.join(0.3)
         assert thread.is_alive()
         order.append("first")
-    thread.join(10)
+    thread.join(60)
     assert order == ["first", "second"]
     (line,) = log_lines
     assert line.startswith("LoadDepth: another run is computing LoadDepth-abc; waiting for it; host ")

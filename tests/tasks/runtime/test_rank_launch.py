@@ -119,7 +119,7 @@ def _is_rank(process):
 
 
 def assert_gone(processes):
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert alive == []
 
 

@@ -55,7 +55,7 @@ def settings(section, tmp_path):
 
 def looked(cluster, numbers):
     """The cluster, once all these jobs have been submitted."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not {str(number) for number in numbers} <= cluster.told:
         assert time.monotonic() < until
         cluster.look()
@@ -121,7 +121,7 @@ def test_a_queue_that_is_full_or_silent_is_waited_for(commands, settings, log_li
     full = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
     (commands / "refusal").write_text(f"sbatch: error: Batch job submission failed: {full}")
     with slurm_cluster("gpu", 100) as cluster:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not log_lines and time.monotonic() < until:
             cluster.look()
             time.sleep(0.05)
