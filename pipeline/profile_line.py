@@ -27,14 +27,14 @@ def profile_line(task: StageTask) -> str:
     Parameters
     ----------
     task : StageTask
-        The stage that is asked for.
+        The stage that is asked for. Stages of one name, one for each class or split, stand in the line once.
     """
     parts = []
     for stage in stages(task):
         values = stage.parameters()
         names = [str(values[name]) for name in NETWORK if values.get(name)]
         about = [f"{name} {values[name]}" for name in ABOUT if values.get(name)]
-        parts += [f"{stage.label} {names[0]}" + (f" ({', '.join(about)})" if about else "")] if names else []
+        parts += [f"{type(stage).__name__} {names[0]}" + (f" ({', '.join(about)})" if about else "")] if names else []
     told = ", ".join(dict.fromkeys(parts)) or "no network"
     return f"profile {task.profile}, method {task.method}: {told}"
 

@@ -1,8 +1,9 @@
 """The line about a profile says what the parameters say, wherever they come from."""
 
 import pytest
+from PIL import Image
 
-from pipeline import ExtractKeys, GenerateSeeds, IndexDataset, RunAll, profile_line
+from pipeline import ExtractKeys, GenerateSeeds, IndexDataset, MatchObjects, RunAll, profile_line
 from pipeline.profile_line import gpu_line
 from tasks.presets import GPU_PROFILE, PROFILES
 
@@ -27,6 +28,16 @@ def test_only_the_stages_of_the_run_are_named():
     assert line_of(ExtractKeys).endswith("method superpixel: ExtractKeys tf_efficientnet_lite0 (weights package)")
     assert "TrainSegmenter" not in line_of(GenerateSeeds)
     assert line_of(IndexDataset) == "profile small, method superpixel: no network"
+
+
+def test_a_stage_of_each_class_stands_in_the_line_once(in_process, tmp_path):
+    (tmp_path / "set" / "images").mkdir(parents=True)
+    for tag in ("cup", "mug"):
+        Image.new("RGB", (40, 30)).save(tmp_path / "set" / "images" / f"{tag}.png")
+    (tmp_path / "set" / "labels.csv").write_text("image,tags,split\ncup.png,cup,train\nmug.png,mug,train\n")
+    task = MatchObjects(dataset="folder", data_root=str(tmp_path / "set"))
+    assert list(task.templates) == ["cup", "mug"]
+    assert profile_line.profile_line(task).split(": ")[1] == "BuildTemplates test_efficientnet (weights random)"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
