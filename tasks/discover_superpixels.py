@@ -8,7 +8,7 @@ from data.errors import ImageError, SettingError
 from data.files.working_size import sample_image
 from data.sample import Sample
 from data.store.tiles import ArraySpec
-from models.crf_constants import CRF_PRESETS, installed_engine
+from models.crf_constants import CRF_PRESETS, ENGINES, installed_engine
 from tasks.extract_keys import ExtractKeys, read_keys
 from tasks.index_dataset import IndexDataset
 from tasks.load_depth import LoadDepth, read_surface
@@ -232,6 +232,15 @@ class DiscoverSuperpixels(SplitStage):
             stages["depth"] = self.upstream(LoadDepth, split=self.split)
         return stages
 
+    @property
+    def uses_crf(self) -> bool:
+        """True if a dense CRF refines the superpixels."""
+        return self.units == "patches" and self.refinement == "crf"
+
+    def content_identity(self):
+        other = self.uses_crf and installed_engine() != ENGINES[0]  # its results differ by rounding
+        return {**({"crf engine": installed_engine()} if other else {}), **super().content_identity()}
+
     def arrays(self, samples):
         return {
             "superpixel": image_map(samples, "uint16", NO_SUPERPIXEL, "superpixel, 65535 = padding"),
@@ -242,8 +251,7 @@ class DiscoverSuperpixels(SplitStage):
         from models.crf import crf_scale
 
         count = int(image.read("count"))
-        by_crf = self.units == "patches" and self.refinement == "crf"
-        seen = resized_size(sample.size, self.resize_side, self.resize_to) if by_crf else sample.size
+        seen = resized_size(sample.size, self.resize_side, self.resize_to) if self.uses_crf else sample.size
         return np.array([count == 1, crf_scale(seen, count) < 1], np.int64)
 
     def findings(self):
@@ -253,7 +261,7 @@ class DiscoverSuperpixels(SplitStage):
             found.append(
                 f"{alone} of {len(self.samples)} images are one single superpixel: check --DiscoverSuperpixels-tau"
             )
-        if large and self.units == "patches" and self.refinement == "crf":
+        if large and self.uses_crf:
             found.append(
                 f"{large} of {len(self.samples)} images have too many pixels and superpixels for the memory of the "
                 "dense CRF: it has seen them smaller, so their borders are coarse; lower --DiscoverSuperpixels-tau"

@@ -8,8 +8,10 @@ from data.sample import TRAIN, Sample
 from data.store.sharded import ShardedStore
 from data.store.tiles import ArraySpec
 from models import crf
+from tasks import discover_superpixels
 from tasks.discover_superpixels import NO_SUPERPIXEL, UNITS, DiscoverSuperpixels
 from tasks.index_dataset import IndexDataset
+from tasks.runtime.luigi_seam import forget_instances
 from tasks.runtime.parameters import Choice
 
 
@@ -61,3 +63,16 @@ def test_images_that_the_crf_sees_smaller_are_told(monkeypatch, common, tmp_path
     assert len(found) == (1 if expected else 0)
     if expected:
         assert found[0].startswith("10 of 10 images have too many pixels and superpixels for the memory of the dense")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "differs"),
+    [({"units": "patches"}, True), ({"units": "patches", "refinement": "nearest"}, False), ({"units": "cells"}, False)],
+)
+def test_without_pydensecrf_what_a_crf_refines_is_another_artifact(monkeypatch, common, parameters, differs):
+    identities = set()
+    for engine in ("pydensecrf", "torch"):
+        monkeypatch.setattr(discover_superpixels, "installed_engine", lambda engine=engine: engine)
+        forget_instances()
+        identities.add(DiscoverSuperpixels(**common, **parameters).identity)
+    assert len(identities) == 1 + differs
