@@ -38,15 +38,18 @@ class DamagedArtifactError(StoreError):
         The artifact that holds the file.
     reason : str
         What is wrong with the file.
+    what : str
+        The message without what to do.
     """
 
     def __init__(self, artifact, file, reason):
-        self.artifact, self.reason = artifact, reason
+        self._say(artifact, file, reason, "the artifact is recomputed")
         self._arguments: tuple = (artifact, file, reason)
-        super().__init__(
-            f"{artifact}: {file} is damaged or missing ({reason}); "
-            "run the same command again: the artifact is recomputed"
-        )
+
+    def _say(self, artifact, part, reason, comes):
+        self.artifact, self.reason = artifact, reason
+        self.what = f"{artifact}: {part} is damaged or missing ({reason})"
+        super().__init__(f"{self.what}; run the same command again: {comes}")
 
     def __reduce__(self):  # the error is sent from worker processes
         return type(self), self._arguments
@@ -64,14 +67,9 @@ class DamagedShardError(DamagedArtifactError):
     """
 
     def __init__(self, artifact, shard, array, reason):
-        self.artifact, self.reason = artifact, reason
+        self._say(artifact, f"shard {shard} of array '{array}'", reason, "only this shard is recomputed")
         self.shard = shard
         self._arguments = (artifact, shard, array, reason)
-        StoreError.__init__(
-            self,
-            f"{artifact}: shard {shard} of array '{array}' is damaged or missing ({reason}); "
-            "run the same command again: only this shard is recomputed",
-        )
 
 
 class WeightsError(DepthseedError, ValueError):

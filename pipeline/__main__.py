@@ -8,13 +8,16 @@ Only run computes anything.
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 import traceback
 from typing import NoReturn
 
+from data.errors import DamagedArtifactError, StoreError
 from pipeline.asked import USAGE
 from pipeline.commands import COMMANDS
+from pipeline.commands.completion import NO_FLAGS
 from pipeline.surroundings import user_line
 
 
@@ -47,9 +50,16 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["run"] and given[1:] not in ([], ["-h"], ["--help"]):
         options, flags = argparse.Namespace(command="run"), given[1:]  # argparse would take its part of luigi's flags
     else:
-        options, flags = build_parser().parse_known_args(given)
+        parser = build_parser()
+        options, flags = parser.parse_known_args(given)
+        if flags and options.command in NO_FLAGS:
+            parser.error(f"{options.command} does not take {shlex.join(flags)}")
     try:
         return COMMANDS[options.command].run(options, flags)
+    except DamagedArtifactError as error:  # it says that the same command computes it again: not one that only looks
+        told = StoreError(f"{error.what}; depthseed verify removes it, and the next run computes it again")
+        print(f"ERROR: {told}", file=sys.stderr)
+        return 1
     except Exception as error:
         line = user_line("".join(traceback.format_exception(error)), given)
         if line is None:

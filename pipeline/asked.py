@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import luigi.cmdline_parser
@@ -43,6 +44,17 @@ def stage_and_flags(given: list[str], default: str) -> tuple[str, list[str]]:
         if word in pipeline.__all__ or (place == 0 and not word.startswith("-")):
             return word, [*given[:place], *given[place + 1 :]]
     return default, given
+
+
+def luigi_command(stage: str, flags: Sequence[str]) -> str:
+    """The command that runs a stage with these flags of luigi, as the user can type it.
+
+    Examples
+    --------
+    >>> luigi_command("RunAll", ["--dataset", "hope", "--artifacts", "my artifacts"])
+    "luigi --module pipeline RunAll --dataset hope --artifacts 'my artifacts'"
+    """
+    return f"luigi --module pipeline {stage} {shlex.join(flags)}".rstrip()
 
 
 def task_of(stage: str, flags: list[str], alone: bool = False) -> Any:

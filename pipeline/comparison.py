@@ -15,7 +15,7 @@ from data.store.artifact import Artifact, write_bytes
 from pipeline.grid import Variant, merged
 from pipeline.report.tables import csv_text, markdown_text
 from pipeline.write_report import REPORT
-from tasks.evaluate_masks import RESULTS, EvaluateMasks
+from tasks.evaluate_masks import MATCHED_WITH_TRUTH, RESULTS, EvaluateMasks
 from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.runtime.numeric import whole
@@ -149,7 +149,9 @@ class Comparison(StageTask):
     def findings(self):
         without = [variant.name for variant in self.variants if variant not in self._shown]
         reason = "their data set is not that of the comparison: it has other images, sizes, tags or classes"
-        return [f"no pictures of {listed(without)}: {reason}"] if without else []
+        found = [f"no pictures of {listed(without)}: {reason}"] if without else []
+        groups = [variant.name for variant in self.variants if not METHODS[variant.method or self.method].named]
+        return [*found, f"{listed(groups)}: {MATCHED_WITH_TRUTH}"] if groups else found
 
     @property
     def _shown(self) -> list[Variant]:

@@ -65,17 +65,17 @@ COLUMNS = {
 }
 
 
-def some_by_count(kinds) -> bool:
+def has_one_by_count(kinds) -> bool:
     """True if a kind has a requested number of superpixels."""
     return bool(set(kinds) & set(BY_COUNT))
 
 
-def some_by_size(kinds) -> bool:
+def has_one_by_size(kinds) -> bool:
     """True if a kind has a requested size of superpixels."""
     return bool(set(kinds) & set(BY_SIZE))
 
 
-def some_with_features(kinds) -> bool:
+def has_one_with_features(kinds) -> bool:
     """True if a kind groups features."""
     return bool(set(kinds) - {*BY_COUNT, *BY_SIZE})
 
@@ -100,7 +100,7 @@ class EvaluateSuperpixels(StageTask):
     )
     taus = only(
         NumbersParameter((0.3, 0.5, 0.7), "values of tau for all kinds with features", Range(at_least=-1, at_most=1)),
-        kinds=some_with_features,
+        kinds=has_one_with_features,
     )
     features = only(
         luigi.Parameter(
@@ -108,7 +108,7 @@ class EvaluateSuperpixels(StageTask):
             description="features to compare (figure 3.10): rgb or timm names, separated by commas, each with =WEIGHTS "
             "if its weights are not those of ExtractKeys; empty: those of ExtractKeys",
         ),
-        kinds=some_with_features,
+        kinds=has_one_with_features,
     )
     rules = only(
         luigi.Parameter(
@@ -116,7 +116,7 @@ class EvaluateSuperpixels(StageTask):
             description="rules of discovery to compare, such as lowest,highest,ncut (figure 3.12); empty: that of "
             "DiscoverSuperpixels",
         ),
-        kinds=some_with_features,
+        kinds=has_one_with_features,
     )
     counts = only(
         NumbersParameter(
@@ -125,7 +125,7 @@ class EvaluateSuperpixels(StageTask):
             Range(at_least=1, at_most=MAX_CELLS),
             are_whole=True,
         ),
-        kinds=some_by_count,
+        kinds=has_one_by_count,
     )
     sizes = only(
         NumbersParameter(
@@ -134,7 +134,7 @@ class EvaluateSuperpixels(StageTask):
             Range(at_least=4, at_most=1000),
             are_whole=True,
         ),
-        kinds=some_by_size,
+        kinds=has_one_by_size,
     )
 
     truth = one_of(

@@ -49,8 +49,8 @@ def status_table(task: StageTask) -> str:
     return "\n".join(lines)
 
 
-def verify_artifacts(folder: Path) -> list[str]:
-    """Read every byte of every complete artifact of a data set. Returns one line per damaged file.
+def verify_artifacts(folder: Path) -> tuple[int, list[str]]:
+    """Read every byte of every complete artifact of a data set.
 
     A damaged shard or file of metadata is removed. If another file is damaged, the whole artifact is removed. What a
     running command writes may look damaged, so it is left as it is.
@@ -59,9 +59,17 @@ def verify_artifacts(folder: Path) -> list[str]:
     ----------
     folder : Path
         The artifacts of the data set, of all stages and with any parameters: ``<folder>/<stage>/<identity>``.
+
+    Returns
+    -------
+    count : int
+        Artifacts that were read.
+    found : list of str
+        One line per damaged file.
     """
-    found = []
-    for place in sorted(marker.parent for marker in folder.glob(f"*/*/{MARKER}")):
+    found: list[str] = []
+    places = sorted(marker.parent for marker in folder.glob(f"*/*/{MARKER}"))
+    for place in places:
         artifact = artifact_at(place)
         if artifact.damaged_files():
             lock = lock_name(place)
@@ -70,7 +78,7 @@ def verify_artifacts(folder: Path) -> list[str]:
                 continue
             with artifact_lock(folder, place.parent.name, lock, wait=False):
                 found += _repaired(artifact)  # it looks again: a run may have ended since
-    return found
+    return len(places), found
 
 
 def _repaired(artifact: Artifact) -> list[str]:

@@ -135,6 +135,8 @@ def check_memory() -> Finding:
 def check_disk(artifacts: Path) -> Finding:
     """Whether the folder of the artifacts can be written and has space."""
     there = _existing(artifacts)
+    if any(place.exists() and not place.is_dir() for place in (artifacts, *artifacts.parents)):
+        return Finding(PROBLEM, "disk", f"{artifacts} is no folder; name another one with --artifacts")
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

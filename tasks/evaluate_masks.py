@@ -80,6 +80,13 @@ def scores_cams(stage) -> bool:
     return "cam_seed" in stage.scored
 
 
+MATCHED_WITH_TRUTH = (
+    "groups get their classes from the ground truth of the images that are scored, so their scores stand beside those "
+    "of methods that know classes, not against them"
+)
+"""What is said of the scores of a method that finds groups without names."""
+
+
 class EvaluateMasks(StageTask):
     """Writes ``scores.json``: the scores of each result in percent (`summary`); null for a result without ground truth.
 
@@ -150,6 +157,9 @@ class EvaluateMasks(StageTask):
             scores[name][MATCHED] = [None if number == UNLABELLED else names[number] for number in classes]
         write_json(self.artifact.path / SCORES, scores)
         return sum(counts[-1] for counts in totals.values())
+
+    def findings(self):
+        return [] if METHODS[self.method].named else [MATCHED_WITH_TRUTH]
 
     def _totals(self, dataset, counters: Mapping[str, Callable[[Sample, ImageInputs], tuple | None]]) -> dict:
         """Sums of what each counter counts over the images of its result: name -> counts."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from data.errors import DepthseedError
-from pipeline.asked import task_of
+from data.errors import StoreError
+from pipeline.asked import luigi_command, task_of
 from tasks.evaluate_masks import EvaluateMasks
+from tasks.runtime.dag import state
 
 HELP = "mIoU and IoU per class of every result, in percent"
 
@@ -29,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, flags: list[str]) -> int:
-    """Print the scores in percent, as a table or as JSON; DepthseedError if there are none yet."""
+    """Print the scores in percent, as a table or as JSON; StoreError if there are none that are current."""
     task: EvaluateMasks = task_of("EvaluateMasks", flags)
     if not task.complete():
-        raise DepthseedError(
-            f"there are no scores yet for this data set and these parameters; run: luigi --module pipeline "
-            f"EvaluateMasks --dataset {task.dataset}"
+        raise StoreError(
+            f"the scores of this data set with these parameters are {state(task)}; run: "
+            f"{luigi_command('EvaluateMasks', flags)}"
         )
     scores = task.read()
     if options.json:

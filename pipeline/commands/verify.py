@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from data.errors import StoreError
 from pipeline.asked import task_of
 from pipeline.inspection import verify_artifacts
 
@@ -16,8 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, flags: list[str]) -> int:
-    """Print what is damaged."""
+    """Print what is damaged; StoreError if there is nothing to read."""
     report = task_of("WriteReport", flags)
-    damaged = verify_artifacts(Path(report.artifacts) / report.dataset)
-    print("\n".join(damaged) if damaged else "no artifact is damaged")
+    folder = Path(report.artifacts) / report.dataset
+    count, damaged = verify_artifacts(folder)
+    if not count:
+        raise StoreError(f"{folder}: there are no complete artifacts in it; check --artifacts and --dataset")
+    print("\n".join(damaged) if damaged else f"no artifact is damaged; {count} were read")
     return 1 if damaged else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.asked import parsed
+from pipeline.asked import luigi_command, parsed
 
 HELP = "a page in the browser over the artifacts; needs the extra 'view'"
 
@@ -21,6 +21,7 @@ def run(options: argparse.Namespace, flags: list[str]) -> int:
     from pipeline.view.server import serve
 
     with parsed("WriteReport", flags) as report:
-        viewed = ViewedRun(report)  # it builds all stages: their flags hold in this context
+        # It builds all stages: their flags hold in this context.
+        viewed = ViewedRun(report, luigi_command("RunAll", flags))
     serve(viewed, options.host, options.port)
     return 0

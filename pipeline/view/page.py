@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from data.errors import SettingError
+from data.errors import DepthseedError, SettingError
 from pipeline.view.panels import (
     Changes,
     Side,
@@ -142,8 +142,11 @@ def _row(run: ViewedRun, wish: Wish, place: int, keys: np.ndarray | None) -> Row
 def _caption(image: ViewedImage, title: str, changes: Changes) -> str:
     if title not in CAPTIONED:
         return ""
-    truth = values(image, Side("ground truth"), changes) if image.sample.truth else None
-    return caption(values(image, Side(title), changes), truth)
+    try:
+        truth = values(image, Side("ground truth"), changes) if image.sample.truth else None
+        return caption(values(image, Side(title), changes), truth)
+    except DepthseedError:
+        return "cannot be read"  # the picture has the line
 
 
 def _compared(image: ViewedImage, pair: tuple[Side, Side], changes: Changes) -> list[tuple[str, str, str]]:

@@ -94,6 +94,8 @@ class ViewedRun:
     Parameters
     ----------
     report : WriteReport
+    command : str
+        The command that computes these artifacts, for the error line.
 
     Attributes
     ----------
@@ -112,12 +114,12 @@ class ViewedRun:
         If the index of the data set is not complete.
     """
 
-    def __init__(self, report: Any):
+    def __init__(self, report: Any, command: str = ""):
         index = report.required["dataset"]
         if not index.complete():
             raise StoreError(
-                f"there are no artifacts of this data set with these parameters in {report.artifacts}; run: luigi "
-                f"--module pipeline RunAll --dataset {report.dataset}"
+                f"there are no artifacts of this data set with these parameters in {report.artifacts}; run: "
+                + (command or f"luigi --module pipeline RunAll --dataset {report.dataset}")
             )
         self.name = report.dataset
         self.dataset: DatasetIndex = index.read_with_truth()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data.errors import DamagedArtifactError
 from data.store.sharded import ShardedStore
 from tasks.runtime.stage import StageTask
 
@@ -22,7 +23,11 @@ def stages(task: StageTask) -> list[StageTask]:
 
 
 def state(stage: StageTask) -> str:
-    """``done``, ``stale`` (an artifact upstream is missing or has changed), ``partial 3/15`` shards, or ``missing``."""
+    """The state of the artifact of a stage.
+
+    ``done``, ``stale`` (an artifact upstream is missing or has changed), ``partial 3/15`` shards, ``missing``, or
+    ``damaged`` (its metadata cannot be read; the next run computes it again).
+    """
     artifact = stage.artifact
     if stage.complete():
         return "done"
@@ -31,6 +36,9 @@ def state(stage: StageTask) -> str:
     if not artifact.path.exists():
         return "missing"
     if isinstance(artifact, ShardedStore) and (artifact.path / "zarr.json").exists():
-        total = artifact.num_shards()
+        try:
+            total = artifact.num_shards()
+        except DamagedArtifactError:
+            return "damaged"
         return f"partial {total - len(artifact.missing_shards())}/{total}"
     return "partial"

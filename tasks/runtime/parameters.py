@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -93,21 +93,26 @@ def only(parameter: P, when: Callable[[Any], bool] | None = None, **conditions: 
     luigi.Parameter
         The same object. Its description now states the conditions on other parameters.
     """
-    vars(parameter).update(when=when, conditions=conditions)
-    told = " and ".join(f"{name} is {_told(wanted)}" for name, wanted in conditions.items())
-    if told:
-        parameter.description = f"{parameter.description or ''} (if {told})".strip()
+    told = [f"{name} {_told(wanted)}" for name, wanted in conditions.items()]
+    vars(parameter).update(when=when, conditions=conditions, plain=parameter.description, clauses=told)
+    parameter.description = _with_conditions(parameter.description, told)
     return parameter
 
 
 def _told(wanted: object) -> str:
+    """A condition as the end of a clause. The name of a function begins with ``has_`` where "is" does not fit."""
     if wanted is nonzero:
-        return "not 0"
+        return "is not 0"
     if callable(wanted):
-        return getattr(wanted, "__name__", "").removeprefix("is_").replace("_", " ")
+        name = getattr(wanted, "__name__", "").replace("_", " ")
+        return name if name.startswith("has ") else f"is {name.removeprefix('is ')}"
     if isinstance(wanted, tuple):
-        return " or ".join(map(str, wanted))
-    return str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
+        return f"is {' or '.join(map(str, wanted))}"
+    return f"is {str(wanted).lower() if isinstance(wanted, bool) else wanted}"
+
+
+def _with_conditions(text: str | None, told: Sequence[str]) -> str:
+    return " ".join(filter(None, [text, f"(if {' and '.join(told)})" if told else ""]))
 
 
 def matters(stage: luigi.Task, name: str) -> bool:
@@ -145,12 +150,12 @@ LUIGIS_CHOICES = re.compile(r" *Choices: \{[^}]*\}")
 def described(stage: type[luigi.Task], name: str) -> str:
     """The line about a parameter in luigi.cfg: description, conditions under which it matters, legal values."""
     parameter = getattr(stage, name)
-    parts = [LUIGIS_CHOICES.sub("", parameter.description or "")]
+    text, told = getattr(parameter, "plain", parameter.description), list(getattr(parameter, "clauses", ()))
     for other, registry in registries_of(stage).items():
         takers = [entry for entry, choice in registry.items() if name in choice.parameters]
         if takers:
-            parts.append(f"(if {other} is {' or '.join(takers)})")
-    text = " ".join(filter(None, parts))
+            told.append(f"{other} {_told(tuple(takers))}")
+    text = _with_conditions(LUIGIS_CHOICES.sub("", text or ""), told)
     choices = ", ".join(sorted(choices_of(parameter)))
     ranged = ranged_parameters(stage).get(name)
     legal = ranged.told()[0] if ranged else ""

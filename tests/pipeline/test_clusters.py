@@ -12,7 +12,7 @@ from pipeline.asked import parsed
 from pipeline.view.panels import PANELS, Changes, Side, picture, shown_panels, values
 from pipeline.view.run import ViewedRun
 from pipeline.view.scoring import measure
-from tasks.evaluate_masks import MATCHED
+from tasks.evaluate_masks import MATCHED, MATCHED_WITH_TRUTH
 from tasks.runtime.luigi_seam import forget_instances
 
 
@@ -24,6 +24,7 @@ def test_clusters_share_the_stages_of_superpixels_and_compare_tables_both(finish
     assert {"PoolKeys", "LearnClusters", "AssignClusters", "AssignClusters-evaluation"} < set(started)
     assert not {"ExtractKeys", "DiscoverSuperpixels", "TrainClassifier", "TrainSegmenter"} & set(started)
     assert re.search(r"predictions +mIoU [\d.]+ %", first.stderr)
+    assert f"EvaluateMasks: {MATCHED_WITH_TRUTH}" in first.stderr
     pages = [path.read_text() for path in (finished.artifacts / "bop/WriteReport").glob("*/report.html")]
     (page,) = (text for text in pages if "<figcaption>clusters</figcaption>" in text)
     for title in ("superpixels", "pseudo-label", "prediction"):
@@ -49,6 +50,7 @@ def test_clusters_share_the_stages_of_superpixels_and_compare_tables_both(finish
         (method, result) for method in ("superpixel", "clusters") for result in ("pseudo_labels", "predictions")
     ]
     assert all(0 < float(row["miou"]) <= 100 for row in rows)
+    assert f"clusters: {MATCHED_WITH_TRUTH}" in (folder / "report.html").read_text()
 
 
 def require_panels_of_classes(seen):

@@ -67,15 +67,15 @@ def test_artifacts_of_any_stage_and_parameters_are_verified(tmp_path, store):
         artifact.finish({})
     (tmp_path / "bop/GenerateSeeds").mkdir()
     store.path.rename(tmp_path / "bop/GenerateSeeds/789.zarr")
-    assert verify_artifacts(tmp_path / "bop") == []
+    assert verify_artifacts(tmp_path / "bop") == (3, [])
     (artifact.path / "labels.json").write_bytes(b"{}")
     with artifact_lock(tmp_path / "bop", "ExportLabels", "ExportLabels-456"):
-        (told,) = verify_artifacts(tmp_path / "bop")
+        _, (told,) = verify_artifacts(tmp_path / "bop")
     assert told == f"{artifact.path}: a running command writes it; verify again when that has ended"
     assert artifact.path.exists()
     shard = tmp_path / "bop/GenerateSeeds/789.zarr/label/c/0/0/0"
     shard.write_bytes(shard.read_bytes()[:-1])
-    first, second = verify_artifacts(tmp_path / "bop")
+    _, (first, second) = verify_artifacts(tmp_path / "bop")
     assert first == f"{artifact.path}: labels.json is damaged; the next run recomputes the artifact"
     assert second.endswith("789.zarr: label/c/0/0/0 (shard 0) is damaged; the next run recomputes this shard")
     assert (good.is_complete(), artifact.path.exists(), shard.exists()) == (True, False, False)

@@ -91,6 +91,13 @@ def test_a_folder_that_cannot_be_written_is_a_problem():
     assert machine.check_locks(Path("/proc/nowhere")).level == PROBLEM
 
 
+def test_a_file_in_the_place_of_the_artifacts_is_a_problem(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "artifacts"):
+        found = machine.check_disk(place)
+        assert (found.level, found.text) == (PROBLEM, f"{place} is no folder; name another one with --artifacts")
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "level", "words"),
     [

@@ -25,8 +25,10 @@ def indexed(here):
         (("show", ""), ("is not an artifact",)),
         (("show", "luigi.cfg"), ("luigi.cfg: is not an artifact",)),
         (("show", "LoadDepth"), ("is not an artifact",)),
-        (("scores",), ("there are no scores yet",)),
-        (("scores", "--json"), ("there are no scores yet",)),
+        (("scores",), ("are missing; run: luigi --module pipeline EvaluateMasks --dataset bop --data-root ",)),
+        (("scores", "--json"), ("are missing; run: luigi --module pipeline EvaluateMasks --dataset bop",)),
+        (("view",), ("there are no artifacts of this data set", "RunAll --dataset bop --data-root ")),
+        (("verify",), ("there are no complete artifacts in it; check --artifacts and --dataset",)),
         (("status", "--seed", "x"), ("--seed", "x")),
         (("status", "--profile="), ("--profile is empty",)),
         (("status", "--profile", "nonsense"), ("--profile nonsense", "is not a valid choice")),
@@ -46,7 +48,13 @@ def test_an_unknown_data_set_is_one_line(here, monkeypatch):
 
 
 def test_arguments_of_no_command_are_usage_errors(here, capsys):
-    for arguments in (("nonsense",), (), ("status", "--nonsense", "3"), ("status", "--seed")):
+    for arguments in (
+        ("nonsense",),
+        (),
+        ("status", "--nonsense", "3"),
+        ("status", "--seed"),
+        ("config", "--seed", "1"),
+    ):
         with pytest.raises(SystemExit) as ended:
             here.inspect(*arguments)
         assert ended.value.code == 2

@@ -37,6 +37,17 @@ def test_a_row_has_the_pictures_of_all_stages(run):
         assert np.array_equal(drawn, picture(image, Side(title), CHANGED))
 
 
+def test_a_damaged_shard_of_seeds_leaves_the_rest_of_the_page(finished, in_process, viewed):
+    run = viewed(finished)
+    shard = run.stages[TRAIN]["seeds"].artifact.path / "seed" / "c" / "0" / "0" / "0"
+    shard.write_bytes(bytes([shard.read_bytes()[0] ^ 1]) + shard.read_bytes()[1:])
+    first, *_, last = page(run, Scorer(), Wish(TRAIN)).rows
+    captions = [{title: text for title, _, text in row.panels} for row in (first, last)]
+    assert captions[0]["initial seed"] == "cannot be read"
+    assert "%" in captions[0]["CAM seed"]
+    assert "%" in captions[1]["initial seed"]
+
+
 def test_changes_are_computed_by_the_functions_of_the_stages(run):
     image = run.image(TRAIN, 4)
     assert np.array_equal(values(image, Side("seed, changed"), CHANGED), run.seed(image, **CHANGED.seed))

@@ -42,5 +42,9 @@ def test_states(run_all):
     assert state(report.required["seeds"]) == "partial 2/3"
     assert state(report.required["model"]) == "stale"
     assert state(report.required["cams"]) == "done"
+    superpixels = report.required["superpixels"].artifact
+    (superpixels.path / "stage.json").write_bytes(b"{")
+    assert not superpixels.is_complete()
+    assert state(report.required["superpixels"]) == "damaged"
     seeds.discard()
     assert state(report.required["seeds"]) == "missing"

@@ -111,7 +111,7 @@ def test_a_description_tells_where_a_parameter_matters_and_its_legal_values():
     assert described(DrawShape, "shape") == "what is drawn; choices: circle, nothing, square"
     assert described(DrawShape, "side") == "length of a side (if shape is square)"
     assert described(DrawShape, "radius") == "(if shape is circle)"
-    assert described(DrawShape, "angle") == "degrees (if side is not 0) (if shape is square)"
+    assert described(DrawShape, "angle") == "degrees (if side is not 0 and shape is square)"
     assert described(DrawShape, "rotate") == "turn it (if angle is not 0)"
     assert described(DrawShape, "width") == "pixels (if colour is red or blue)"
     assert described(DrawShape, "corner") == "of the frame (if rotate is true and colour is red); choices: round, sharp"

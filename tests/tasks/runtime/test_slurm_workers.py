@@ -138,11 +138,18 @@ def test_a_queue_that_is_full_or_silent_is_waited_for(commands, settings, log_li
 def test_a_busy_cluster_is_waited_for_without_a_limit(commands, settings, monkeypatch, log_lines):
     monkeypatch.setattr(dask_jobs, "SECONDS_PER_LINE", 0.3)
     monkeypatch.setattr(dask_jobs, "SECONDS_TO_LOOK", 0.1)
-    end = threading.Timer(4, lambda: (commands / "state.1").write_text("PENDING|BadConstraints"))
-    end.start()
+    line, lines = "waiting for SLURM: 2 jobs, 2 pending (Resources)", 2 * dask_jobs.PATIENCE + 1
+
+    def end():
+        until = time.monotonic() + 120
+        while log_lines.count(line) < lines and time.monotonic() < until:
+            time.sleep(0.05)
+        (commands / "state.1").write_text("PENDING|BadConstraints")
+
+    threading.Thread(target=end).start()
     with pytest.raises(WorkerError, match="never start job 1"):
         list(executor_for(1, 4, "slurm").map(process_of, range(4)))
-    assert log_lines.count("waiting for SLURM: 2 jobs, 2 pending (Resources)") > 2 * dask_jobs.PATIENCE
+    assert log_lines.count(line) >= lines
 
 
 def test_missing_settings_and_several_gpus_a_job_are_one_line(section, tmp_path):
