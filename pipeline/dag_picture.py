@@ -13,7 +13,7 @@ from typing import NamedTuple
 BOX, GAP, LINE = (184, 46), (24, 44), 15
 """Width and height of a box, horizontal and vertical space between boxes, height of a line of text, in pixels."""
 
-COLOURS = {"done": "#c8e6c9", "stale": "#ffe0b2", "partial": "#bbdefb", "missing": "#eeeeee"}
+COLOURS = {"done": "#c8e6c9", "stale": "#ffe0b2", "partial": "#bbdefb", "missing": "#eeeeee", "damaged": "#ffcdd2"}
 """First word of a state -> colour. The text names the state, too."""
 
 

@@ -127,7 +127,7 @@ class Step:
     ----------
     label : str
     state : str
-        ``missing``, ``partial 3/15`` or ``stale``.
+        ``missing``, ``partial 3/15``, ``stale`` or ``damaged``.
     reasons : list of str
         Why, the more telling first.
     seconds : float or None
@@ -177,11 +177,14 @@ def _step(stage: StageTask, now: str, found: list[Made]) -> Step:
         reasons = stale_reasons(stage)
     elif now.startswith("partial"):
         reasons = ["an interrupted run has left a part; it is continued"]
+    elif now == "damaged":
+        reasons = ["its metadata cannot be read; what is damaged is computed again"]
     elif near is None:
         reasons = ["there is no artifact of it yet"]
     else:
         reasons = differences(wanted, near) or [f"{near.path.name} is the same under another name"]
-    return Step(stage.label, now, reasons, expected_seconds(stage, near, missing_share(stage)))
+    share = missing_share(stage) if now.startswith("partial") else 1.0
+    return Step(stage.label, now, reasons, expected_seconds(stage, near, share))
 
 
 def stale_reasons(stage: StageTask) -> list[str]:

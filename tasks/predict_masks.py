@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
 import luigi
 import numpy as np
 
-from data.errors import SettingError
+from data.errors import SettingError, StoreError
 from data.files.working_size import sample_image
 from data.sample import TRAIN
 from data.store.tiles import ArraySpec
@@ -154,7 +155,17 @@ class PredictMasks(ResizesImages, SplitStage):
         return stages
 
     def content_identity(self):
-        return {"model": TrainedArtifact(Path(self.model)).require_trained()} if self.model else {}
+        return {"model": self._digest_of_model} if self.model else {}
+
+    @functools.cached_property
+    def _digest_of_model(self) -> str:
+        return TrainedArtifact(Path(self.model)).require_trained()
+
+    def _require_unchanged(self, watched, parents):
+        super()._require_unchanged(watched, parents)
+        if self.model and TrainedArtifact(Path(self.model)).digest() != self._digest_of_model:
+            self.artifact.discard()  # it may hold results of another model
+            raise StoreError(f"{self.model}: the model has changed while {self.label} used it; run the command again")
 
     @property
     def learns_superpixels(self) -> bool:

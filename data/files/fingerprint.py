@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 
 from data.files.facts import AnyPath, FileFacts, Stamp, changed, stamp_of
 from data.files.pixels import is_member
@@ -57,6 +58,15 @@ class WatchedFiles:
         for path in sorted(self.stamps):
             digest.update(f"{path} {self.stamps[path]}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+    def digest_of(self, ask: Callable[[], object]) -> str:
+        """`digest` of the files that a function asks for alone; empty if it asks for none."""
+        watched, self.stamps = self.stamps, {}
+        try:
+            ask()
+            return self.digest() if self.stamps else ""
+        finally:
+            self.stamps = watched  # a file that has changed since it was watched stays a changed one
 
     def require_unchanged(self) -> None:
         """Check that no watched file was written to since it was hashed, not even with the same content.

@@ -12,7 +12,7 @@ from tasks.runtime.dag import stages, state
 from tasks.runtime.progress import duration
 from tasks.runtime.stage import StageTask
 
-HELP = "draw the stages of a run as SVG, coloured by state: done, stale, partial, missing"
+HELP = "draw the stages of a run as SVG, coloured by state: done, stale, partial, missing, damaged"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import argparse
 from pipeline.asked import task_of
 from pipeline.inspection import status_table
 
-HELP = "every stage: done, stale, partial or missing; identity, size, time, images/s"
+HELP = "every stage: done, stale, partial, missing or damaged; identity, size, time, images/s"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,6 +26,17 @@ def part_of(size: int, parts: int, number: int) -> slice:
     return slice(size * number // parts, size * (number + 1) // parts)
 
 
+def most_ranks(size: int, parts: int) -> int:
+    """How many ranks can share each of the parts of a batch. With more, the parts would depend on their number.
+
+    Examples
+    --------
+    >>> most_ranks(8, 1), most_ranks(8, 4), most_ranks(8, 3), most_ranks(2, 4)
+    (8, 2, 2, 1)
+    """
+    return size // max(1, min(parts, size))
+
+
 @dataclass(frozen=True)
 class Ranks:
     """Which of the processes of a training this one is. All functions wait until every rank has called them.
@@ -49,10 +60,11 @@ class Ranks:
     def slices(self, size: int, parts: int = 1) -> list[slice]:
         """Which images of a batch are those of this rank, for each of its parts that are computed one after the other.
 
-        The ranks share each part, so the images of a part do not depend on the number of ranks. There are fewer parts
-        than `parts` if a rank would have none of the images of a part.
+        The ranks share each part, so the images of a part do not depend on the number of ranks. A part has one image
+        of each rank at least (`most_ranks`).
         """
-        parts = max(1, min(parts, size // self.count))
+        parts = max(1, min(parts, size))
+        assert self.count == 1 or self.count <= most_ranks(size, parts)
         found = []
         for number in range(parts):
             whole = part_of(size, parts, number)

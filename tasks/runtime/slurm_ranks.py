@@ -13,6 +13,7 @@ from data.errors import WorkerError
 from tasks.runtime.devices import visible_gpus
 from tasks.runtime.rank_exchange import RankExchange
 from tasks.runtime.rank_launch import rank_command, rank_environment
+from tasks.runtime.ranks import most_ranks
 from tasks.runtime.slurm_queue import ask_slurm
 
 
@@ -40,10 +41,11 @@ def _ranks_of_node(exchange: RankExchange, nodes: int) -> int:
     """Number of ranks on this node: ``ranks`` of the stage, or one per GPU, or one."""
     stage = exchange.stage()
     ranks = stage.ranks or max(1, len(visible_gpus(stage.device)))
-    if ranks * nodes > stage.batch_size:
+    if ranks * nodes > most_ranks(stage.batch_size, stage.accumulate):
+        parts = f" in {stage.accumulate} parts" if stage.accumulate > 1 else ""
         raise WorkerError(
-            f"{stage.label}: {nodes} nodes with {ranks} ranks share a batch of {stage.batch_size} images; ask for "
-            f"fewer in section [slurm-training] of luigi.cfg, or raise --{type(stage).__name__}-batch-size"
+            f"{stage.label}: {nodes} nodes with {ranks} ranks share a batch of {stage.batch_size} images{parts}; ask "
+            f"for fewer in section [slurm-training] of luigi.cfg, or raise --{type(stage).__name__}-batch-size"
         )
     return ranks
 

@@ -313,13 +313,14 @@ class StageTask(CommonParameters, luigi.Task):
     def _begin(self) -> tuple[list[WatchedFiles], dict[str, str | None]]:
         """Prepare the folder: continue where an interrupted run stopped, or start again if the inputs have changed.
 
-        Returns the watched files and the digests of the artifacts upstream. A note keeps a hash of the stamps of the
-        files until the artifact is complete. If an input was changed during the interrupted run, what is left of that
-        run is removed, even if the input was restored since.
+        Returns the watched files and the digests of the artifacts upstream. A note keeps a hash of the stamps of these
+        files and of those that parameters name, until the artifact is complete. If an input was changed during the
+        interrupted run, what is left of that run is removed, even if the input was restored since.
         """
         described, watched = self.description(), self.watched()
         path, note = self.artifact.path / STAGE_FILE, self.artifact.path / INPUTS_NOTE
-        stamps = hash_text(repr([files.digest() for files in watched]))
+        named = NAMED_FILES.digest_of(self.content_identity)
+        stamps = hash_text(repr([*(files.digest() for files in watched), *([named] if named else [])]))
         try:
             is_same = json.loads(path.read_bytes()) == described and (not note.exists() or note.read_text() == stamps)
         except (OSError, ValueError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
@@ -97,6 +98,14 @@ class TrainingPlan:
     def rate(self, step: int) -> float:
         """Learning rate of the backbone at a step; steps are counted from 0 over all epochs."""
         return self.schedule(step, self.epochs * self.steps_per_epoch, self.learning_rate, self.steps_per_epoch)
+
+
+def rank_seed(seed: int, rank: int) -> int:
+    """Seed of a rank, from that of all. Dropout draws for the images of a rank: no two ranks may draw the same.
+
+    Torch takes the lower 32 bits alone on the CPU.
+    """
+    return int(np.random.SeedSequence([seed, rank]).generate_state(1)[0]) if rank else seed
 
 
 def parameter_groups(network: Any, plan: TrainingPlan) -> list[dict]:
@@ -271,8 +280,7 @@ class _Training:
         self._end_epoch(epoch)
 
     def _begin_epoch(self, epoch: int) -> None:
-        # Dropout draws for the images of a rank: no two ranks may draw the same.
-        torch.manual_seed(self.plan.epoch_seed(epoch) + self.ranks.rank * 2**50)
+        torch.manual_seed(rank_seed(self.plan.epoch_seed(epoch), self.ranks.rank))
         # The first number was once drawn by torch's data loader. Without it, earlier results would not come again.
         torch.empty((), dtype=torch.int64).random_()
         self.network.train()

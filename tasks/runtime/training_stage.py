@@ -255,14 +255,19 @@ class TrainingStage(StageTask):
         return BatchOrder.of(factors, self.batch_size, self.seed, self.epochs, least_steps)
 
     def rank_count(self) -> int:
-        """Number of the training processes of this machine: one image of a batch each, at least."""
-        images = self.batch_order().size
-        if self.ranks > images:
+        """Number of the training processes of this machine: one image of each part of a batch, at least."""
+        from tasks.runtime.ranks import most_ranks
+
+        images, name = self.batch_order().size, f"--{type(self).__name__}"
+        most = most_ranks(images, self.accumulate)
+        if self.ranks > most:
+            parts = f" in {self.accumulate} parts" if self.accumulate > 1 else ""
+            less = f", lower {name}-accumulate" if parts else ""
             raise SettingError(
-                f"{type(self).__name__}: {self.ranks} ranks share a batch of {images} images; set "
-                f"--{type(self).__name__}-ranks to {images} or less, or raise --{type(self).__name__}-batch-size"
+                f"{type(self).__name__}: {self.ranks} ranks share a batch of {images} images{parts}; set {name}-ranks "
+                f"to {most} or less{less}, or raise {name}-batch-size"
             )
-        return self.ranks or max(1, min(len(visible_gpus(self.device)), images))
+        return self.ranks or max(1, min(len(visible_gpus(self.device)), most))
 
     def training_log(self, images):
         """Where the training reports its steps, a `tasks.runtime.training_log.TensorBoardLog`; None without a folder.

@@ -264,3 +264,22 @@ def test_clean_keeps_what_cannot_be_planned_with_one_of_the_methods_and_what_it_
     assert not stale.exists()
     everything = here.inspect("clean", "--stale")  # all can be planned: no method has such artifacts
     assert all(str(path) in everything.stdout for path in kept), everything.stderr
+
+
+def test_a_damaged_file_is_a_state_for_commands_that_only_look(finished):
+    (folder,) = (finished.artifacts / "bop" / "DiscoverSuperpixels").iterdir()
+    (folder / "stage.json").write_bytes(b"{")
+    (line,) = (line for line in finished.inspect("status").stdout.splitlines() if "DiscoverSuperpixels" in line)
+    assert line.split()[1] == "damaged"
+    (line,) = (line for line in finished.inspect("plan").stdout.splitlines() if "DiscoverSuperpixels " in line)
+    assert "damaged" in line
+    assert "its metadata cannot be read; what is damaged is computed again" in line
+    assert finished.inspect("dag", "--output", finished.folder / "dag.svg").returncode == 0
+    assert "damaged" in (finished.folder / "dag.svg").read_text()
+    shown = finished.inspect("show", "DiscoverSuperpixels")
+    assert shown.returncode == 1
+    assert "damaged or missing" in shown.stderr
+    assert "; depthseed verify removes it, and the next run computes it again" in shown.stderr
+    result = finished.luigi("DiscoverSuperpixels", "--processes", 1)
+    assert result.returncode == 0, result.stderr
+    assert "DiscoverSuperpixels: started" in result.stderr

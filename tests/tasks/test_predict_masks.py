@@ -2,14 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import SettingError
+from data.errors import SettingError, StoreError
 from data.sample import EVALUATION, TRAIN, Sample
 from models import crf_constants
 from tasks import predict_masks
+from tasks.index_dataset import IndexDataset
 from tasks.methods import METHODS
 from tasks.predict_masks import UNLIKELY, Candidates, PredictMasks
 from tasks.runtime.luigi_seam import forget_instances
 from tasks.runtime.shards import ImageInputs
+from tasks.runtime.trained_model import TrainedArtifact
 
 
 @pytest.fixture
@@ -76,3 +78,31 @@ def test_a_model_from_elsewhere_does_not_make_a_method_train(in_process, bop_roo
     """It once failed at the end of the run, when the warning about classes without pixels named the training."""
     with pytest.raises(SettingError, match="this method trains no network"):
         _ = PredictMasks(dataset="bop", data_root=str(bop_root), model=str(tmp_path), method=method).required
+
+
+def test_a_model_from_elsewhere_that_changes_during_the_run_is_told(in_process, bop_root, tmp_path):
+    model = TrainedArtifact(tmp_path / "model")
+    model.path.mkdir()
+
+    def train(content):
+        model.discard()
+        model.path.mkdir()
+        for name in ("model.json", "model.safetensors"):
+            (model.path / name).write_bytes(content)
+        model.finish({})
+
+    train(b"one")
+    common = {"dataset": "bop", "data_root": str(bop_root), "artifacts": str(tmp_path / "artifacts")}
+    stage = PredictMasks(**common, model=str(model.path))
+    IndexDataset(**common).run()
+    identity = stage.identity
+    watched, parents = stage._begin()
+    stage._require_unchanged(watched, parents)
+    train(b"other")
+    with pytest.raises(
+        StoreError, match="the model has changed while PredictMasks-train used it; run the command again"
+    ):
+        stage._require_unchanged(watched, parents)
+    assert not stage.artifact.path.exists()
+    forget_instances()
+    assert PredictMasks(**common, model=str(model.path)).identity != identity

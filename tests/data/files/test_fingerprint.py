@@ -63,3 +63,20 @@ def test_the_digest_of_watched_files_is_that_of_their_stamps(tmp_path):
     assert digest(paths[:1]) != before
     paths[1].write_text("two")
     assert digest(paths) != before
+
+
+def test_the_files_that_one_function_asks_for_have_a_digest_of_their_own(tmp_path):
+    paths = [tmp_path / name for name in ("a", "b")]
+    for path in paths:
+        path.write_text("one")
+    watched = WatchedFiles(FileHashes())
+    watched(paths[0])
+    own = watched.digest_of(lambda: watched(paths[1]))
+    alone = WatchedFiles(FileHashes())
+    alone(paths[1])
+    assert own == alone.digest() != watched.digest()
+    assert watched.digest_of(lambda: None) == ""
+    paths[0].write_text("other")
+    watched.digest_of(lambda: watched(paths[0]))
+    with pytest.raises(DatasetError, match="a"):
+        watched.require_unchanged()  # it was watched as it was

@@ -71,6 +71,13 @@ def test_more_ranks_than_images_of_a_batch_are_told_to_the_stage(node, tmp_path)
         raise RankExchange(tmp_path / "ranks").error("TrainClassifier")
 
 
+def test_so_are_more_ranks_than_images_of_a_part(node, tmp_path):
+    with pytest.raises(SystemExit):
+        node(ranks=2, accumulate=2)
+    with pytest.raises(WorkerError, match="2 nodes with 2 ranks share a batch of 4 images in 2 parts"):
+        raise RankExchange(tmp_path / "ranks").error("TrainClassifier")
+
+
 def test_a_command_that_fails_is_told_to_the_stage(node, tmp_path, monkeypatch):
     monkeypatch.setattr(slurm_ranks, "_shown", lambda name: slurm_ranks._answer("false"))
     with pytest.raises(SystemExit):

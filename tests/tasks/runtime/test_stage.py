@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.errors import DamagedArtifactError, DatasetError, QualityError, SettingError, StoreError
-from data.files.fingerprint import WatchedFiles
+from data.files.fingerprint import NAMED_FILES, WatchedFiles
 from data.store.artifact import Artifact, write_bytes
 from data.store.sharded import ShardedStore
 from tasks.extract_cams import ExtractCams
@@ -72,6 +72,27 @@ def test_a_change_of_bf16_alone_leaves_results_of_32_bits_what_they_are(common, 
     identity, version = described("bf16")
     assert identity != before["bf16"][0]
     assert version == before["bf16"][1] + 1
+
+
+def test_what_comes_of_other_weights_is_not_kept_though_the_file_is_restored(common, tmp_path, monkeypatch):
+    """The identity is that of the first weights; a run that was killed has trained from the others."""
+    weights = tmp_path / "weights"
+    monkeypatch.setattr(NAMED_FILES, "stamps", {})
+    IndexDataset(**common).run()
+
+    def begun(content):
+        weights.write_bytes(content)
+        forget_instances()
+        stage = TrainClassifier(**common, weights=str(weights))
+        stage._begin()
+        return stage
+
+    first = begun(b"one")
+    left = first.artifact.path / "checkpoint"
+    left.write_bytes(b"state")
+    assert left.exists()
+    again = begun(b"one")
+    assert (again.identity, left.exists()) == (first.identity, False)
 
 
 def test_equal_named_parameters_of_other_stages_are_not_handed_up(common):

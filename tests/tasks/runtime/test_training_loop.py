@@ -17,7 +17,15 @@ from models.losses.whole_batch import share_of_mean
 from tasks.runtime.checkpoint import resume, save_checkpoint
 from tasks.runtime.schedules import one_cycle, poly
 from tasks.runtime.trained_model import MODEL
-from tasks.runtime.training_loop import CHECKPOINT, TrainingPlan, choose_device, optimizer_of, parameter_groups, train
+from tasks.runtime.training_loop import (
+    CHECKPOINT,
+    TrainingPlan,
+    choose_device,
+    optimizer_of,
+    parameter_groups,
+    rank_seed,
+    train,
+)  # fmt: skip
 
 PLAN = TrainingPlan(
     epochs=4, steps_per_epoch=3, optimizer="adamw", learning_rate=0.01, head_factor=10.0, weight_decay=1e-3,
@@ -338,3 +346,12 @@ def test_frozen_layers_stay_over_all_epochs(tmp_path):
 def first_network():
     torch.manual_seed(0)
     return Network()
+
+
+def test_no_two_ranks_draw_the_same():
+    draws = set()
+    for rank in range(4):
+        torch.manual_seed(rank_seed(500_017, rank))
+        draws.add(tuple(torch.rand(3).tolist()))
+    assert len(draws) == 4
+    assert rank_seed(500_017, 0) == 500_017  # as without ranks

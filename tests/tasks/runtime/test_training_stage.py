@@ -122,6 +122,16 @@ def test_ranks_are_the_gpus_or_as_many_as_are_asked_for(common, monkeypatch):
         TrainClassifier(**common, batch_size=8, ranks=9).rank_count()
 
 
+def test_so_many_ranks_that_parts_of_a_batch_would_be_others_are_refused(common, monkeypatch):
+    monkeypatch.setattr("tasks.runtime.training_stage.visible_gpus", lambda device: ("0", "1", "2", "3", "4", "5"))
+    assert TrainClassifier(**common, batch_size=8, accumulate=4).rank_count() == 2
+    assert TrainClassifier(**common, batch_size=8, accumulate=100).rank_count() == 1
+    assert TrainClassifier(**common, batch_size=8, accumulate=2, ranks=4).rank_count() == 4
+    line = "3 ranks share a batch of 8 images in 4 parts; set --TrainClassifier-ranks to 2 or less, lower"
+    with pytest.raises(SettingError, match=line):
+        TrainClassifier(**common, batch_size=8, accumulate=4, ranks=3).rank_count()
+
+
 def test_a_stage_tells_how_long_its_device_waited(common):
     stage = TrainClassifier(**common, crop_size=64)
     stage.run()
