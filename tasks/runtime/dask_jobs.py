@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from data.errors import WorkerError
+from tasks.runtime.code_digest import code_digest
 from tasks.runtime.progress import SECONDS_PER_LINE
 from tasks.runtime.resource_errors import kills_for_memory
 from tasks.runtime.shards import ShardJob
@@ -90,6 +91,7 @@ class DaskJobs:
     def __init__(self, client: Client, function: Callable[[Any], Any], address: str, seconds: float, kind: str = CPU):
         self.client, self.function, self.address, self.seconds = client, function, address, seconds
         self.slurm = cast("SlurmWorkers", client.cluster) if address == SLURM else None
+        self.code = code_digest() if address else ""  # local workers have that of this command
         self.sent: dict[str, _Sent] = {}  # key of the future -> job
         self.begun: dict[str, str] = {}  # address of a worker -> key of the job that it began last
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
@@ -151,8 +153,9 @@ class DaskJobs:
         sent.key = key = f"shard-{uuid.uuid4().hex}"
         self.sent[key] = sent  # before the worker can tell of it
         sent.future = self.client.submit(
-            _computed, self.function, self.topic, self.seconds, data, key=key, pure=False, resources=self.needs
-        )
+            _computed, self.function, self.topic, self.seconds, self.code, data,
+            key=key, pure=False, resources=self.needs,
+        )  # fmt: skip
         sent.future.add_done_callback(self.done.put)
 
     def _scattered(self, job: Any):
@@ -271,12 +274,20 @@ class DaskJobs:
             sent.begins += told == BEGUN
 
 
-def _computed(function: Callable, topic: str, seconds: float, job: Any) -> Any:
-    """``function(job)``, on a worker. It is told when the job begins, and the process ends if it takes too long."""
+def _computed(function: Callable, topic: str, seconds: float, code: str, job: Any) -> Any:
+    """``function(job)``, on a worker. It is told when the job begins, and the process ends if it takes too long.
+
+    WorkerError if the worker has another `code_digest`: its results would be stored as those of the code that sent it.
+    """
     from distributed import get_worker
     from distributed.utils import sync
 
     worker = get_worker()
+    if code and code != code_digest():
+        raise WorkerError(
+            f"the worker {worker.address} on {os.uname().nodename} has another version of depthseed than this command; "
+            "install the same there and start the worker again; completed shards are kept"
+        )
     key = worker.get_current_task()
 
     def tell(what: str) -> None:

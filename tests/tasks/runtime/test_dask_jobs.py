@@ -132,6 +132,17 @@ def test_a_scheduler_that_goes_is_one_line(scheduler, monkeypatch, log_lines):
     assert f"waiting for a worker of {address}" in log_lines
 
 
+def test_a_worker_with_another_version_of_the_code_is_refused(monkeypatch):
+    monkeypatch.setattr(dask_jobs, "code_digest", lambda: "another")  # of this process, not of the worker
+    quiet = {"dashboard_address": None, "silence_logs": 50}
+    line = "the worker tcp://127.0.0.1:.* has another version of depthseed than this command; install the same there"
+    with LocalCluster(n_workers=1, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
+        with pytest.raises(WorkerError, match=line):
+            list(DaskJobs(client, len, cluster.scheduler_address, 0).results(["job"]))
+        monkeypatch.undo()
+        assert list(DaskJobs(client, len, cluster.scheduler_address, 0).results(["job"])) == [3]
+
+
 class NoWorkers:
     """A client whose workers all end and do not start again; `losses` of them are lost on the way to it.
 
