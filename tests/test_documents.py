@@ -21,6 +21,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+CITED = re.compile(r"`(\.{3}|[\w/]*test_\w+\.py)(?:::?(\w+))?`")
 SETUP = configparser.ConfigParser(interpolation=None)
 SETUP.read(ROOT / "setup.cfg")
 
@@ -106,6 +107,27 @@ def test_links_to_files_lead_somewhere(page):
         path = link.partition("#")[0]
         if path and not re.match(r"\w+:", path):
             assert (page.parent / path).exists(), f"{name(page)}: {link}"
+
+
+def wrong_citations(text: str) -> list[str]:
+    """The cited test files and tests that do not exist; ``...`` stands for the file that was cited before."""
+    wrong, file = [], Path()
+    for cited in CITED.finditer(text):
+        if cited[1] != "...":
+            file = ROOT / "tests" / cited[1].removeprefix("tests/")
+        defined = file.is_file() and (not cited[2] or f"def {cited[2]}(" in file.read_text())
+        wrong += [] if defined else [cited[0]]
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_test_that_a_page_cites_exists(page):
+    assert wrong_citations(page.read_text()) == []
+
+
+def test_a_wrong_citation_is_found():
+    page = "`test_documents.py::test_one_version_everywhere`, `...::test_gone`, `tests/test_no.py:test_a`, `test_no.py`"
+    assert wrong_citations(page) == ["`...::test_gone`", "`tests/test_no.py:test_a`", "`test_no.py`"]
 
 
 @pytest.mark.parametrize(("page", "words"), luigi_commands(), ids=lambda value: " ".join(value)[:80])
