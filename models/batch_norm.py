@@ -95,4 +95,7 @@ class SynchronisedBatchNorm(TorchFunctionMode):
     ):
         if not training:
             return F.batch_norm(images, running_mean, running_var, weight, bias, False, momentum, eps)
-        return _BatchNorm.apply(images, weight, bias, running_mean, running_var, momentum, eps, self.add_up)
+        # A mean in bfloat16 has eight bits: what is left after it would have a mean of its own.
+        wide = images.float() if images.dtype.itemsize < 4 else images
+        given = (wide, weight, bias, running_mean, running_var, momentum, eps, self.add_up)
+        return _BatchNorm.apply(*given).to(images.dtype)

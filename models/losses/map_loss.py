@@ -46,7 +46,7 @@ class MapLoss:
         (B, K, h, w), what is extracted as CAM; ``tags`` (B, K), image-level tags in {0, 1}; ``image`` (B, 3, H, W),
         RGB in [0, 1]; ``depth`` (B, 1, H, W), metres; ``valid`` (B, 1, H, W), bool, measured pixels.
     published_weight : float
-        Weight in the paper, for ablations.
+        Weight in the paper, or ours where the paper gives none (``deal``), for ablations.
     weight : float
         Default weight in the stage; 0 = off.
     replaces_classification : bool

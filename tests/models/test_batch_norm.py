@@ -121,3 +121,13 @@ def test_memory_format_and_type_stay():
         output = network(images)
     assert output.dtype == torch.float32
     assert output.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_in_bfloat16_the_mean_of_the_result_is_zero():
+    torch.manual_seed(0)
+    network = nn.BatchNorm2d(2)
+    images = (20.06 + 0.3 * torch.randn(8, 2, 16, 16)).bfloat16()
+    with SynchronisedBatchNorm(lambda values: values):
+        output = network(images)
+    assert output.dtype == torch.bfloat16
+    assert output.float().mean((0, 2, 3)).abs().max() < 1e-2
