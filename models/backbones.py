@@ -13,7 +13,7 @@ from timm.models import get_deprecated_models, model_entrypoint
 from torch import Tensor, nn
 
 VIT_FAMILIES = ("timm.models.vision_transformer", "timm.models.deit")
-"""timm modules whose networks have ``blocks[...].attn`` with a joint ``qkv`` layer, and a class token."""
+"""timm modules of plain vision transformers."""
 
 
 def is_vit(name: str) -> bool:
@@ -26,6 +26,34 @@ def is_vit(name: str) -> bool:
     """
     return model_entrypoint(name.split(".")[0]).__module__ in VIT_FAMILIES
 
+
+def build_transformer(name: str, needs_class_token: bool = False) -> Any:
+    """A plain vision transformer of timm with random weights, for images of any size.
+
+    Its ``blocks[...].attn`` have a joint ``qkv`` layer.
+
+    Parameters
+    ----------
+    name : str
+    needs_class_token : bool
+
+    Raises
+    ------
+    ValueError
+        If its blocks have no single attention layer, or the class token that is needed is not there.
+    """
+    network: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True)
+    if not all(hasattr(block, "attn") for block in network.blocks):
+        raise ValueError(
+            f"the blocks of {name} have no single attention layer; choose another ViT, such as {PLAIN_VIT}"
+        )
+    if needs_class_token and not network.has_class_token:
+        raise ValueError(f"{name} has no class token, which is needed here; choose another ViT, such as {PLAIN_VIT}")
+    return network
+
+
+PLAIN_VIT = "vit_small_patch16_224"
+"""Name for error messages."""
 
 WITH_STAGES = "resnet50 or tf_efficientnet_lite0"
 """Names for error messages: CNNs with stages of stride 2, 4, 8, 16 and 32, in every release of timm."""

@@ -8,7 +8,7 @@ import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import check_backbone, is_vit
+from models.backbones import build_transformer, check_backbone, is_vit
 from models.hooks import of_this_thread
 
 
@@ -52,12 +52,17 @@ class VitKeys(PatchFeatures):
     ----------
     name : str
         timm ViT, e.g. ``vit_base_patch8_224.dino``. Any image size works: the position embedding is resized.
+
+    Raises
+    ------
+    ValueError
+        As `check_backbone` and `build_transformer`.
     """
 
     def __init__(self, name: str):
         super().__init__()
         check_backbone(name)
-        network: Any = timm.create_model(name, num_classes=0, dynamic_img_size=True)
+        network = build_transformer(name)
         self.network = network
         self.patch = network.patch_embed.patch_size[0]
         self.dim = network.embed_dim

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from timm.layers import HybridEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from models.backbones import build_backbone, check_backbone, is_vit
+from models.backbones import build_backbone, build_transformer, check_backbone, is_vit
 from models.cam.classifier import CamClassifier, CamOutput
 from models.features import resized_up
 from models.hooks import of_this_thread
@@ -30,11 +29,12 @@ def build_vit(name: str, output_stride: int) -> Any:
     Raises
     ------
     ValueError
-        If timm does not know the name or the CNN cannot have this stride.
+        If timm does not know the name, the CNN cannot have this stride, or the ViT cannot be used
+        (`build_transformer`).
     """
     check_backbone(name)
     if is_vit(name):
-        return timm.create_model(name, num_classes=0, dynamic_img_size=True)
+        return build_transformer(name, needs_class_token=True)
     embed = partial(HybridEmbed, backbone=build_backbone(name, output_stride))
     return VisionTransformer(embed_layer=embed, patch_size=1, num_classes=0, dynamic_img_size=True, **HYBRID)
 

@@ -7,6 +7,7 @@ from torch import nn
 from models.backbones import (
     WITH_STAGES,
     build_backbone,
+    build_transformer,
     check_backbone,
     dense_features,
     freeze_batch_norm,
@@ -136,6 +137,18 @@ def test_which_names_are_transformers():
     assert is_vit("vit_base_patch8_224.dino")
     assert is_vit("deit_small_patch16_224")
     assert not is_vit("resnet50")
+
+
+@pytest.mark.parametrize("needs_class_token", [True, False])
+def test_transformers_of_another_kind_are_refused(needs_class_token):
+    assert build_transformer("test_vit", needs_class_token).has_class_token
+    with pytest.raises(ValueError, match="vit_small_patch16_18x2_224 have no single attention layer; choose another"):
+        build_transformer("vit_small_patch16_18x2_224", needs_class_token)
+    if needs_class_token:
+        with pytest.raises(ValueError, match="test_vit2 has no class token, which is needed here; choose another"):
+            build_transformer("test_vit2", needs_class_token)
+    else:
+        assert build_transformer("test_vit2", needs_class_token).num_prefix_tokens == 1
 
 
 @pytest.mark.parametrize(("stride", "size"), [(32, 2), (16, 4), (8, 8)])
