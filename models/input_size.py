@@ -31,6 +31,20 @@ def limited_scale(size: tuple[int, int], scale: float) -> float:
     return min(scale, math.sqrt(LARGEST_INPUT / (size[0] * size[1])))
 
 
+def scaled(images: Tensor, scale: float) -> Tensor:
+    """Images (B, C, H, W) at a scale: (B, C, h, w), where h and w are the nearest whole numbers of at least 1.
+
+    The whole image is mapped to the whole result. With the keyword ``scale_factor``, torch cuts off what the rounded
+    size does not hold, and all that a network finds lies too far to the lower right.
+    """
+    import torch.nn.functional as F
+
+    if scale == 1:
+        return images
+    size = [max(1, round(side * scale)) for side in images.shape[-2:]]
+    return F.interpolate(images, size=size, mode="bilinear", align_corners=False)
+
+
 def limited(images: Tensor) -> Tensor:
     """Images (B, 3, H, W), scaled down if they are larger than `LARGEST_INPUT`."""
     import torch.nn.functional as F

@@ -26,7 +26,7 @@ class ExtractCams(ResizesImages, ImageStage):
     cells of `CAM_STRIDE` pixels) and the class number of each CAM. `read_cam` reads them.
     """
 
-    version = 2
+    version = 3
     bf16_version = 1
     in_workers = False
     autocasts = True

@@ -69,9 +69,11 @@ class SegmenterStage(TrainingStage):
     def content_identity(self):
         # Enlarged images that the largest crop does not hold were once cut, and are now scaled down to it.
         is_beyond = not self.crop_size and self.enlarge_to**2 > LARGEST_CROP
-        enlarged = {"enlarged images": "2"} if is_beyond else {}
+        changed = {"enlarged images": "2"} if is_beyond else {}
+        if any(not self.crop_size or self.crop_size * scale % 1 for scale in self.input_scales if scale != 1):
+            changed["input scales"] = "2"  # a scale that gives no whole size once cut off the last pixels
         if self.start == "pretrained":
-            return {**enlarged, **super().content_identity()}
+            return {**changed, **super().content_identity()}
         classifier = self.upstream(TrainClassifier)
         if classifier.backbone != self.backbone:
             name = type(self).__name__
@@ -79,7 +81,7 @@ class SegmenterStage(TrainingStage):
                 f"{name} starts from the classifier, whose backbone is {classifier.backbone}, not {self.backbone}; "
                 f"give both the same backbone, or set --{name}-start pretrained"
             )
-        return enlarged
+        return changed
 
     def new_network(self):
         """The segmentation network with its initial weights."""
@@ -110,10 +112,7 @@ class SegmenterStage(TrainingStage):
         """
         import torch.nn.functional as F
 
-        logits = []
-        for scale in self.input_scales:
-            seen = images
-            if scale != 1:
-                seen = F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
-            logits.append(F.interpolate(network(seen), size=size, mode="bilinear", align_corners=False))
-        return logits
+        from models.input_size import scaled
+
+        found = [network(scaled(images, scale)) for scale in self.input_scales]
+        return [F.interpolate(logits, size=size, mode="bilinear", align_corners=False) for logits in found]

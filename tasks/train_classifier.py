@@ -69,6 +69,11 @@ class TrainClassifier(PastesCutouts, TrainingStage):
             stages["depth"] = self.upstream(LoadDepth)
         return stages
 
+    def content_identity(self):
+        # Its second image once lost the last pixels where the shrunken size is no whole number.
+        shrunken = {"seam": "2"} if self.head == "seam" else {}
+        return {**shrunken, **super().content_identity()}
+
     def network_settings(self):
         stride = {"output_stride": self.output_stride} if uses_cnn(self) else {}
         blocks = {"block_rates": self.block_rates, "block_width": self.block_width} if self.head == "dilated" else {}

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.cam.classifier import CamClassifier
-from models.input_size import limited_scale
+from models.input_size import limited_scale, scaled
 
 
 def extract_cams(
@@ -48,12 +48,10 @@ def extract_cams(
     fuse = torch.maximum if fusion == "max" else torch.add
     for wanted in scales:
         scale = limited_scale((images.shape[-2], images.shape[-1]), wanted)
-        scaled = (
-            images if scale == 1 else F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
-        )
-        maps = classifier(scaled).cams.float()  # bfloat16 is too coarse for sums and for values between two cells
+        seen = scaled(images, scale)
+        maps = classifier(seen).cams.float()  # bfloat16 is too coarse for sums and for values between two cells
         if flip:
-            maps = fuse(maps, classifier(scaled.flip(-1)).cams.float().flip(-1))
+            maps = fuse(maps, classifier(seen.flip(-1)).cams.float().flip(-1))
         total = fuse(total, F.interpolate(maps, size=size, mode="bilinear", align_corners=False))
     total = total * tags[:, :, None, None]
     peak = total.amax(dim=(-2, -1), keepdim=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.backbones import build_backbone, num_features, require_stages
 from models.cam.classifier import CamClassifier, CamOutput
 from models.cam_normalisation import divide_by_maximum, with_background
+from models.input_size import scaled
 from models.losses.whole_batch import share_of_mean
 
 MIDDLE, HIGH = 64, 128
@@ -89,7 +90,7 @@ class SeamClassifier(CamClassifier):
 
     def classification_losses(self, images: Tensor, tags: Tensor, output: CamOutput) -> dict[str, Tensor]:
         """Binary cross entropy of both images, equivariance and cross regularisation (eqs. 6 to 9 of the paper)."""
-        small = self(F.interpolate(images, scale_factor=self.shrink, mode="bilinear", align_corners=False))
+        small = self(scaled(images, self.shrink))
         size = small.maps.shape[-2:]
         present = tags[:, :, None, None]
 

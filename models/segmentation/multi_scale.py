@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.input_size import limited_scale
+from models.input_size import limited_scale, scaled
 
 
 def averaged_probabilities(
@@ -39,16 +39,10 @@ def averaged_probabilities(
     total: Any = None
     for wanted in scales:
         scale = limited_scale((size[0], size[1]), wanted)
-        scaled = (
-            images
-            if scale == 1
-            else F.interpolate(
-                images, size=[max(1, round(side * scale)) for side in size], mode="bilinear", align_corners=False
-            )
-        )
+        seen = scaled(images, scale)
         for mirrored in (False, True) if flip else (False,):
             # Between two cells, classes are often equal in bfloat16. The argmax would take the lower one.
-            logits = logits_of(scaled.flip(-1) if mirrored else scaled).float()
+            logits = logits_of(seen.flip(-1) if mirrored else seen).float()
             logits = F.interpolate(
                 logits.flip(-1) if mirrored else logits, size=size, mode="bilinear", align_corners=False
             )
