@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from models.cam import HEADS
 from models.cam_normalisation import NORMALISATIONS
 from models.losses import MAP_LOSSES
@@ -70,9 +72,14 @@ class TrainClassifier(PastesCutouts, TrainingStage):
         return stages
 
     def content_identity(self):
-        # Its second image once lost the last pixels where the shrunken size is no whole number.
-        shrunken = {"seam": "2"} if self.head == "seam" else {}
-        return {**shrunken, **super().content_identity()}
+        changed = {}
+        if self.head == "seam":  # its second image once lost the last pixels where its size is no whole number
+            changed["seam"] = "2"
+        # Sobel once saw edges at the rim of holes; the grid of odd strides was that of the even ones below them.
+        deal: Any = loss_settings(self, "deal") if "deal" in active_losses(self) else {"edges": "", "stride": 0}
+        if deal["stride"] in (2, 3) if deal["edges"] == "sobel" else deal["stride"] % 2:
+            changed["cells of depth edges"] = "2"
+        return {**changed, **super().content_identity()}
 
     def network_settings(self):
         stride = {"output_stride": self.output_stride} if uses_cnn(self) else {}

@@ -75,14 +75,21 @@ def curvature_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
     """
     inverse, seen = inverse_depth(depth, valid, factor=2)
     curvature, defined = inverse_depth_curvature(inverse, seen)
-    pool = max(stride // 2, 1)
-    edges = F.max_pool2d(curvature, pool, ceil_mode=True)
-    known = F.max_pool2d(defined.to(depth.dtype), pool, ceil_mode=True) > 0
+    size = tuple(-(-side // stride) for side in depth.shape[-2:])
+    edges = _largest_of_cells(curvature, stride, size)
+    known = _largest_of_cells(defined.to(depth.dtype), stride, size) > 0
     # The nearest surface of a cell: at a silhouette, the edge is that of the object in front.
-    nearest = F.max_pool2d(inverse, pool, ceil_mode=True)
+    nearest = _largest_of_cells(inverse, stride, size)
     # One distance for an image: with that of each cell, the far end of a table is full of edges.
     middle = median_of(nearest, known).view(-1, 1, 1, 1)
     return DepthEdges(edges, known, nearest, middle.square().expand_as(edges))
+
+
+def _largest_of_cells(halves: Tensor, stride: int, size: tuple[int, ...]) -> Tensor:
+    """The largest value of each cell of `stride` pixels, from values at half size; (B, 1, height, width)."""
+    if stride % 2:
+        return F.adaptive_max_pool2d(halves, size)
+    return F.max_pool2d(halves, stride // 2, ceil_mode=True)
 
 
 def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
@@ -103,7 +110,10 @@ def sobel_edges(depth: Tensor, valid: Tensor, stride: int) -> DepthEdges:
     size = tuple(-(-side // stride) for side in depth.shape[-2:])
     filled = depth.where(valid, torch.zeros_like(depth))
     edges = sobel_magnitude(F.interpolate(filled, size=size, mode="bicubic", align_corners=False))
-    holes = F.adaptive_max_pool2d((~valid).to(depth.dtype), size)
+    invalid = (~valid).to(depth.dtype)
+    if stride in (2, 3):  # bicubic interpolation reads four pixels, which the cell does not hold
+        invalid = F.max_pool2d(invalid, 3, stride=1, padding=1)
+    holes = F.adaptive_max_pool2d(invalid, size)
     known = F.max_pool2d(holes, 3, stride=1, padding=1) == 0  # the Sobel operator uses the neighbours, too
     return DepthEdges(edges, known, inverse_depth(depth, valid, stride)[0], torch.ones_like(edges))
 
@@ -219,7 +229,7 @@ class DepthEdgeAlignmentLoss(nn.Module):
         tags : Tensor, (B, K), {0, 1}
             Image-level tags. Absent classes get no gradient. An image without a tag counts 0.
         valid : Tensor, (B, 1, H, W), bool, optional
-            Pixels with measured depth; default: depth > 0.
+            Pixels with measured depth; default: depth > 0 and finite.
 
         Returns
         -------
@@ -239,7 +249,8 @@ class DepthEdgeAlignmentLoss(nn.Module):
         with torch.autocast(cam.device.type, enabled=False):
             cam = cam if cam.dtype == torch.float64 else cam.float()
             depth = depth.to(cam.dtype)
-            valid = depth > 0 if valid is None else valid.bool() & (depth > 0)
+            measured = (depth > 0) & depth.isfinite()
+            valid = measured if valid is None else valid.bool() & measured
             tags = tags.to(cam.dtype)
             with torch.no_grad():
                 found = DEPTH_EDGES[self.edges](depth, valid, self.stride)

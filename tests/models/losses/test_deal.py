@@ -7,7 +7,15 @@ import torch.nn.functional as F
 from models.depth_edges import sobel_magnitude
 from models.depth_noise import depth_noise
 from models.losses import DepthEdgeAlignmentLoss
-from models.losses.deal import DEPTH_EDGES, EPSILON, DepthEdges, cam_edge_strength, edge_strength, gate
+from models.losses.deal import (
+    DEPTH_EDGES,
+    EPSILON,
+    DepthEdges,
+    _largest_of_cells,
+    cam_edge_strength,
+    edge_strength,
+    gate,
+)
 
 
 def reference_gate(e, mu):
@@ -201,6 +209,35 @@ def test_gradient_of_the_whole_loss_by_differences():
 
 def _edge_maximum(cam):
     return sobel_magnitude(F.relu(cam) / F.relu(cam).amax()).amax()
+
+
+@pytest.mark.parametrize("edges", sorted(DEPTH_EDGES))
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5, 8])
+def test_the_rim_of_a_hole_is_no_edge_at_any_stride(edges, stride):
+    depth = torch.ones(1, 1, 121, 160)
+    for begin in (40, 41, 42, 43):
+        valid = torch.ones_like(depth, dtype=torch.bool)
+        valid[..., begin : begin + 30, 60:101] = False
+        found = DEPTH_EDGES[edges](depth, valid, stride)
+        assert found.edges.shape[-2:] == (-(-121 // stride), -(-160 // stride))
+        assert edge_strength(found, floor=0.004, span=0.03, noise_factor=0.0)[found.known].max() == 0
+        assert found.known.any()
+
+
+def test_cells_of_even_strides_are_pooled_as_they_were():
+    torch.manual_seed(0)
+    halves = torch.rand(1, 1, 61, 80)
+    for stride in (2, 4, 6, 8, 16):
+        size = (-(-121 // stride), -(-160 // stride))
+        assert torch.equal(_largest_of_cells(halves, stride, size), F.max_pool2d(halves, stride // 2, ceil_mode=True))
+
+
+def test_depth_that_is_not_finite_is_not_measured():
+    cam, depth, tags = scene()
+    depth[..., 5, 5] = torch.inf
+    for edges in DEPTH_EDGES:
+        loss = DepthEdgeAlignmentLoss(edges=edges)
+        assert loss(cam, depth, tags) == loss(cam, depth, tags, depth.isfinite())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
