@@ -143,8 +143,18 @@ def opencv_lsc(sample: Sample, inputs: ImageInputs, region_size: int) -> np.ndar
 
 
 def opencv_seeds(sample: Sample, inputs: ImageInputs, cells: int) -> np.ndarray:
-    """SEEDS superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0; `cells` are requested."""
-    return from_opencv("opencv_seeds", sample, count=cells)
+    """SEEDS superpixels of OpenCV (table 3.5 of S. Kim, SNU 2022), (H, W) integer from 0; `cells` are requested.
+
+    ImageError if SEEDS cannot make so many of this image.
+    """
+    try:
+        return from_opencv("opencv_seeds", sample, count=cells)
+    except SettingError:
+        raise
+    except ValueError as error:
+        raise ImageError(
+            f"{sample.image_id}: {error}; choose another --DiscoverSuperpixels-cells or --DiscoverSuperpixels-units"
+        ) from error
 
 
 UNITS: dict[str, Choice] = {
@@ -174,7 +184,10 @@ UNITS: dict[str, Choice] = {
     "opencv_lsc": Choice(opencv_lsc, ("region_size",)),
     "opencv_seeds": Choice(opencv_seeds, ("cells",)),
 }
-"""units -> function (sample, inputs, parameters) -> superpixel of each pixel of the image, (H, W) integer from 0."""
+"""units -> function (sample, inputs, parameters) -> superpixel of each pixel of the image, (H, W) integer from 0.
+
+The first parameter is the one that decides most how many superpixels there are.
+"""
 
 
 class DiscoverSuperpixels(SplitStage):
@@ -239,7 +252,12 @@ class DiscoverSuperpixels(SplitStage):
 
     def content_identity(self):
         other = self.uses_crf and installed_engine() != ENGINES[0]  # its results differ by rounding
-        return {**({"crf engine": installed_engine()} if other else {}), **super().content_identity()}
+        sized = "region_size" in UNITS[self.units].parameters  # it was once not limited to the shorter side
+        return {
+            **({"crf engine": installed_engine()} if other else {}),
+            **({"region size": "2"} if sized else {}),
+            **super().content_identity(),
+        }
 
     def arrays(self, samples):
         return {
@@ -258,8 +276,9 @@ class DiscoverSuperpixels(SplitStage):
         alone, large = self.counts() if self.samples else (0, 0)
         found = []
         if alone:
+            name = UNITS[self.units].parameters[0].replace("_", "-")
             found.append(
-                f"{alone} of {len(self.samples)} images are one single superpixel: check --DiscoverSuperpixels-tau"
+                f"{alone} of {len(self.samples)} images are one single superpixel: check --DiscoverSuperpixels-{name}"
             )
         if large and self.uses_crf:
             found.append(

@@ -76,3 +76,21 @@ def test_without_pydensecrf_what_a_crf_refines_is_another_artifact(monkeypatch, 
         forget_instances()
         identities.add(DiscoverSuperpixels(**common, **parameters).identity)
     assert len(identities) == 1 + differs
+
+
+def test_an_image_of_which_seeds_are_not_possible_is_named(monkeypatch, common):
+    monkeypatch.setattr(discover_superpixels, "sample_image", lambda sample: np.zeros((7, 9, 3), np.uint8))
+    stage = DiscoverSuperpixels(**common, units="opencv_seeds", cells=100)
+    line = "a: SEEDS has no grid of 100 superpixels for an image of 7 x 9 pixels; choose another --DiscoverSuperpixels-"
+    with pytest.raises(ImageError, match=line):
+        stage.compute(Sample("a", TRAIN, None, (1,), size=(7, 9)), {})
+
+
+@pytest.mark.parametrize(
+    ("units", "name"),
+    [("cells", "tau"), ("patches", "tau"), ("slic", "cells"), ("opencv_lsc", "region-size"), ("opencv_seeds", "cells")],
+)
+def test_of_images_of_one_superpixel_a_parameter_is_named_that_the_units_have(monkeypatch, common, units, name):
+    stage = DiscoverSuperpixels(**common, units=units)
+    monkeypatch.setattr(stage, "counts", lambda: (3, 0))
+    assert stage.findings() == [f"3 of 10 images are one single superpixel: check --DiscoverSuperpixels-{name}"]
