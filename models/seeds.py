@@ -121,7 +121,8 @@ def faint_superpixels(strongest: Tensor, superpixels: Tensor, gamma: float) -> T
     -------
     Tensor, (H, W), bool
     """
-    flat = (superpixels - superpixels.min()).flatten()
+    numbers = superpixels.long()
+    flat = (numbers - numbers.min()).flatten()
     total = torch.bincount(flat, weights=strongest.flatten().double())
     mean = (total / torch.bincount(flat)).nan_to_num(nan=torch.inf)  # a number that no pixel has
     faint = (mean < gamma).index_fill(0, mean.argmin(), True)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from models.label_values import UNLABELLED
-from models.seeds import BACKGROUND, grow_seeds, initial_seed, threshold_seed
+from models.seeds import BACKGROUND, faint_superpixels, grow_seeds, initial_seed, threshold_seed
 
 
 def reference_initial(cam, classes, superpixels, alpha, gamma):
@@ -149,3 +149,11 @@ def test_where_a_class_has_no_cam_nothing_is_background(others):
     plane = torch.zeros(4, 4, dtype=torch.bool)
     plane[3] = True  # what is known without CAMs stays known
     assert (initial_seed(cam, classes, superpixels, 0.4, 0.02, plane) == 0).sum() == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int16, torch.int32])
+def test_superpixels_of_any_integer_type(dtype):
+    torch.manual_seed(0)
+    strongest, superpixels = torch.rand(6, 7), torch.randint(0, 5, (6, 7))
+    expected = faint_superpixels(strongest, superpixels, 0.4)
+    assert torch.equal(faint_superpixels(strongest, superpixels.to(dtype), 0.4), expected)
