@@ -69,13 +69,12 @@ def similarity(keys: np.ndarray, templates: np.ndarray) -> np.ndarray:
     """Patch-to-patch similarity of views: each cell of the first finds the most similar cell of the second.
 
     s(a, b) = mean over the cells p of a of max over the cells q of b of <a_p, b_q>. With one key a view, it is their
-    cosine.
+    cosine. A view that is zero everywhere is similar to none: s = -1, the lowest cosine.
 
     Parameters
     ----------
     keys : ndarray, (N, P, D), float
     templates : ndarray, (T, Q, D), float
-        Each view has a cell that is not zero.
 
     Returns
     -------
@@ -87,12 +86,16 @@ def similarity(keys: np.ndarray, templates: np.ndarray) -> np.ndarray:
     >>> similarity(np.array([front, side]), np.array([front])).tolist()
     [[1.0], [0.8]]
     """
-    parts = templates.any(2)
-    cells = templates[parts].astype(np.float64)
+    found = np.full((len(keys), len(templates)), -1.0)
+    seen = templates.any((1, 2))
+    if not seen.any():
+        return found
+    parts = templates[seen].any(2)
+    cells = templates[seen][parts].astype(np.float64)
     first = np.concatenate([[0], np.cumsum(parts.sum(1))[:-1]]).astype(np.int64)
-    found = np.zeros((len(keys), len(templates)))
-    for place, view in enumerate(keys.astype(np.float64)):  # one after the other: the products take much memory
-        found[place] = np.maximum.reduceat(view[view.any(1)] @ cells.T, first, axis=1).mean(0)
+    for place in np.flatnonzero(keys.any((1, 2))):  # one after the other: the products take much memory
+        view = keys[place].astype(np.float64)
+        found[place, seen] = np.maximum.reduceat(view[view.any(1)] @ cells.T, first, axis=1).mean(0)
     return found
 
 
@@ -168,7 +171,7 @@ def match_templates(
     Returns
     -------
     classes : ndarray, (N,), int64
-        `NO_CLASS` if unknown.
+        `NO_CLASS` if unknown, as objects are whose key is zero everywhere.
     scores : ndarray, (N,), float64, in [0, 1]
         The similarity to the class.
     """
@@ -180,5 +183,5 @@ def match_templates(
     possible = np.ones(len(numbers), bool) if allowed is None else np.isin(numbers, list(allowed))
     best = np.where(possible, similar, -np.inf).argmax(1)
     rows = np.arange(len(keys))
-    known = possible[best] & (lifted[rows, best] >= threshold)
+    known = keys.any((1, 2)) & possible[best] & (lifted[rows, best] >= threshold)
     return np.where(known, numbers[best], NO_CLASS), np.clip(similar[rows, best], 0.0, 1.0)

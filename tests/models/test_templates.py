@@ -144,3 +144,18 @@ def test_the_same_view_in_two_classes_counts_in_both():
     templates = {1: around([1, 0], 4, 0.2, 0), 2: around([0, 1], 4, 0.2, 1)}
     templates[2][0] = templates[1][0]
     assert learned_threshold(templates) == pytest.approx(plain_threshold(templates))
+
+
+def test_a_view_without_a_cell_is_similar_to_none():
+    views = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    for order in ([0, 1], [1, 0]):
+        found = similarity(views[order], views[order])
+        assert found[order][:, order].tolist() == [[1.0, -1.0], [-1.0, -1.0]]
+    assert similarity(views, views[1:]).tolist() == [[-1.0], [-1.0]]
+
+
+def test_an_object_without_a_cell_is_unknown():
+    templates = {1: np.array([[[1.0, 0.0]]]), 2: np.array([[[0.0, 1.0]]])}
+    classes, scores = match_templates(np.array([[[0.0, 0.0]], [[1.0, 0.0]]]), templates, threshold=0.0)
+    assert classes.tolist() == [0, 1]
+    assert scores.tolist() == [0.0, 1.0]

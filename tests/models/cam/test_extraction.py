@@ -76,3 +76,23 @@ def test_maps_in_bfloat16_are_mirrored_added_and_resized_in_float32():
     expected = F.interpolate(sum(parts), size=(8, 12), mode="bilinear", align_corners=False)
     assert cams.dtype == torch.float32
     assert torch.allclose(cams, expected / expected.amax((2, 3), keepdim=True), atol=1e-6)
+
+
+def test_where_the_scaled_size_is_not_whole_cams_are_not_shifted():
+    """The CAM of a mirror image is the mirror image of the CAM."""
+    images, tags = torch.rand(1, 3, 21, 33, generator=torch.Generator().manual_seed(5)), torch.ones(1, 3)
+    cams = extract_cams(Scaled(), images, tags, (21, 33), (0.3,), flip=False)
+    mirrored = extract_cams(Scaled(), images.flip(-1, -2), tags, (21, 33), (0.3,), flip=False).flip(-1, -2)
+    torch.testing.assert_close(cams, mirrored)
+
+
+def test_an_image_of_one_row_is_seen_at_half_size():
+    cams = extract_cams(Scaled(), torch.rand(1, 3, 1, 9), torch.ones(1, 3), (1, 9), (0.5,), flip=True)
+    assert cams.shape == (1, 3, 1, 9)
+
+
+class Scaled(nn.Module):
+    """Replaces a classifier: its maps are the image."""
+
+    def forward(self, images):
+        return CamOutput(images.mean((2, 3)), images, F.relu(images))
