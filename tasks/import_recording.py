@@ -15,7 +15,7 @@ import numpy as np
 
 from data.errors import DatasetError, ImageError, SettingError
 from data.readers.folder import BACKGROUND_NAME
-from data.readers.tag_rows import TAGS_APART
+from data.readers.tag_rows import TAGS_APART, class_folders
 from data.recordings.bags import NO_TOPIC, is_bag, open_bag
 from data.recordings.folders import is_open3d, is_tum, read_open3d, read_tum
 from data.recordings.frames import COLOUR, DEPTH, NANOSECONDS, Packed, Recording
@@ -134,6 +134,7 @@ class ImportRecording(luigi.Task):
         with artifact_lock(Path(self.data_root), "ImportRecording", "ImportRecording"):
             if not self.complete():  # another run may have completed it while this run waited
                 self._require_own_name()
+                self._require_table(tags)
                 with self._opened() as recording:
                     self._import(recording, self.folder, tags)
 
@@ -150,6 +151,15 @@ class ImportRecording(luigi.Task):
             raise SettingError(
                 f"{place}: {folder.root} has frames of another recording '{folder.name}' ({theirs}); give this one "
                 f"another name with --name, or replace those frames with --name {folder.name}"
+            )
+
+    def _require_table(self, tags: str) -> None:
+        """Raise DatasetError if the tags would make a ``labels.csv`` that hides the images in folders of classes."""
+        root = Path(self.data_root)
+        if tags and not (root / "labels.csv").exists() and class_folders(root):
+            raise DatasetError(
+                f"{root}: its images lie in one folder for each class; --tags would write labels.csv, and then only "
+                "images that it lists count; name another --data-root, or write labels.csv for these images first"
             )
 
     def _checked_tags(self) -> str:

@@ -1,17 +1,17 @@
-"""COCO annotation files, parsed once per process; the reader of COCO sets and the label encodings share them."""
+"""COCO annotation files, parsed once per process; readers and label encodings share them."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from data.errors import DatasetError
+from data.files.facts import kept_while_unchanged
 from data.files.json_file import is_number, is_whole, read_json
 
 
-@functools.lru_cache(maxsize=4)
+@kept_while_unchanged(4)
 def read_coco_file(path: Path) -> dict:
     """Content of a COCO file, checked: the lists ``images``, ``categories`` and ``annotations``, with all that is read.
 
@@ -89,7 +89,7 @@ def _fault_of_annotation(item: dict) -> str:
     return "" if is_number(item.get("area", 0), 0) else f"has the area {item['area']!r:.40}, which is no number"
 
 
-@functools.lru_cache(maxsize=4)
+@kept_while_unchanged(4)
 def annotations_of(path: Path) -> tuple[dict[int, list[dict]], dict[int, int]]:
     """Instances and class numbers of a COCO file.
 
@@ -116,7 +116,7 @@ def annotations_of(path: Path) -> tuple[dict[int, list[dict]], dict[int, int]]:
     return instances, class_of
 
 
-@functools.lru_cache(maxsize=4)
+@kept_while_unchanged(4)
 def sizes_of(path: Path) -> dict[int, tuple[int | None, int | None]]:
     """Image id -> height and width in pixels, None where a COCO file does not say; raises as `read_coco_file`."""
     return {item["id"]: (item.get("height"), item.get("width")) for item in read_coco_file(path)["images"]}

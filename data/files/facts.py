@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data.errors import DatasetError
+
+T = TypeVar("T")
 
 AnyPath = str | os.PathLike[str]
 
@@ -45,6 +48,28 @@ def unreadable(path: AnyPath, error: OSError) -> DatasetError:
 def changed(path: AnyPath) -> DatasetError:
     """The error about a file that somebody changes during a run."""
     return DatasetError(f"{path}: was changed while it was read; run the same command again when nobody writes to it")
+
+
+def kept_while_unchanged(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T]]:
+    """A decorator for a function that reads a file: its last `most` results are kept while the stamps stay."""
+
+    def decorate(function: Callable[[Path], T]) -> Callable[[Path], T]:
+        @functools.lru_cache(maxsize=most)
+        def kept(path: Path, stamp: tuple[int, ...]) -> T:
+            return function(path)
+
+        @functools.wraps(function)
+        def of_content(path: Path) -> T:
+            try:
+                stamp = tuple(stamp_of(path))
+            except DatasetError:
+                return function(path)  # it has a better line for a file that is not there
+            return kept(path, stamp)
+
+        vars(of_content)["cache_clear"] = kept.cache_clear
+        return of_content
+
+    return decorate
 
 
 class FileFacts:

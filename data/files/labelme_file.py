@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
 from data.errors import DatasetError
+from data.files.facts import kept_while_unchanged
 from data.files.instances import is_coordinate
 from data.files.json_file import is_whole, read_json
 
 
-@functools.lru_cache(maxsize=8)
+@kept_while_unchanged(8)
 def read_labelme_file(path: Path) -> tuple[tuple[int, int] | None, list[tuple[str, list[float]]]]:
     """Image size and polygons of a labelme file.
 

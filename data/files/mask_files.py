@@ -6,7 +6,6 @@ The JSON file is that of the 2D segmentation tasks (https://bop.felk.cvut.cz/cha
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from data.errors import DatasetError, ImageError
 from data.files.encodings import read_label_values
+from data.files.facts import kept_while_unchanged
 from data.files.instances import instance_mask
 from data.files.json_file import is_number, is_whole
 from data.files.regular_file import read_bytes
@@ -90,7 +90,7 @@ def bop_place(sample: Sample) -> tuple[int, int]:
     return int(scene), int(frame)
 
 
-@functools.lru_cache(maxsize=2)
+@kept_while_unchanged(2)
 def _read_results(path: Path) -> dict[tuple[int, int], list[tuple[int, dict[str, Any]]]]:
     """Scene and frame -> (position in the file, item)."""
     try:

@@ -56,8 +56,9 @@ def read_coco(root: Path, splits: dict[str, str]) -> DatasetIndex:
 
 
 def _is_box(annotation: dict) -> bool:
-    """True for an annotation that outlines nothing."""
-    return annotation["segmentation"] == []
+    """True for an annotation that outlines nothing: no polygon has three corners."""
+    found = annotation["segmentation"]
+    return isinstance(found, list) and not any(isinstance(polygon, list) and len(polygon) >= 6 for polygon in found)
 
 
 def coco_notes(root: Path, index: DatasetIndex) -> list[str]:

@@ -27,6 +27,9 @@ OTHER_FOLDERS = frozenset(
 )
 """Folders in that of a data set that are no classes."""
 
+SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing", "evaluation"))
+"""Names of splits. Where ``images/`` has folders of these names alone, they are no classes."""
+
 
 class Tagged(NamedTuple):
     """An image with its tags.
@@ -86,7 +89,8 @@ def class_folders(root: Path) -> Tags | None:
         root/images/CLASS/NAME.jpg    or    root/CLASS/NAME.jpg    or    root/train/CLASS/NAME.jpg
                                                                          root/val/CLASS/NAME.jpg (or test)
 
-    A folder ``background`` has images that show none of the classes.
+    A folder ``background`` has images that show none of the classes. DatasetError if the folders in ``images/`` are
+    named as splits.
     """
     for splits in ({"images": TRAIN}, {"train": TRAIN, "val": EVALUATION, "test": EVALUATION}, {"": TRAIN}):
         rows: list[Tagged] = []
@@ -96,6 +100,11 @@ def class_folders(root: Path) -> Tags | None:
             rows += _class_rows(root, folder, split)
         if any(row.split == TRAIN for row in rows):
             whole = list(splits) == ["images"]
+            if whole and {row.tags for row in rows} <= SPLIT_FOLDERS:
+                raise DatasetError(
+                    f"{root / 'images'}: its folders are named as splits, not as classes; write {root / 'labels.csv'} "
+                    "(image,tags,split), or name a file of tags with --IndexDataset-tags"
+                )
             return Tags(root, "images" if whole else "", rows)
     return None
 

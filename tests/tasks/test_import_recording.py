@@ -335,6 +335,18 @@ def test_tum_rgbd(tum, root):
     assert frames(root, "depth") == []
 
 
+def test_tags_do_not_hide_the_images_in_folders_of_classes(tum, root):
+    place = root / "images" / "dog" / "1.png"
+    place.parent.mkdir(parents=True)
+    Image.fromarray(frame(0)).save(place)
+    with pytest.raises(DatasetError, match="one folder for each class; --tags would write labels.csv"):
+        imported(root, tum, tags="mug")
+    assert not (root / "labels.csv").exists()
+    (root / "labels.csv").write_text("image,tags,split\ndog/1.png,dog,train\n")
+    imported(root, tum, tags="mug")
+    assert len((root / "labels.csv").read_text().splitlines()) == 5
+
+
 @pytest.mark.parametrize("inside", ["", "set/of/it"])
 def test_a_recording_is_not_imported_into_its_own_folder(tum, inside):
     before = sorted(tum.rglob("*"))

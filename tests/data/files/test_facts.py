@@ -3,7 +3,7 @@ import os
 import pytest
 
 from data.errors import DatasetError
-from data.files.facts import FileFacts
+from data.files.facts import FileFacts, kept_while_unchanged
 
 
 def test_a_known_file_is_not_read_again_until_it_changes(tmp_path):
@@ -88,3 +88,21 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DatasetError, match="pipe: is no regular file"):
         FileFacts().fact(tmp_path / "pipe", "key", lambda: pytest.fail("it was opened"))
+
+
+def test_what_is_read_is_kept_while_the_file_stays_as_it_is(tmp_path):
+    path, read = tmp_path / "a", []
+
+    @kept_while_unchanged(2)
+    def content(path):
+        read.append(path)
+        return path.read_text()
+
+    path.write_text("one")
+    assert [content(path), content(path)] == ["one", "one"]
+    path.write_text("three")
+    assert content(path) == "three"
+    assert len(read) == 2
+    path.unlink()
+    with pytest.raises(FileNotFoundError):  # the function says what is missing
+        content(path)

@@ -85,10 +85,11 @@ def changed(root, split, *annotations):
     return index, DATASETS["coco"].notes(root / "coco", index)
 
 
-def test_boxes_without_an_outline_are_tags_and_no_ground_truth(tmp_path):
+@pytest.mark.parametrize("outline", [[], [[]], [[1, 1, 20, 20]]])
+def test_boxes_without_an_outline_are_tags_and_no_ground_truth(tmp_path, outline):
     """What they surround was once background of the ground truth."""
     make_coco(tmp_path)
-    index, notes = changed(tmp_path, "val2014", {"segmentation": []}, {"category_id": 1})
+    index, notes = changed(tmp_path, "val2014", {"segmentation": outline}, {"category_id": 1})
     train, evaluation = index.samples
     assert evaluation.tags == (1, 2)
     assert (len(train.truth), evaluation.truth) == (1, ())

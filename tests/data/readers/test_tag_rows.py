@@ -49,6 +49,17 @@ def test_the_folders_train_and_val_are_the_splits(tmp_path, folders, evaluation)
     assert index.split(EVALUATION)[0].depth == tmp_path / f"depth/{evaluation}/mug/0.png"
 
 
+def test_folders_of_splits_in_images_are_no_classes(tmp_path):
+    for name in ("train/1.jpg", "val/2.jpg"):
+        image(tmp_path / "images" / name)
+    with pytest.raises(
+        DatasetError, match="images: its folders are named as splits, not as classes; write .*labels.csv"
+    ):
+        read_folder(tmp_path)
+    image(tmp_path / "images" / "mug" / "1.jpg")  # then a train is a thing
+    assert read_folder(tmp_path).class_names == ("background", "mug", "train", "val")
+
+
 def test_a_table_has_precedence_and_nothing_at_all_is_told(tmp_path):
     image(tmp_path / "images/mug/0.jpg")
     (tmp_path / "labels.csv").write_text("image,tags\nmug/0.jpg,cup\n")
