@@ -131,7 +131,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """The image of a file, not yet decoded. Errors in the body, too, become an ImageError that names the file."""
     try:
         check_regular(path)
-        with Image.open(path, formats=FORMATS) as image:
+        # Given a path, Pillow maps an uncompressed TIFF into memory, and mixes up the rows of one with an orientation.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a photograph and its preview
                 raise ImageError(f"{path}: holds several images; save each as a file of its own")
             yield image
@@ -252,8 +253,9 @@ def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
         if image.mode not in modes:
             raise ImageError(f"{path}: has {MODES.get(image.mode, f'pixels of mode {image.mode}')}; {advice}")
         scale = _scale(image)
+        is_turned = image.format == "TIFF" and _turn(image) is not None  # Pillow turns it, and forgets that it did
         _decode(image, path)
-        if _turn(image) is not None:
+        if is_turned or _turn(image) is not None:
             raise ImageError(f"{path}: has an EXIF orientation; turn its pixels as the image is shown, without EXIF")
         return np.asarray(image) if scale == 1 else np.asarray(image) // np.uint8(scale)
 

@@ -273,3 +273,28 @@ def test_a_flipped_bit_in_the_pixels_of_a_png_is_noticed(path):
         for read in (read_colours, lambda file: read_values(file, GREY_16, "")):
             with pytest.raises(ImageError, match="cannot be decoded .*replace the file"):
                 read(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_an_oriented_tiff_is_read_as_it_is_shown(tmp_path, mode, orientation, compression):
+    values = np.random.default_rng(0).integers(0, 256, (6, 8, len(Image.new(mode, (1, 1)).getbands())), dtype=np.uint8)
+    picture = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values, mode if mode != "P" else "L")
+    if mode == "P":
+        picture = picture.convert("P")
+    path = tmp_path / "a.tif"
+    picture.save(path, compression=compression, tiffinfo={274: orientation})
+    turned = picture.convert("RGB")
+    turns = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90}
+    expected = np.asarray(turned.transpose(turns[orientation]) if orientation in turns else turned)
+    found = read_colours(path)
+    assert found.shape == (*image_size(path), 3)
+    assert np.array_equal(found, expected)
+
+
+def test_values_of_an_oriented_tiff_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.arange(48, dtype=np.uint16).reshape(6, 8)).save(path, tiffinfo={274: 3})
+    with pytest.raises(ImageError, match="a.tif: has an EXIF orientation"):
+        read_values(path, ("I;16",), "save it as PNG")
