@@ -70,6 +70,13 @@ def read_tags(root: Path, source: Path) -> Tags:
     rows = [_row(source, images, *one) for one in found if one[1]]
     if not rows:
         raise DatasetError(f"{source}: gives no image a tag; annotate some images and export again")
+    splits: dict[str, str] = {}
+    for row in rows:
+        if splits.setdefault(row.image, row.split) != row.split:
+            raise DatasetError(
+                f"{source}: two of its images are {images.folder / row.image}, one to train and one to evaluate; put "
+                "each into the folder that the export names"
+            )
     return Tags(source, "images", rows)
 
 

@@ -180,3 +180,13 @@ def test_damaged_exports_give_rows_or_one_line(root, content):
     refused = list(filter(None, lines))
     assert all(line.startswith(str(root)) for line in refused)
     assert len(refused) > 20
+
+
+def test_one_file_is_not_in_both_splits(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "images" / "0.png")
+    path = tmp_path / "tags.xml"
+    image = '<image name="0" subset="{}"><tag label="mug"/></image>'
+    path.write_text(f"<annotations>{image.format('Train')}{image.format('Validation')}</annotations>")
+    with pytest.raises(DatasetError, match="tags.xml: two of its images are .*0.png, one to train and one to evaluate"):
+        read_tags(tmp_path, path)
