@@ -29,7 +29,7 @@ from tasks.runtime.progress import Progress
 
 log = logging.getLogger("depthseed")
 
-VERSION = 1
+VERSION = 2
 """Increase it when a change of the code gives other frames."""
 
 ALLOWED_NAME = re.compile(r"[\w.+-]+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from data.errors import DatasetError
 from data.files.intrinsics import OPEN3D_INTRINSICS
+from data.files.json_file import is_number
 from data.files.pixels import GREY_16, IMAGE_SUFFIXES, read_colours, read_values
 from data.files.text_file import read_text
 from data.readers.common import is_inside
@@ -22,7 +24,7 @@ TUM_COUNTS = 5000.0
 
 OPEN3D_FOLDERS = {COLOUR: "color", DEPTH: "depth"}
 OPEN3D_COUNTS = 1000.0
-"""Counts of a depth file of Open3D's recorders per metre: its reconstruction system takes this scale, too."""
+"""Counts of a depth file of Open3D per metre where no file says it: its reconstruction system takes this scale, too."""
 
 Listed = dict[str, list[tuple[int, Path]]]
 """Stream -> time in nanoseconds and file of each image, in the order of time."""
@@ -102,10 +104,14 @@ def _tum_list(folder: Path, table: Path) -> list[tuple[int, Path]]:
             continue
         time, _, name = line.strip().partition(" ")
         try:
+            if time.startswith("-"):
+                raise ValueError
             seconds, _, fraction = time.partition(".")
             stamp = int(seconds) * int(NANOSECONDS) + int((fraction + "0" * 9)[:9])
         except ValueError:
-            raise DatasetError(f"{table}: line {number} does not begin with a time in seconds; correct it") from None
+            raise DatasetError(
+                f"{table}: line {number} does not begin with a time in seconds of at least 0; correct it"
+            ) from None
         file = folder / name.strip()
         if not is_inside(name.strip()) or not file.is_file():
             raise DatasetError(f"{table}: line {number} names {name.strip()}, which is missing; restore the file")
@@ -132,23 +138,35 @@ def read_open3d(path: Path, counts_per_metre: float = 0) -> FolderRecording:
         stream: {file.stem: file for file in (path / folder).glob("*") if file.suffix.lower() in IMAGE_SUFFIXES}
         for stream, folder in OPEN3D_FOLDERS.items()
     }
-    place = {name: number for number, name in enumerate(sorted(files[COLOUR].keys() | files[DEPTH].keys()))}
+    names = sorted(files[COLOUR].keys() | files[DEPTH].keys(), key=_with_numbers)
+    place = {name: number for number, name in enumerate(names)}
     listed = {
         stream: sorted((place[name] * int(NANOSECONDS), file) for name, file in of.items())
         for stream, of in files.items()
     }
-    return FolderRecording(listed, counts_per_metre or OPEN3D_COUNTS, _open3d_intrinsics(path))
+    intrinsics, counts = _open3d_camera(path)
+    return FolderRecording(listed, counts_per_metre or counts, intrinsics)
 
 
-def _open3d_intrinsics(path: Path) -> dict[str, Any] | None:
+def _with_numbers(name: str) -> list[tuple[str, int]]:
+    """A key by which 2 comes before 10."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", name)]
+
+
+def _open3d_camera(path: Path) -> tuple[dict[str, Any] | None, float]:
+    """Intrinsics, and counts of depth per metre: ``depth_scale``, which the recorder for RealSense writes beside them."""
     file = next((path / name for name in OPEN3D_INTRINSICS if (path / name).exists()), None)
     if file is None:
-        return None
+        return None, OPEN3D_COUNTS
     try:
         found = json.loads(read_text(file))
         matrix = np.array(found["intrinsic_matrix"], float).reshape(3, 3).T
-        return pinhole(found["width"], found["height"], matrix)
+        counts = found.get("depth_scale", OPEN3D_COUNTS)
+        if not is_number(counts, 1):
+            raise ValueError
+        return pinhole(found["width"], found["height"], matrix), float(counts)
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"{file}: is not an intrinsic file of Open3D (width, height, intrinsic_matrix); correct it or remove it"
+            f"{file}: is not an intrinsic file of Open3D (width, height, intrinsic_matrix, perhaps depth_scale, "
+            "counts a metre); correct it or remove it"
         ) from error

@@ -379,6 +379,14 @@ def test_a_damaged_folder_is_one_line(tum, root, change, message):
         imported(root, tum)
 
 
+def test_frames_of_open3d_are_in_the_order_of_their_numbers(root, tmp_path):
+    (tmp_path / "recorder" / "color").mkdir(parents=True)
+    for number in (1, 2, 10):
+        Image.fromarray(frame(number)).save(tmp_path / f"recorder/color/{number}.png")
+    imported(root, tmp_path / "recorder", depth="none")
+    assert np.array_equal(pixels(root / "images/recorder@000002.png"), frame(10))
+
+
 def test_open3d(root, tmp_path):
     folder = tmp_path / "recorder"
     for name in ("color", "depth"):
@@ -394,6 +402,12 @@ def test_open3d(root, tmp_path):
     assert frames(root) == ["recorder@000000.jpg", "recorder@000002.jpg"]
     assert np.array_equal(pixels(root / "depth/recorder@000002.png"), depth_of(2))
     assert json.loads((root / "intrinsics/recorder.json").read_text()) == known
+    (folder / "camera_intrinsic.json").write_text(json.dumps(known | {"depth_scale": 4000.0}))
+    imported(root, folder)
+    assert np.array_equal(pixels(root / "depth/recorder@000002.png"), np.rint(depth_of(2) / 4))
+    (folder / "camera_intrinsic.json").write_text(json.dumps(known | {"depth_scale": 0}))
+    with pytest.raises(DatasetError, match="perhaps depth_scale, counts a metre"):
+        imported(root, folder)
     (folder / "camera_intrinsic.json").write_text("{}")
     with pytest.raises(DatasetError, match="camera_intrinsic.json: is not an intrinsic file of Open3D"):
         imported(root, folder)
