@@ -154,7 +154,7 @@ def _with_numbers(name: str) -> list[tuple[str, int]]:
 
 
 def _open3d_camera(path: Path) -> tuple[dict[str, Any] | None, float]:
-    """Intrinsics, and counts of depth per metre: ``depth_scale``, which the recorder for RealSense writes beside them."""
+    """Intrinsics, and counts of depth per metre: ``depth_scale``, which the recorder for RealSense writes, too."""
     file = next((path / name for name in OPEN3D_INTRINSICS if (path / name).exists()), None)
     if file is None:
         return None, OPEN3D_COUNTS
