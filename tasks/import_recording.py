@@ -220,6 +220,14 @@ class ImportRecording(luigi.Task):
             return dict.fromkeys(order, NO_DEPTH)
         if not (depth >= 0).any():
             raise DatasetError(f"{self.path}: has no depth; import colour alone with --depth {NO_TOPIC}")
+        for stream, times in ((COLOUR, colour), (DEPTH, depth)):
+            back = np.flatnonzero(np.diff(times[times >= 0]) < -NANOSECONDS)
+            if len(back):
+                log.warning(
+                    "ImportRecording: the clock of the %s images goes back after image %d; images of other parts may "
+                    "be matched: cut the recording there, and import each part under a --name of its own",
+                    stream, back[0] + 1,
+                )  # fmt: skip
         found = matched(colour, depth, self.tolerance * NANOSECONDS)
         partners = {number: int(found[number]) for number in order if found[number] != NO_DEPTH}
         if not partners:

@@ -121,6 +121,18 @@ def test_depth_that_comes_late_and_apart_in_time(root, tmp_path):
         assert np.array_equal(pixels(root / f"depth/kitchen@{number:06d}.png"), depth_of(number))
 
 
+def test_a_clock_that_goes_back_is_told(root, tmp_path, caplog):
+    bag = Bag("sqlite3")
+    for number in range(4):  # a simulation that begins anew
+        bag.image(SECOND * (10 + number % 2 * 2), frame(number), "rgb8", COLOUR, late=number * 10 * SECOND)
+        bag.image(SECOND * (10 + number % 2 * 2), depth_of(number), "16UC1", DEPTH, late=number * 10 * SECOND)
+    imported(root, bag.write(tmp_path))
+    told = [record.getMessage() for record in caplog.records if "the clock" in record.getMessage()]
+    assert [" ".join(line.split()[2:9]) for line in told] == [
+        "clock of the colour images goes back", "clock of the depth images goes back"
+    ]  # fmt: skip
+
+
 def test_the_second_run_does_nothing_and_two_recordings_share_a_set(root, tmp_path):
     first = five_pairs().write(tmp_path, "first")
     imported(root, first, tags="mug")
