@@ -16,22 +16,22 @@ import numpy as np
 from data.columns import JSON, TEXT, Columns
 from data.errors import DatasetError
 
-TRAIN = "train"
-EVALUATION = "evaluation"
+TRAIN, EVALUATION = "train", "evaluation"
 BACKGROUND = 0
 """Class number of the background."""
 
 UNLABELLED = 65535
-"""Value of pixels without a label, in label maps and seeds. Files of 8 bits have another value (`data.files.labels`).
-
-A label map has 16 bits per pixel, since a data set may have thousands of classes.
-"""
+"""Value of pixels without a label, in label maps and seeds, which have 16 bits per pixel, since a data set may have
+thousands of classes. Files of 8 bits have another value (`data.files.labels`)."""
 
 LARGEST_CLASS = 32766
 """Largest class number. The CAMs of an image are stored with their class numbers, which have 16 bits with a sign."""
 
 NO_NAME = re.compile(r"^$|^/|(?:^|/)\.\.(?:/|$)|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What no image id may have: a way out of its folder, control characters, and bytes that are no text."""
+
+REVISIONS = {"coco": (2,), "coco_polygons": (2,)}
+"""Encodings that decode a file to other labels than they did at first -> what this adds to the hash of the file."""
 
 
 @dataclass(frozen=True)
@@ -386,7 +386,7 @@ class DatasetIndex:
         return digest.hexdigest()
 
     def _contents(self, layers: Sequence, hash_file: Callable[[str], str]) -> list[list]:
-        return [[hash_file(self._path(path)), *described] for path, *described in layers]
+        return [[hash_file(self._path(path)), *rest, *REVISIONS.get(rest[1], ())] for path, *rest in layers]
 
     def _path(self, text: str) -> str:
         """The path of a row, as text: 10^5 objects of the type Path take a second."""

@@ -48,6 +48,23 @@ def test_masks_do_not_enter_the_fingerprint_of_what_is_learnt_from(index):
     assert index.fingerprint(hash_file, truth=True) != truth_before
 
 
+def test_encodings_that_decode_otherwise_than_before_have_another_hash(index, monkeypatch):
+    def hashes(encoding, **layers):
+        layer = LabelLayer(index.samples[0].image, None, encoding, "7")
+        samples = (dataclasses.replace(index.samples[0], **dict.fromkeys(layers, (layer,))), *index.samples[1:])
+        changed = dataclasses.replace(index, samples=samples)
+        return changed.fingerprint(hash_file), changed.fingerprint(hash_file, truth=True)
+
+    encodings = ("coco", "coco_polygons", "labelme", "")
+    places = [(name, place) for name in encodings for place in ("truth", "coarse")]
+    now = {(name, place): hashes(name, **{place: True}) for name, place in places}
+    monkeypatch.setattr("data.sample.REVISIONS", {})
+    for (name, place), (learnt, truth) in now.items():
+        learnt_before, truth_before = hashes(name, **{place: True})
+        assert (learnt != learnt_before) == (place == "coarse" and name.startswith("coco"))
+        assert (truth != truth_before) == (place == "truth" and name.startswith("coco"))
+
+
 def test_images_depth_and_tags_do(index):
     before = index.fingerprint(hash_file)
     other = dataclasses.replace(index.samples[0], tags=(1, 2, 3, 4, 5))

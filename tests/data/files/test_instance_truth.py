@@ -96,8 +96,8 @@ def test_annotations_of_coco_are_instances_and_crowds_are_ignored(tmp_path):
     path.write_text(json.dumps(content))
     found = read_instances(sized(read_coco(tmp_path, {"evaluation": "val2017"}).samples[0]), 1)
     assert [(item.class_number, item.ignored) for item in found] == [(1, False), (1, True)]
-    assert found[0].mask[2:9, 2:9].all()
-    assert found[0].mask.sum() == 49
+    assert found[0].mask[2:8, 2:8].all()
+    assert found[0].mask.sum() == 36
 
 
 def sized(sample):
