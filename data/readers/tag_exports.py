@@ -15,14 +15,20 @@ from data.errors import DatasetError
 from data.files.pixels import IMAGE_SUFFIXES
 from data.files.regular_file import read_bytes
 from data.readers.common import Listing, is_inside
-from data.readers.tag_rows import BACKGROUND_NAME, NO_TAGS, Tagged, Tags, one_word, read_table, row_of
+from data.readers.tag_rows import (
+    BACKGROUND_NAME,
+    EVALUATION_NAMES,
+    NO_TAGS,
+    Tagged,
+    Tags,
+    one_word,
+    read_table,
+    row_of,
+)
 from data.sample import EVALUATION, TRAIN
 
 UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts before the name of a file that was uploaded."""
-
-EVALUATION_NAMES = ("val", "validation", "valid", "test", "testing", "evaluation")
-"""Names of subsets, in lower case, that are the evaluation split. All others are the train split."""
 
 SHAPES = ("rectangle", "polygon", "brush", "ellipse", "keypoint", "bitmask", "vector")
 """Types of results of Label Studio that outline something without saying what."""
