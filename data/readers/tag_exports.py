@@ -41,7 +41,7 @@ def read_tags(root: Path, source: Path) -> Tags:
     """The tags in a file: a table (``.csv``), an export of CVAT (``.xml``), or one of COCO or Label Studio (``.json``).
 
     An image without a tag is left out: nobody may have looked at it yet. The tag ``background`` alone says that an
-    image shows none of the classes. A task of Label Studio that was annotated with no choice and no shape says so, too.
+    image shows none of the classes. A task of Label Studio that was annotated without any result says so, too.
     Spaces in the names of classes become ``_``.
 
     Parameters
@@ -133,6 +133,12 @@ def _label_studio(content: list[Any]) -> Found:
         image = _image_of(task["data"].values())
         if not tags and any(result["type"] in SHAPES or result["type"].endswith("labels") for result in results):
             raise ValueError(f"'{image}' has shapes without a label; give them one")
+        others = sorted({result["type"] for result in results} - {"choices"})
+        if not tags and others:
+            raise ValueError(
+                f"'{image}' has results of the type {', '.join(others)} alone, and tags are read from choices and "
+                "labels of shapes; add such a result, or take all out if the image shows none of the classes"
+            )
         yield image, tags or ({NO_TAGS} if given else set()), ""
 
 
