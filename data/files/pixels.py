@@ -18,14 +18,14 @@ from PIL import ExifTags, Image
 from data.errors import ImageError
 from data.files.regular_file import check_regular
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
-"""File name endings of images, in lower case."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".ppm", ".pgm", ".gif")
+"""File name endings of images, in lower case: of all `FORMATS`. Systems put files of their own into folders."""
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "JPEG2000", "PPM", "GIF")
 """Formats that are opened, whatever the ending of the name. Pillow knows more, and some start other programs."""
 
-LOSSY = ("JPEG", "MPO", "JPEG2000")
-"""Formats that change the values of pixels: no numbers of classes, no depth."""
+INEXACT = ("JPEG", "MPO", "JPEG2000", "WEBP", "PPM")
+"""Formats that may change the values of pixels: no numbers of classes, no depth. Pillow scales those of PPM."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -242,14 +242,15 @@ def read_values(path: Path, modes: Collection[str], advice: str) -> np.ndarray:
     Raises
     ------
     ImageError
-        If the file is missing or cannot be decoded, or has another mode, a lossy format, or an EXIF orientation: the
-        pixels must lie as the image is shown, and a program may have copied the orientation of the photograph.
+        If the file is missing or cannot be decoded, or has another mode, a format of `INEXACT`, or an EXIF
+        orientation: the pixels must lie as the image is shown, and a program may have copied the orientation of the
+        photograph.
     """
     if is_member(path):
         return read_member(path)
     with _opened(path) as image:
-        if image.format in LOSSY:
-            raise ImageError(f"{path}: is a {image.format} file, which changes values; {advice}")
+        if image.format in INEXACT:
+            raise ImageError(f"{path}: is a {image.format} file, whose values may be others; {advice}")
         if image.mode not in modes:
             raise ImageError(f"{path}: has {MODES.get(image.mode, f'pixels of mode {image.mode}')}; {advice}")
         scale = _scale(image)

@@ -20,9 +20,12 @@ import numpy as np
 
 from data.files.exported_frames import ANY_CLASS, ExportedFrame
 from data.files.images import read_image
-from data.files.pixels import IMAGE_SUFFIXES, is_member
+from data.files.pixels import is_member
 from data.files.png import png_bytes
 from data.files.polygons import corners, joined, parts_of
+
+COPIED = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+"""Endings, in lower case, of images that ultralytics opens, too. All others become PNG."""
 
 
 def yolo_files(
@@ -93,9 +96,9 @@ def _outline(line: np.ndarray) -> np.ndarray:
 
 
 def _image(frame: ExportedFrame) -> tuple[str, bytes]:
-    """Ending and content of an image file: its own, or PNG where ultralytics would not open it."""
+    """Ending and content of an image file: its own, or PNG if it is none of `COPIED`."""
     suffix = PurePosixPath(frame.name).suffix
-    if suffix.lower() in IMAGE_SUFFIXES and not is_member(frame.path):
+    if suffix.lower() in COPIED and not is_member(frame.path):
         return suffix, frame.path.read_bytes()
     return ".png", png_bytes(read_image(frame.path))
 

@@ -3,7 +3,7 @@
 ::
 
     root/models_info.json                    (optional: class names)
-    root/onboarding_static/obj_000001_up/    one folder per scene, any nesting depth
+    root/onboarding_static/obj_000001_up/    one folder per scene, any nesting depth; or a link to it
     root/val/000001/
         rgb/000000.jpg | .png    depth/000000.png    mask_visib/000000_000000.png
         scene_gt.json  scene_camera.json (where there is depth)  scene_gt_info.json (optional)
@@ -15,8 +15,9 @@ truth, for scoring only.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
     names = _object_names(root)
     frames: list[tuple[str, Path, _Frame]] = []
     for split, folder in splits.items():
-        scenes = sorted(path.parent for path in (root / folder).glob("**/scene_gt.json"))
+        scenes = sorted(_scenes(root / folder))
         if not scenes:
             raise DatasetError(f"{root / folder}: no scene with a scene_gt.json here; {root_hint(root)}")
         for scene in scenes:
@@ -91,6 +92,20 @@ def read_bop(root: Path, splits: dict[str, str]) -> DatasetIndex:
             )
         )
     return sorted_index(root, _class_names(ids, names), samples, splits)
+
+
+def _scenes(folder: Path) -> Iterator[Path]:
+    """The folders with a ``scene_gt.json``, also behind symbolic links. A link may lead back, so each is read once."""
+    seen: set[str] = set()
+    for place, below, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        below.sort(key=lambda name: (os.path.islink(os.path.join(place, name)), name))  # its own name before a link
+        if "scene_gt.json" in files:
+            yield Path(place)
 
 
 def object_ids(root: Path, class_names: Sequence[str]) -> list[int]:

@@ -18,10 +18,6 @@ CROPS = "crops"
 """Name of the folder in that of the data set."""
 
 
-ENDINGS = (*IMAGE_SUFFIXES, ".webp", ".jp2", ".ppm", ".pgm", ".gif")
-"""What is a photograph, in lower case: all formats of images. Systems put files of their own into folders."""
-
-
 class Cutout(NamedTuple):
     """A photograph of one object: its file, and the class number 1..K of the object."""
 
@@ -55,7 +51,9 @@ def list_cutouts(root: Path, class_of: Mapping[str, int]) -> list[Cutout]:
                 f"{', '.join(sorted(class_of)[:10])}"
             )
         files = sorted(Listing(folder / name).names)
-        found += [Cutout(folder / name / file, class_of[name]) for file in files if file.lower().endswith(ENDINGS)]
+        found += [
+            Cutout(folder / name / file, class_of[name]) for file in files if file.lower().endswith(IMAGE_SUFFIXES)
+        ]
     if not found:
         raise DatasetError(f"{folder}: has no photographs; put them there as CLASS/NAME.png, or set the cutouts to 0")
     return found

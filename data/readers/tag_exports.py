@@ -15,14 +15,20 @@ from data.errors import DatasetError
 from data.files.pixels import IMAGE_SUFFIXES
 from data.files.regular_file import read_bytes
 from data.readers.common import Listing, is_inside
-from data.readers.tag_rows import BACKGROUND_NAME, NO_TAGS, Tagged, Tags, one_word, read_table, row_of
+from data.readers.tag_rows import (
+    BACKGROUND_NAME,
+    EVALUATION_NAMES,
+    NO_TAGS,
+    Tagged,
+    Tags,
+    one_word,
+    read_table,
+    row_of,
+)
 from data.sample import EVALUATION, TRAIN
 
 UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 """What Label Studio puts before the name of a file that was uploaded."""
-
-EVALUATION_NAMES = ("val", "validation", "valid", "test", "testing", "evaluation")
-"""Names of subsets, in lower case, that are the evaluation split. All others are the train split."""
 
 SHAPES = ("rectangle", "polygon", "brush", "ellipse", "keypoint", "bitmask", "vector")
 """Types of results of Label Studio that outline something without saying what."""
@@ -35,7 +41,7 @@ def read_tags(root: Path, source: Path) -> Tags:
     """The tags in a file: a table (``.csv``), an export of CVAT (``.xml``), or one of COCO or Label Studio (``.json``).
 
     An image without a tag is left out: nobody may have looked at it yet. The tag ``background`` alone says that an
-    image shows none of the classes. A task of Label Studio that was annotated with no choice and no shape says so, too.
+    image shows none of the classes. A task of Label Studio that was annotated without any result says so, too.
     Spaces in the names of classes become ``_``.
 
     Parameters
@@ -134,6 +140,12 @@ def _label_studio(content: list[Any]) -> Found:
         image = _image_of(task["data"].values())
         if not tags and any(result["type"] in SHAPES or result["type"].endswith("labels") for result in results):
             raise ValueError(f"'{image}' has shapes without a label; give them one")
+        others = sorted({result["type"] for result in results} - {"choices"})
+        if not tags and others:
+            raise ValueError(
+                f"'{image}' has results of the type {', '.join(others)} alone, and tags are read from choices and "
+                "labels of shapes; add such a result, or take all out if the image shows none of the classes"
+            )
         yield image, tags or ({NO_TAGS} if given else set()), ""
 
 

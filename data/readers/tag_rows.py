@@ -22,12 +22,15 @@ NO_TAGS = "-"
 TAGS_APART = (",", ";")
 """What other programs write between tags; here it would make two tags one class."""
 
+EVALUATION_NAMES = ("val", "validation", "valid", "test", "testing", "evaluation")
+"""Names, in lower case, of the evaluation split in other programs. Of several folders, the first is read."""
+
 OTHER_FOLDERS = frozenset(
     ("images", "depth", "masks", "coarse", "crops", "corrections", "instances", "intrinsics", "train", "val", "test")
 )
 """Folders in that of a data set that are no classes."""
 
-SPLIT_FOLDERS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing", "evaluation"))
+SPLIT_FOLDERS = frozenset(("train", "training", *EVALUATION_NAMES))
 """Names of splits. Where ``images/`` has folders of these names alone, they are no classes."""
 
 
@@ -87,12 +90,18 @@ def class_folders(root: Path) -> Tags | None:
     ::
 
         root/images/CLASS/NAME.jpg    or    root/CLASS/NAME.jpg    or    root/train/CLASS/NAME.jpg
-                                                                         root/val/CLASS/NAME.jpg (or test)
+                                                                         root/val/CLASS/NAME.jpg
 
-    A folder ``background`` has images that show none of the classes. DatasetError if the folders in ``images/`` are
-    named as splits.
+    In place of ``val`` another of `EVALUATION_NAMES` may be there. A folder ``background`` has images that show none of
+    the classes.
+
+    Raises
+    ------
+    DatasetError
+        If the folder of a class has images in folders below it, or the folders in ``images/`` are named as splits.
     """
-    for splits in ({"images": TRAIN}, {"train": TRAIN, "val": EVALUATION, "test": EVALUATION}, {"": TRAIN}):
+    evaluation = dict.fromkeys(EVALUATION_NAMES, EVALUATION)
+    for splits in ({"images": TRAIN}, {"train": TRAIN, **evaluation}, {"": TRAIN}):
         rows: list[Tagged] = []
         for folder, split in splits.items():
             if split == EVALUATION and any(row.split == EVALUATION for row in rows):
@@ -123,7 +132,18 @@ def _class_rows(root: Path, folder: str, split: str) -> list[Tagged]:
                 rows.append(
                     Tagged(f"{of_split}{name}/{file}", tag, split, f"{of_split}{name}/{stem}", f"{name}/{stem}")
                 )
+            elif not file.startswith("."):
+                _refuse_images(place / file, name)
     return rows
+
+
+def _refuse_images(folder: Path, name: str) -> None:
+    """Raise DatasetError if `folder`, in that of a class, has images. A file has none."""
+    if any(file.lower().endswith(IMAGE_SUFFIXES) for file in Listing(folder).names):
+        raise DatasetError(
+            f"{folder}: has images, but lies in the folder of the class '{name}'; put them into "
+            f"{folder.parent}, or, if '{name}' is no class, move it elsewhere"
+        )
 
 
 def one_word(name: str) -> str:

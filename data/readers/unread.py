@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from data.files.pixels import IMAGE_SUFFIXES
+from data.readers.tag_rows import EVALUATION_NAMES
 from data.sample import DatasetIndex
 
 MOST_NAMED = 3
@@ -61,7 +62,7 @@ def _files(root: Path, folder: str) -> Iterator[str]:
 
 def _images(root: Path) -> Iterator[str]:
     """All images of the data set, also those without tags and those of a split that stays unseen."""
-    for folder in ("images", "train", "val", "test"):
+    for folder in ("images", "train", *EVALUATION_NAMES):
         for file in _files(root, folder):
             if file.lower().endswith(IMAGE_SUFFIXES):
                 yield file

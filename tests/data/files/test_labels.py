@@ -119,7 +119,7 @@ def test_what_is_no_map_of_numbers_is_refused_with_the_remedy(folder, picture, w
 
 def test_a_jpeg_file_is_no_label_map(folder):
     Image.new("L", (6, 4)).save(folder / "m.png", "JPEG")
-    with pytest.raises(ImageError, match="m.png: is a JPEG file, which changes values"):
+    with pytest.raises(ImageError, match="m.png: is a JPEG file, whose values may be others"):
         decode_labels(LabelLayer(folder / "m.png"), SIZE)
 
 

@@ -67,6 +67,17 @@ def test_nested_onboarding_folders_and_png_images(bop_root, tmp_path):
     assert index.class_names[1].startswith("obj_0000")  # no models_info.json
 
 
+def test_scenes_behind_links_are_read_once(bop_root, tmp_path):
+    expected = [sample.image_id for sample in read_bop(bop_root, SPLITS).samples]
+    disk, split = tmp_path / "disk", bop_root / "train_pbr"
+    shutil.move(split, disk)
+    split.mkdir()
+    for scene in disk.iterdir():
+        (split / scene.name).symlink_to(scene)
+        (scene / "back").symlink_to(split)
+    assert [sample.image_id for sample in read_bop(bop_root, SPLITS).samples] == expected
+
+
 def test_class_numbers_have_no_gaps_and_lead_back_to_the_ids_of_the_objects(bop_root):
     assert object_ids(bop_root, read_bop(bop_root, SPLITS).class_names) == [0, 1, 2, 3, 4, 5]
     known = {1: "ape", 5: "can", 6: "cat", 8: "drill", 9: "duck"}

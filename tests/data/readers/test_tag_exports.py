@@ -109,6 +109,16 @@ def test_shapes_without_a_label_say_nothing(root, result):
         read_tags(root, export(root, [annotated("0.jpg", result)]))
 
 
+def test_results_of_other_types_of_label_studio_do_not_say_that_there_is_no_class(root):
+    taxonomy = {"type": "taxonomy", "from_name": "what", "value": {"taxonomy": [["tool", "mug"]]}}
+    rating = {"type": "rating", "from_name": "stars", "value": {"rating": 3}}
+    content = [annotated("0.jpg", choice("objects", "mug"), rating), annotated("1.jpg")]
+    assert [row.tags for row in read_tags(root, export(root, content)).rows] == ["mug", ""]
+    content.append(annotated("2.jpg", taxonomy, rating))
+    with pytest.raises(DatasetError, match="'2.jpg' has results of the type rating, taxonomy alone, and tags are read"):
+        read_tags(root, export(root, content))
+
+
 def test_only_one_question_of_label_studio_can_name_the_classes(root):
     content = [annotated("0.jpg", choice("objects", "mug")), annotated("1.jpg", choice("weather", "sunny"))]
     with pytest.raises(DatasetError, match=r"choices of several questions \(objects, weather\), and only one"):

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from data.errors import DatasetError
+from data.files.images import read_image
 from data.readers.folder import read_folder
 from data.sample import EVALUATION, TRAIN
 
@@ -36,7 +37,9 @@ def test_one_folder_for_each_class(tmp_path, base):
     assert sample.truth[0].path == tmp_path / "masks/mug/0.png"
 
 
-@pytest.mark.parametrize(("folders", "evaluation"), [(("val", "test"), "val"), (("test",), "test")])
+@pytest.mark.parametrize(
+    ("folders", "evaluation"), [(("val", "test"), "val"), (("test",), "test"), (("valid", "test"), "valid")]
+)
 def test_the_folders_train_and_val_are_the_splits(tmp_path, folders, evaluation):
     for folder in ("train", *folders):
         image(tmp_path / folder / "mug/0.jpg")
@@ -58,6 +61,26 @@ def test_folders_of_splits_in_images_are_no_classes(tmp_path):
         read_folder(tmp_path)
     image(tmp_path / "images" / "mug" / "1.jpg")  # then a train is a thing
     assert read_folder(tmp_path).class_names == ("background", "mug", "train", "val")
+
+
+def test_images_of_every_format_are_read(tmp_path):
+    names = ("0.webp", "1.ppm", "2.PGM", "3.jp2", "4.gif", "5.bmp", "6.tiff", "7.jpeg")
+    for name in names:
+        image(tmp_path / "train/mug" / name)
+    index = read_folder(tmp_path)
+    assert tuple(sample.image.name for sample in index.samples) == names
+    assert all(read_image(sample.image).shape == (4, 5, 3) for sample in index.samples)
+
+
+@pytest.mark.parametrize("base", ["images", "train", "."])
+def test_images_below_the_folder_of_a_class_are_named(tmp_path, base):
+    image(tmp_path / base / "cup/0.jpg")
+    image(tmp_path / base / "mug/.thumbnails/0.jpg")
+    (tmp_path / base / "mug/notes").mkdir()
+    assert [sample.image_id for sample in read_folder(tmp_path).samples] == ["train/cup/0"]
+    image(tmp_path / base / "mug/red/0.webp")
+    with pytest.raises(DatasetError, match="mug/red: has images, but lies in the folder of the class 'mug'; put them"):
+        read_folder(tmp_path)
 
 
 def test_a_table_has_precedence_and_nothing_at_all_is_told(tmp_path):

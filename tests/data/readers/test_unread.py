@@ -40,7 +40,7 @@ def test_files_of_no_image_and_of_another_ending_are_named(root):
 
 
 def test_a_split_that_stays_unseen_has_its_files(tmp_path):
-    put(tmp_path, *(f"{split}/cup/1.jpg" for split in ("train", "val", "test")), "depth/test/cup/1.png")
+    put(tmp_path, *(f"{split}/cup/1.jpg" for split in ("train", "valid", "test")), "depth/test/cup/1.png")
     assert notes(tmp_path) == []
     put(tmp_path, "depth/test/cup/2.png")
     assert len(notes(tmp_path)) == 1
