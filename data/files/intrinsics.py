@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data.errors import DatasetError
-from data.files.json_file import is_number, read_json
+from data.files.json_file import is_number, is_whole, read_json
+from data.files.working_size import UNKNOWN, size_in_files
 from data.sample import Sample
 
 BOP_CAMERAS = "scene_camera.json"
@@ -37,7 +38,7 @@ class Intrinsics(NamedTuple):
 
 
 def read_intrinsics(root: Path, sample: Sample) -> Intrinsics | None:
-    """The intrinsics of an image, as the first of these files has them; None if there is none.
+    """The intrinsics of an image at its working size, as the first of these files has them; None if there is none.
 
     1. ``scene_camera.json`` of its scene, in BOP layout
     2. ``intrinsics/NAME.json`` of the recording NAME that it is a frame of
@@ -53,16 +54,36 @@ def read_intrinsics(root: Path, sample: Sample) -> Intrinsics | None:
     ------
     DatasetError
         If such a file is malformed. Lens distortion in it is not used.
+
+    Notes
+    -----
+    A matrix belongs to the ``width`` and ``height`` in its file, or else to the size of the image as it is stored.
     """
+    found = _stored(root, sample)
+    if found is None:
+        return None
+    camera, own = found[0], found[1] or size_in_files(sample)
+    if sample.size in (UNKNOWN, own):
+        return camera
+    fx, fy, cx, cy = camera
+    x, y = sample.size[1] / own[1], sample.size[0] / own[0]
+    return Intrinsics(fx * x, fy * y, (cx + 0.5) * x - 0.5, (cy + 0.5) * y - 0.5)
+
+
+def _stored(root: Path, sample: Sample) -> tuple[Intrinsics, tuple[int, int] | None] | None:
+    """The intrinsics as a file has them, and the height and width that it says."""
     cameras = sample.image.parent.parent / BOP_CAMERAS
     if cameras.is_file() and sample.image.stem.isdigit():
         frame = read_json(cameras).get(str(int(sample.image.stem)))
-        return _of_matrix(cameras, frame.get("cam_K") if isinstance(frame, dict) else None, by_rows=True)
+        return _of_matrix(cameras, frame.get("cam_K") if isinstance(frame, dict) else None, by_rows=True), None
     recording, is_frame, _ = sample.image.name.rpartition("@")
     files = [root / RECORDED / f"{recording}.json"] if is_frame else []
     for file in [*files, *(root / name for name in OPEN3D_INTRINSICS)]:
         if file.is_file():
-            return _of_matrix(file, read_json(file).get("intrinsic_matrix"), by_rows=False)
+            content = read_json(file)
+            sides: Any = content.get("height"), content.get("width")
+            own = (sides[0], sides[1]) if all(is_whole(side, 1) for side in sides) else None
+            return _of_matrix(file, content.get("intrinsic_matrix"), by_rows=False), own
     return None
 
 

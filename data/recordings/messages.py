@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from data.errors import ImageError
 from data.recordings.frames import COLOUR, DEPTH, millimetres
@@ -95,9 +95,13 @@ def read_depth(kind: str, message: Any, place: str, counts_per_metre: float = 0)
 
 
 def jpeg_of(kind: str, message: Any) -> bytes | None:
-    """The JPEG file in a message; None if it holds none."""
-    content = bytes(message.data[:3]) if kind == COMPRESSED else b""
-    return bytes(message.data) if content == b"\xff\xd8\xff" else None
+    """The JPEG file in a message; None if it holds none, or one with an EXIF orientation, which depth does not have."""
+    if kind != COMPRESSED or bytes(message.data[:3]) != b"\xff\xd8\xff":
+        return None
+    content = bytes(message.data)
+    with Image.open(io.BytesIO(content), formats=("JPEG",)) as picture:
+        is_turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return None if is_turned else content
 
 
 def _compressed_depth(message: Any, place: str, counts_per_metre: float) -> np.ndarray:
@@ -119,7 +123,8 @@ def _compressed_depth(message: Any, place: str, counts_per_metre: float) -> np.n
     if not floats:
         return millimetres(raw, counts_per_metre or 1000.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return millimetres(np.where(raw > 0, factor / (raw.astype(np.float64) - offset), 0.0), 1.0)
+        values = np.where(raw > 0, factor / (raw.astype(np.float64) - offset), 0.0)
+    return millimetres(values, counts_per_metre or 1.0)
 
 
 def _rows(message: Any, pixel_bytes: int, place: str) -> np.ndarray:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from data.errors import DatasetError
 from data.files.intrinsics import Intrinsics, read_intrinsics
@@ -35,6 +36,24 @@ def test_a_recording_has_a_file_of_its_name(tmp_path):
 def test_a_file_of_open3d_is_for_all_images(tmp_path, name):
     (tmp_path / name).write_text(json.dumps({"width": 8, "height": 6, "intrinsic_matrix": BY_COLUMNS}))
     assert read_intrinsics(tmp_path, sample_at(tmp_path / "images" / "any.png")) == FOUND
+
+
+@pytest.mark.parametrize("says_size", [True, False])
+def test_at_another_size_a_wall_stays_where_it_is(tmp_path, says_size):
+    content = {
+        "intrinsic_matrix": [600, 0, 0, 0, 600, 0, 319.5, 239.5, 1],
+        **({"width": 640, "height": 480} if says_size else {}),
+    }
+    (tmp_path / "intrinsic.json").write_text(json.dumps(content))
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.png")
+    full, half = (
+        read_intrinsics(tmp_path, Sample("a", "train", tmp_path / "a.png", (), size=size))
+        for size in ((480, 640), (240, 320))
+    )
+    assert full == (600, 600, 319.5, 239.5)
+    assert half == (300, 300, 159.5, 119.5)
+    for (fx, _, cx, _), width in ((full, 640), (half, 320)):  # the edges of the image, at one metre
+        assert [(u - cx) / fx for u in (-0.5, width - 0.5)] == pytest.approx([-320 / 600, 320 / 600])
 
 
 @pytest.mark.parametrize("matrix", [None, [1, 2], ["x"] * 9, [float("nan")] * 9, [0, 0, 0, 0, 1, 0, 0, 0, 1]])

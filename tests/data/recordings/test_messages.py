@@ -1,8 +1,10 @@
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bags import depth_header, depth_of, frame, packed
+from PIL import ExifTags, Image
 
 from data.errors import ImageError
 from data.recordings.frames import COLOUR, DEPTH
@@ -46,6 +48,15 @@ def test_depth_in_every_encoding(gap, big):
     assert np.array_equal(read_depth(RAW, raw(metres, "32FC1", gap, big), ""), depth)
     counts = raw((depth * 4).astype(f"{order}u2"), "16UC1", gap, big)
     assert np.array_equal(read_depth(RAW, counts, "", counts_per_metre=4000), depth)
+
+
+def test_a_jpeg_with_an_orientation_is_not_kept():
+    """Whoever reads the file would turn it, and not the depth beside it."""
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    Image.fromarray(frame(0)).save(file, "JPEG", exif=exif)
+    assert jpeg_of(COMPRESSED, compressed(file.getvalue(), "jpeg")) is None
 
 
 def test_compressed_images():
