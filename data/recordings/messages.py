@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from data.errors import ImageError
+from data.files.pixels import GREY_16
 from data.recordings.frames import COLOUR, DEPTH, millimetres
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
@@ -57,7 +58,10 @@ def read_colour(kind: str, message: Any, place: str) -> np.ndarray:
         If the message is cut, damaged or of another encoding.
     """
     if kind == COMPRESSED:
-        return np.asarray(_picture(bytes(message.data), place).convert("RGB"))
+        picture = _picture(bytes(message.data), place)
+        if picture.mode in GREY_16 or picture.mode == "I":
+            raise ImageError(f"{place}: colour is grey of 16 bits, such as infrared; name another topic with --colour")
+        return np.asarray(picture.convert("RGB"))
     if message.encoding not in COLOUR_ENCODINGS:
         raise ImageError(f"{place}: has the encoding '{message.encoding}'; colour must be {_names(COLOUR_ENCODINGS)}")
     channels, order = COLOUR_ENCODINGS[message.encoding]
@@ -105,6 +109,10 @@ def jpeg_of(kind: str, message: Any) -> bytes | None:
 
 
 def _compressed_depth(message: Any, place: str, counts_per_metre: float) -> np.ndarray:
+    if "rvl" in message.format.casefold():
+        raise ImageError(
+            f"{place}: has the format '{message.format}'; RVL cannot be read, record compressedDepth as PNG"
+        )
     content, floats = bytes(message.data), message.format.startswith("32FC1")
     factor, offset = 0.0, 0.0
     if "compressedDepth" in message.format:

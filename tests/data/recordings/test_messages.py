@@ -104,11 +104,13 @@ def without(message, **changed):
         (
             read_depth,
             COMPRESSED,
-            compressed(depth_header() + b"RVL", "16UC1; compressedDepth rvl"),
+            compressed(depth_header() + b"cut", "16UC1; compressedDepth png"),
             "cannot be decoded",
         ),
         (read_depth, COMPRESSED, compressed(packed(frame(0), "PNG"), "16UC1; png"), "depth is PNG of mode RGB"),
         (read_depth, COMPRESSED, compressed(packed(depth_of(0), "PNG"), "32FC1; png"), "which cannot hold floats"),
+        (read_depth, COMPRESSED, compressed(b"x" * 40, "16UC1; compressedDepth rvl"), "a: has .* RVL cannot be read"),
+        (read_colour, COMPRESSED, compressed(packed(depth_of(0), "PNG"), "png"), "a: colour is grey of 16 bits"),
     ],
 )
 def test_damaged_and_unknown_messages_are_named(read, kind, message, line):
