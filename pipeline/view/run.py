@@ -14,6 +14,7 @@ from data.errors import SettingError, StoreError
 from data.sample import EVALUATION, TRAIN, DatasetIndex, Sample, Samples
 from data.store.artifact import MARKER
 from data.store.sharded import ShardedStore, StoredImage
+from pipeline.asked import luigi_command
 from pipeline.report.strips import has_groups, named
 from pipeline.view.ranking import TagSets, tag_sets
 from tasks.generate_seeds import GenerateSeeds
@@ -119,7 +120,7 @@ class ViewedRun:
         if not index.complete():
             raise StoreError(
                 f"there are no artifacts of this data set with these parameters in {report.artifacts}; run: "
-                + (command or f"luigi --module pipeline RunAll --dataset {report.dataset}")
+                + (command or luigi_command("RunAll", ["--dataset", report.dataset]))
             )
         self.name = report.dataset
         self.dataset: DatasetIndex = index.read_with_truth()

@@ -317,9 +317,11 @@ class StageTask(CommonParameters, luigi.Task):
         files and of those that parameters name, until the artifact is complete. If an input was changed during the
         interrupted run, what is left of that run is removed, even if the input was restored since.
         """
-        described, watched = self.description(), self.watched()
+        # The path needs the identities upstream. So what they ask for is known, and the description asks for its own.
         path, note = self.artifact.path / STAGE_FILE, self.artifact.path / INPUTS_NOTE
-        named = NAMED_FILES.digest_of(self.content_identity)
+        described: dict = {}
+        named = NAMED_FILES.digest_of(lambda: described.update(self.description()))
+        watched = self.watched()
         stamps = hash_text(repr([*(files.digest() for files in watched), *([named] if named else [])]))
         try:
             is_same = json.loads(path.read_bytes()) == described and (not note.exists() or note.read_text() == stamps)
